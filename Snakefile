@@ -1,0 +1,39 @@
+# Every ablation of every suite, from raw text to tables: the table of contents.
+import sys
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+sys.path.insert(0, workflow.basedir)
+
+from awd.dag import WorkflowPlan
+
+plan = WorkflowPlan(config)
+
+
+wildcard_constraints:
+    corpus="[a-z0-9-]+",
+    fingerprint="[0-9a-f]{8}",
+    run="[a-z0-9-]+",
+    stage="train|finetune",
+    method="[a-z]+",
+    suite="[a-z0-9-]+",
+
+
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    input:
+        expand(rules.table.output, suite=plan.suites),
+        expand(rules.figure.output, suite=plan.suites),
+    default_target: True
+    localrule: True

@@ -1,0 +1,5 @@
+"""``python -m awd``."""
+
+from awd.cli import main
+
+main()

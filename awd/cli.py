@@ -1,0 +1,221 @@
+"""``python -m awd``: the commands that the workflow's rules, and people, run.
+
+Each command imports what it needs when it is called: planning a study must not load torch.
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from awd.errors import InputError
+
+STOPPED = 75  # EX_TEMPFAIL: saved and to be tried again
+
+
+class Commands(click.Group):
+    """Commands in the order of the pipeline, and mistakes as one sentence with exit code 1."""
+
+    def list_commands(self, ctx):
+        return list(self.commands)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            sys.exit(f"awd: {error}")
+        except OSError as error:
+            place = f" ({error.filename})" if error.filename else ""
+            sys.exit(f"awd: {error.strerror or error}{place}; nothing was left half-written")
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="awd")
+def main():
+    """Re-run a language-model paper's ablation study and hand back its table."""
+
+
+def folder(name):
+    """An argument that is a folder or file, as a Path."""
+    return click.argument(name, type=click.Path(path_type=Path))
+
+
+@main.command()
+@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.yaml.")
+@click.option("--scale", help="demo, small or paper.")
+@click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--settings", help="The whole configuration as JSON, in place of the file.")
+@click.option("--write", type=click.Path(path_type=Path), help="Write plan.json there instead.")
+def plan(path, scale, suites, overrides, settings, write):
+    """Show the runs: who shares them, what is done, what the rest will cost."""
+    from awd.plan import CONFIG, Plan, load_config, parse_override
+
+    changes = dict(parse_override(text) for text in overrides)
+    if scale:
+        changes["scale"] = scale
+    if suites:
+        changes["suites"] = list(suites)
+    if settings:
+        made = Plan(json.loads(settings), "the configuration")
+    else:
+        made = Plan(load_config(path or CONFIG, changes), str(path or CONFIG.name))
+    if write:
+        made.write(write)
+    else:
+        from awd.overview import show
+
+        show(made)
+
+
+@main.command()
+@click.argument("corpus")
+@folder("destination")
+@click.option("--mirror", help="A folder or URL to look in first.")
+@click.option("--folder", help="The folder of a corpus of your own.")
+@click.option("--log", type=click.Path(path_type=Path), help="Write a log there, too.")
+def fetch(corpus, destination, mirror, folder, log):
+    """Put train.txt, valid.txt and test.txt of CORPUS, verified, into DESTINATION."""
+    from awd import corpora
+
+    start_log(log)
+    corpora.fetch(
+        corpus, destination, mirror=mirror, folders={corpus: folder} if folder else {}
+    )
+
+
+@main.command()
+@click.argument("corpus")
+@folder("raw")
+@folder("destination")
+@click.option("--fingerprint", required=True, help="Identity of the corpus in the plan.")
+@click.option("--log", type=click.Path(path_type=Path), help="Write a log there, too.")
+def encode(corpus, raw, destination, fingerprint, log):
+    """Turn the text in RAW into numbers in DESTINATION."""
+    from awd import corpora
+
+    start_log(log)
+    corpora.encode(corpus, raw, destination, fingerprint=fingerprint)
+
+
+def training_options(command):
+    """The arguments that training, fine-tuning and evaluation share."""
+    for option in (
+        click.option("--log", type=click.Path(path_type=Path), help="Write a log there."),
+        click.option("--threads", default=1, show_default=True, help="CPU threads."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
+        click.option("--spec", required=True, help="The run's hyperparameters as JSON."),
+        folder("run"),
+        folder("corpus"),
+    ):
+        command = option(command)
+    return command
+
+
+def checkpoint_options(command):
+    """Where and how often a training saves."""
+    for option in (
+        click.option(
+            "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
+        ),
+        click.option(
+            "--checkpoints",
+            type=click.Path(path_type=Path),
+            default=Path("results/checkpoints"),
+            show_default=True,
+            help="Folder of checkpoints.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@training_options
+@checkpoint_options
+def train(**options):
+    """Train on CORPUS; the record, curve and weights go to the folder RUN."""
+    _train("train", **options)
+
+
+@main.command()
+@training_options
+@checkpoint_options
+def finetune(**options):
+    """Fine-tune the trained weights in the folder RUN on CORPUS."""
+    _train("finetune", **options)
+
+
+def _train(stage, corpus, run, spec, device, threads, log, checkpoints, checkpoint_minutes):
+    from awd import corpora, devices
+    from awd.spec import parse_spec
+    from awd.train import Interrupted, train_stage
+
+    start_log(log)
+    spec = parse_spec(spec)
+    try:
+        train_stage(
+            spec,
+            corpora.load(corpus),
+            stage,
+            run,
+            device=devices.prepare(device, threads),
+            checkpoints=checkpoints,
+            checkpoint_seconds=checkpoint_minutes * 60,
+            live=log is None and sys.stderr.isatty(),
+        )
+    except Interrupted as error:
+        logging.getLogger("awd").warning("%s: %s; run it again to go on", run.name, error)
+        sys.exit(STOPPED)
+
+
+@main.command()
+@training_options
+@click.option("--stage", required=True, type=click.Choice(["train", "finetune"]))
+@click.option("--method", default="stream", show_default=True, type=click.Choice(["stream"]))
+def evaluate(corpus, run, spec, device, threads, log, stage, method):
+    """Measure the perplexity of the weights in the folder RUN on CORPUS."""
+    from awd import corpora, devices
+    from awd.evaluate import evaluate_stage
+    from awd.spec import parse_spec
+
+    start_log(log)
+    device = devices.prepare(device, threads)
+    evaluate_stage(parse_spec(spec), corpora.load(corpus), stage, method, run, device=device)
+
+
+@main.command()
+@click.option("--scale", required=True, help="demo, small or paper: what to report on.")
+@click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
+@click.option(
+    "--part",
+    "parts",
+    multiple=True,
+    type=click.Choice(["records", "tables", "figures"]),
+    help="Only this part; can be repeated.",
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="The folder of results.",
+)
+def report(scale, suites, parts, results):
+    """Rebuild records, tables and figures from whatever records exist; trains nothing."""
+    from awd.report import PARTS
+    from awd.report import report as build
+
+    for path in build(results, scale, suites or None, parts or PARTS):
+        click.echo(path)
+
+
+def start_log(path: Path | None) -> None:
+    """Send what the program says to the terminal, and to ``path`` if given."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)

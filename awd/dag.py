@@ -1,0 +1,46 @@
+"""The plan as the workflow's rules ask for it: each method answers one directive."""
+
+import json
+from pathlib import Path
+
+from awd.plan import Plan
+
+GPUS = Path("/proc/driver/nvidia/gpus")
+
+
+class WorkflowPlan(Plan):
+    """A Plan whose methods take Snakemake's wildcards."""
+
+    def corpus_record(self, wildcards) -> Path:
+        """corpus.json of the run's corpus."""
+        return self.corpus_folder(self.runs[wildcards.run].spec.corpus) / "corpus.json"
+
+    def spec(self, wildcards) -> str:
+        """The run's hyperparameters as JSON."""
+        return self.runs[wildcards.run].spec.canonical()
+
+    def source_options(self, wildcards) -> list[str]:
+        """Options of ``fetch``: where the corpus may lie on this machine."""
+        folder = self.config["corpus_folders"].get(wildcards.corpus)
+        options = {"--folder": folder, "--mirror": self.config["mirror"]}
+        return [word for option in options.items() if option[1] for word in option]
+
+    def evaluation_records(self) -> list[Path]:
+        """The record of every evaluation that a row asks for."""
+        return [
+            run.folder / f"{stage}.{method}.json" for run, stage, method in self.evaluations()
+        ]
+
+    def settings(self) -> str:
+        """The whole configuration, in a form that does not depend on the order of its keys."""
+        return json.dumps(self.config, sort_keys=True)
+
+    def resources(self) -> dict[str, int]:
+        """One GPU for each job that trains or evaluates, where GPUs are to be used."""
+        return {"gpu": 1} if self.gpus() else {}
+
+    def gpus(self) -> int:
+        """How many GPUs of this machine the jobs may use."""
+        if self.config["device"] == "cpu" or not GPUS.is_dir():
+            return 0
+        return len(list(GPUS.iterdir()))

@@ -1,0 +1,21 @@
+"""The one error a user may see: a single sentence that says what, where and what is allowed."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(Exception):
+    """Bad input, described in one sentence; the command line prints it and exits with 1."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """Say which of the ``allowed`` words was probably meant, or list them all.
+
+    >>> nearest("hiden_size", ["hidden_size", "layers"])
+    "did you mean 'hidden_size'?"
+    """
+    allowed = sorted(str(item) for item in allowed)
+    close = get_close_matches(str(word), allowed, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"allowed: {', '.join(allowed)}"

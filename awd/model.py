@@ -1,0 +1,154 @@
+"""The language model of all four studies: embedding, recurrent layers, decoder."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from awd.cross_entropy import mean_cross_entropy, token_losses
+from awd.regularize import embedding_dropout, locked_dropout, standard_dropout, weight_drop
+from awd.spec import GATES, RunSpec
+
+DROPOUTS = {"locked": locked_dropout, "standard": standard_dropout}
+
+State = list[tuple[Tensor, ...]]
+"""For each layer its (h,) or (h, c), each (directions, batch, width)."""
+
+
+class Output(NamedTuple):
+    """What a forward pass leaves behind.
+
+    ``dropped`` and ``raw`` are the last layer's output with and without output dropout,
+    (time, batch, features); ``state`` is where the next chunk starts.
+    """
+
+    dropped: Tensor
+    raw: Tensor
+    state: State
+
+
+class RecurrentLayer(nn.Module):
+    """One LSTM, GRU or tanh layer whose recurrent matrix can be dropped per forward pass.
+
+    The layer hands its weights to the fused kernel as arguments instead of owning an ``nn.LSTM``:
+    a dropped matrix then takes part by construction, on every backend, and cannot be bypassed by
+    a kernel's private copy of the weights.
+
+    Args:
+        cell: "lstm", "gru" or "rnn".
+        inputs, outputs: widths; a bidirectional layer's directions each have half of ``outputs``.
+        p: weight drop. Of a bidirectional layer only the forward direction is dropped, as in the
+            implementation Yoon et al. ran.
+    """
+
+    def __init__(self, cell: str, inputs: int, outputs: int, *, bidirectional: bool, p: float):
+        super().__init__()
+        self.cell, self.p, self.bidirectional = cell, p, bidirectional
+        self.directions = 2 if bidirectional else 1
+        self.width = outputs // self.directions
+        rows = GATES[cell] * self.width
+        for suffix in ("", "_reverse")[: self.directions]:
+            for name, shape in {
+                "weight_ih": (rows, inputs),
+                "weight_hh": (rows, self.width),
+                "bias_ih": (rows,),
+                "bias_hh": (rows,),
+            }.items():
+                self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape)))
+
+    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
+        """Zeros, (directions, batch, width) for each of h (and c)."""
+        zeros = self.weight_hh.new_zeros(self.directions, batch_size, self.width)
+        return (zeros, zeros.clone()) if self.cell == "lstm" else (zeros,)
+
+    def forward(self, inputs: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple]:
+        """(time, batch, inputs) and a state to (time, batch, outputs) and the next state."""
+        weights = list(self.parameters())
+        weights[1] = weight_drop(self.weight_hh, self.p, training=self.training)
+        kernel = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}[self.cell]
+        hidden = state if self.cell == "lstm" else state[0]
+        # has_biases, num_layers, dropout, train, bidirectional, batch_first
+        output, *state = kernel(
+            inputs, hidden, weights, True, 1, 0.0, self.training, self.bidirectional, False
+        )
+        return output, tuple(state)
+
+
+class LanguageModel(nn.Module):
+    """Predicts token t + 1 from tokens up to t, as ``spec`` describes, over ``vocabulary`` types.
+
+    Initial weights come from torch's global generator: seed it first.
+    """
+
+    def __init__(self, spec: RunSpec, vocabulary: int):
+        super().__init__()
+        self.spec = spec
+        self.drop = DROPOUTS[spec.dropout_kind]
+        self.embedding = nn.Parameter(torch.empty(vocabulary, spec.embedding_size))
+        self.layers = nn.ModuleList(
+            RecurrentLayer(
+                spec.cell,
+                inputs,
+                outputs,
+                bidirectional=spec.bidirectional,
+                p=spec.weight_drop,
+            )
+            for inputs, outputs in spec.layer_sizes()
+        )
+        if not spec.tied:
+            self.decoder = nn.Parameter(torch.empty(vocabulary, spec.layer_sizes()[-1][1]))
+        self.bias = nn.Parameter(torch.empty(vocabulary))
+        self.initialize()
+
+    @property
+    def decoder_weight(self) -> Tensor:
+        """(vocabulary, features): the embedding itself when tied."""
+        return self.embedding if self.spec.tied else self.decoder
+
+    @torch.no_grad()
+    def initialize(self) -> None:
+        """Draw the initial weights (Merity et al. 2018, section 5; Zaremba et al. 2014)."""
+        limit = self.spec.initial_range
+        if self.spec.initialization == "uniform":
+            for parameter in self.parameters():
+                parameter.uniform_(-limit, limit)
+            return
+        self.embedding.uniform_(-limit, limit)
+        if not self.spec.tied:
+            self.decoder.uniform_(-limit, limit)
+        self.bias.zero_()
+        for layer in self.layers:
+            for parameter in layer.parameters():
+                parameter.uniform_(-(layer.width**-0.5), layer.width**-0.5)
+
+    def initial_state(self, batch_size: int) -> State:
+        """A state of zeros for ``batch_size`` parallel streams."""
+        return [layer.initial_state(batch_size) for layer in self.layers]
+
+    def forward(self, tokens: Tensor, state: State) -> Output:
+        """Read ``tokens`` (time, batch) from ``state`` on."""
+        spec, training = self.spec, self.training
+        values = embedding_dropout(
+            tokens, self.embedding, spec.dropout_embedding, training=training
+        )
+        values = self.drop(values, spec.dropout_input, training=training)
+        states = []
+        for number, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True), 1):
+            raw, layer_state = layer(values, layer_state)
+            states.append(layer_state)
+            p = spec.dropout_hidden if number < len(self.layers) else spec.dropout_output
+            values = self.drop(raw, p, training=training)
+        return Output(values, raw, states)
+
+    def loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy in nats of ``targets`` (time, batch) given ``output`` of forward."""
+        return mean_cross_entropy(
+            output.flatten(0, 1), self.decoder_weight, self.bias, targets.flatten()
+        )
+
+    def token_losses(self, output: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy in nats of each of ``targets``, (time, batch), without a gradient."""
+        losses = token_losses(
+            output.flatten(0, 1), self.decoder_weight, self.bias, targets.flatten()
+        )
+        return losses.view_as(targets)

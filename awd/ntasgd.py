@@ -1,0 +1,59 @@
+"""NT-ASGD: SGD that starts to average its iterates once validation stops improving.
+
+Merity et al. 2018, section 3.1, algorithm 1.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class NonMonotonicTrigger:
+    """Fires when a validation loss exceeds the best of all but the last ``interval`` before it.
+
+    The first arXiv version of the paper compares with the *last* n; its authors call that a
+    misprint, and their code has this rule. It fires first after ``interval`` + 2 evaluations.
+    """
+
+    def __init__(self, interval: int, losses: Iterable[float] = ()):
+        self.interval = interval
+        self.losses = list(losses)
+
+    def fires(self, loss: float) -> bool:
+        """Judge ``loss`` against the log, then add it to the log."""
+        older = self.losses[: -self.interval]
+        self.losses.append(loss)
+        return bool(older) and loss > min(older)
+
+
+class Average:
+    """Running mean of ``parameters`` over the updates since it was made.
+
+    The first update counts: torch's ASGD leaves out the first iterate, the paper does not.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor]):
+        self.parameters = list(parameters)
+        self.means = [parameter.detach().clone() for parameter in self.parameters]
+        self.count = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the parameters as they are now into the mean."""
+        self.count += 1
+        torch._foreach_lerp_(self.means, self.parameters, 1 / self.count)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Within the block the parameters hold their mean; afterwards their own values again."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for parameter, mean in zip(self.parameters, self.means, strict=True):
+            parameter.data, mean.data = mean.data, parameter.data

@@ -1,0 +1,57 @@
+"""What a record says about where its numbers come from."""
+
+import platform
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import torch
+
+import awd
+from awd.devices import describe
+from awd.spec import RECIPE
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def provenance(device: torch.device) -> dict:
+    """Device, versions and commit, the same for every kind of record."""
+    return {
+        "device": describe(device),
+        "precision": "fp32",
+        "libraries": {"python": platform.python_version(), "torch": torch.__version__},
+        "awd": awd.__version__,
+        "commit": commit(),
+        "recipe": RECIPE,
+    }
+
+
+def peak_memory(device: torch.device) -> float:
+    """Most memory held so far in MB: of the device if it is a GPU, else of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+@cache
+def commit() -> str | None:
+    """The git commit of this code, with "+" if it was changed since; None outside a checkout."""
+    folder = Path(awd.__file__).parent
+    try:
+        head = _git(folder, "rev-parse", "--short=10", "HEAD")
+        changed = _git(folder, "status", "--porcelain", "--", ".")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head + ("+" if changed else "")
+
+
+def _git(folder: Path, *words: str) -> str:
+    result = subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True, text=True)
+    return result.stdout.strip()

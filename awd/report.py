@@ -1,0 +1,83 @@
+"""Plan and records -> records.csv, curves.csv, tables, figures; at any time, from what exists."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from awd import records as run_records
+from awd import tables
+from awd.errors import InputError, nearest
+from awd.files import read_json
+
+PARTS = ("records", "tables", "figures")
+
+
+def report(
+    folder: Path,
+    scale: str,
+    suites: Collection[str] | None = None,
+    parts: Collection[str] = PARTS,
+) -> list[Path]:
+    """Build the report of one scale and return the paths written.
+
+    ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``suites`` are the
+    names to build, all by default; ``parts`` limits what is built. Rows without records are
+    shown as missing. If there is no record under runs/ but {scale}/records.csv is there (a copy
+    without its run folders), the report is built from that, and single-seed intervals, which
+    need the per-token files, stay empty.
+
+    Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
+    """
+    folder = Path(folder)
+    plan = read_plan(folder, scale)
+    chosen = choose(plan, suites)
+    records, curves, copied = gather(folder, scale, plan)
+    written: list[Path] = []
+    if "records" in parts and not copied:
+        written += run_records.write(records, curves, folder / scale)
+    for suite in chosen:
+        table = tables.build(suite, records, folder / "runs", scale, plan["runs"])
+        if "tables" in parts:
+            stem = folder / scale / "tables" / suite["suite"]
+            written += tables.write(table, suite, scale, stem)
+        if "figures" in parts:
+            from awd.figures import FIGURES, save  # matplotlib, which tables do not need
+
+            for name, draw in FIGURES.items():
+                drawn = draw(suite, table=table, curves=curves, records=records, scale=scale)
+                stem = folder / scale / "figures" / f"{suite['suite']}-{name}"
+                written += save(drawn, stem)
+    return written
+
+
+def read_plan(folder: Path, scale: str) -> dict:
+    """The resolved plan of a scale; raises InputError if there is none."""
+    path = Path(folder) / scale / "plan.json"
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; run `python -m awd plan --write` first")
+    plan = read_json(path)
+    if plan.get("format") != 1 or not {"runs", "suites"} <= plan.keys():
+        raise InputError(
+            f"{path} is not a plan that this version can read; "
+            "write it again with `python -m awd plan --write`"
+        )
+    return plan
+
+
+def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:
+    """The plan's suites of these names, in the plan's order; all if ``suites`` is None."""
+    known = [suite["suite"] for suite in plan["suites"]]
+    for name in suites or []:
+        if name not in known:
+            raise InputError(f"suite '{name}' is not in the plan; {nearest(name, known)}")
+    return [suite for suite in plan["suites"] if suites is None or suite["suite"] in suites]
+
+
+def gather(folder: Path, scale: str, plan: dict) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Records and curves of the plan, and whether they come from the csv files of a copy."""
+    folder = Path(folder)
+    records, curves = run_records.collect(plan, folder / "runs")
+    if records.empty and curves.empty and (folder / scale / "records.csv").exists():
+        return *run_records.read(folder / scale), True
+    return records, curves, False

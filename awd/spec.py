@@ -1,0 +1,235 @@
+"""A run's hyperparameters: each named once, with its default, unit and meaning.
+
+A run is its hyperparameters and nothing else: labels, suites and the order of keys have no part
+in its name. Defaults are the plain model (no regulariser, constant learning rate), are omitted
+from the canonical form, and must therefore never change; a new hyperparameter whose default is
+the old behaviour leaves every existing run's name as it was.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+from awd.errors import InputError, nearest
+
+RECIPE = 1
+"""Raised when the training code changes what a spec means; every run is then trained anew."""
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+
+def hyperparameter(default, meaning, *, minimum=None, below=None, choices=None):
+    """A dataclass field that carries its meaning and what values it allows."""
+    return field(
+        default=default,
+        metadata={"meaning": meaning, "minimum": minimum, "below": below, "choices": choices},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """Everything that decides the outcome of one training.
+
+    Raises InputError if a value has the wrong type or lies outside what its field allows.
+    """
+
+    corpus: str
+    seed: int = hyperparameter(1, "seed of initial weights, dropout masks and lengths", minimum=0)
+
+    # The network
+    cell: str = hyperparameter("lstm", "recurrent cell", choices=tuple(GATES))
+    layers: int = hyperparameter(1, "recurrent layers", minimum=1)
+    hidden_size: int = hyperparameter(200, "units of each layer but a tied last", minimum=1)
+    embedding_size: int = hyperparameter(200, "size of a word vector", minimum=1)
+    tied: bool = hyperparameter(False, "decoder and embedding share one matrix")
+    bidirectional: bool = hyperparameter(False, "each layer also reads backwards: sees the future")
+    initialization: str = hyperparameter(
+        "embedding-uniform",
+        "embedding-uniform: word vectors and decoder U(-r, r), recurrent U(-1/sqrt(h), 1/sqrt(h)); "
+        "uniform: every parameter U(-r, r)",
+        choices=("embedding-uniform", "uniform"),
+    )
+    initial_range: float = hyperparameter(0.1, "r of the initialisation", minimum=0)
+
+    # Regularisers
+    weight_drop: float = hyperparameter(
+        0.0, "share of recurrent weights dropped per forward pass", minimum=0, below=1
+    )
+    dropout_kind: str = hyperparameter(
+        "locked",
+        "locked: one mask for all time steps; standard: a new one at each",
+        choices=("locked", "standard"),
+    )
+    dropout_embedding: float = hyperparameter(
+        0.0, "share of word types dropped whole per forward pass", minimum=0, below=1
+    )
+    dropout_input: float = hyperparameter(0.0, "dropout on word vectors", minimum=0, below=1)
+    dropout_hidden: float = hyperparameter(0.0, "dropout between layers", minimum=0, below=1)
+    dropout_output: float = hyperparameter(
+        0.0, "dropout on the last layer's output", minimum=0, below=1
+    )
+    activation_regularization: float = hyperparameter(
+        0.0, "AR coefficient alpha, on the dropped output's mean square", minimum=0
+    )
+    temporal_activation_regularization: float = hyperparameter(
+        0.0, "TAR coefficient beta, on the mean square of output changes", minimum=0
+    )
+    weight_decay: float = hyperparameter(0.0, "L2 coefficient on every parameter", minimum=0)
+
+    # Batches
+    batch_size: int = hyperparameter(20, "parallel streams of text", minimum=1)
+    bptt: int = hyperparameter(35, "time steps between truncations of the gradient", minimum=2)
+    variable_bptt: bool = hyperparameter(
+        False, "draw each length around bptt (5%: around half of it) and scale the rate by it"
+    )
+
+    # Optimisation
+    optimizer: str = hyperparameter(
+        "sgd", "nt-asgd: SGD, averaged once triggered", choices=("sgd", "adamw", "nt-asgd")
+    )
+    learning_rate: float = hyperparameter(1.0, "initial step size", minimum=0)
+    schedule: str = hyperparameter(
+        "constant",
+        "non-monotonic: the rate is divided whenever the NT-ASGD trigger would fire",
+        choices=("constant", "non-monotonic"),
+    )
+    decay_factor: float = hyperparameter(2.0, "what a schedule divides the rate by", minimum=1)
+    non_monotone_interval: int = hyperparameter(
+        5, "epochs of patience n of the NT-ASGD trigger", minimum=1
+    )
+    clip: float = hyperparameter(0.25, "largest global gradient norm; 0: no clipping", minimum=0)
+    epochs: int = hyperparameter(40, "passes over the training split", minimum=1)
+    finetune_epochs: int = hyperparameter(
+        0, "most epochs of the ASGD stage after training; 0: no such stage", minimum=0
+    )
+
+    def __post_init__(self):
+        for item in fields(self):
+            object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
+        if self.bidirectional and any(width % 2 for _, width in self.layer_sizes()):
+            raise InputError(
+                "bidirectional: hidden_size (and embedding_size if tied) must be even, "
+                f"not {self.hidden_size} ({self.embedding_size})"
+            )
+        if self.optimizer == "nt-asgd" and self.schedule == "non-monotonic":
+            raise InputError(
+                "schedule: 'non-monotonic' shares its trigger with optimizer 'nt-asgd'; "
+                "use it with 'sgd' or 'adamw'"
+            )
+
+    def canonical(self) -> str:
+        """The spec as JSON: keys sorted, numbers normalised, fields at their default left out."""
+        return json.dumps(
+            {
+                item.name: _normal(getattr(self, item.name))
+                for item in fields(self)
+                if getattr(self, item.name) != item.default
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+        )
+
+    def as_dict(self) -> dict:
+        """Every hyperparameter, defaults included."""
+        return {name: _normal(value) for name, value in asdict(self).items()}
+
+    def run(self, fingerprint: str) -> str:
+        """The name of the run of this spec on the corpus with this ``fingerprint``."""
+        identity = json.dumps([self.canonical(), fingerprint, RECIPE])
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
+        cell = ("bi" if self.bidirectional else "") + self.cell
+        size = f"{self.layers}x{self.hidden_size}"
+        return f"{self.corpus}-{cell}{size}-{self.optimizer}-s{self.seed}-{digest}"
+
+    def layer_sizes(self) -> list[tuple[int, int]]:
+        """(input, output) width of each recurrent layer, both directions together.
+
+        A tied model's last layer is as wide as the embedding, because the decoder is.
+        """
+        outputs = [self.hidden_size] * self.layers
+        if self.tied:
+            outputs[-1] = self.embedding_size
+        return list(zip([self.embedding_size, *outputs[:-1]], outputs, strict=True))
+
+    def matrix_parameters(self, vocabulary: int) -> int:
+        """Parameters that take part in a matrix product at each token: 6 FLOP each in training."""
+        recurrent = 0
+        for width_in, width_out in self.layer_sizes():
+            directions = 2 if self.bidirectional else 1
+            width = width_out // directions
+            recurrent += directions * GATES[self.cell] * width * (width_in + width)
+        return recurrent + vocabulary * self.layer_sizes()[-1][1]
+
+    def parameters(self, vocabulary: int) -> int:
+        """Trainable parameters of the model over ``vocabulary`` word types."""
+        biases = sum(2 * GATES[self.cell] * width for _, width in self.layer_sizes())
+        embedding = 0 if self.tied else vocabulary * self.embedding_size
+        return self.matrix_parameters(vocabulary) + biases + vocabulary + embedding
+
+
+HYPERPARAMETERS = {item.name: item for item in fields(RunSpec)}
+
+
+def make_spec(settings: Mapping, where: str) -> RunSpec:
+    """A RunSpec from plain ``settings``; errors are prefixed with ``where`` they were written.
+
+    Raises InputError for a hyperparameter that does not exist, with the nearest that does.
+    """
+    for key in settings:
+        if key not in HYPERPARAMETERS:
+            raise InputError(f"{where}: no hyperparameter '{key}'; {nearest(key, HYPERPARAMETERS)}")
+    if "corpus" not in settings:
+        raise InputError(f"{where}: corpus is missing")
+    try:
+        return RunSpec(**settings)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def parse_spec(text: str) -> RunSpec:
+    """A RunSpec from its canonical JSON, as given on a command line."""
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the run's spec is not JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise InputError("the run's spec must be a JSON object of hyperparameters")
+    return make_spec(settings, "the run's spec")
+
+
+def _normal(value):
+    """30.0 and 30 are the same number, so they must print the same."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _checked(item, value):
+    name, rules = item.name, item.metadata
+    if item.type is float and type(value) is int:
+        value = float(value)
+    if item.type is int and type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not item.type:
+        kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+        hint = ""
+        if item.type is float and isinstance(value, str) and _is_number(value):
+            hint = f"; YAML reads {value} as text, write {float(value)!r} with a decimal point"
+        raise InputError(f"{name} must be {kind[item.type]}, not {value!r}{hint}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{name} must be finite, not {value}")
+    if rules.get("choices") and value not in rules["choices"]:
+        raise InputError(f"{name}: no '{value}'; {nearest(value, rules['choices'])}")
+    if rules.get("minimum") is not None and value < rules["minimum"]:
+        raise InputError(f"{name} must be at least {rules['minimum']}, not {_normal(value)}")
+    if rules.get("below") is not None and value >= rules["below"]:
+        raise InputError(f"{name} must be below {rules['below']}, not {_normal(value)}")
+    return value
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

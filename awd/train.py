@@ -1,0 +1,399 @@
+"""The training loop: one stage of one run, from its first step or from a checkpoint to its record.
+
+The two stages are those of Merity et al. 2018: ``train``, and ``finetune``, a second pass of ASGD
+hot-started from the trained weights (section 5). They differ in where weights come from, when
+averaging starts and what ends them; everything else is one path.
+"""
+
+import csv
+import logging
+import math
+import signal
+import time
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import numpy
+import torch
+from safetensors.torch import load_file, save_file
+
+from awd import batching
+from awd.checkpoint import Checkpoint
+from awd.corpora import SPLITS, Corpus
+from awd.errors import InputError
+from awd.evaluate import mean_loss, perplexity, stream_losses
+from awd.files import atomic, write_json
+from awd.model import LanguageModel, Output
+from awd.ntasgd import Average, NonMonotonicTrigger
+from awd.progress import Progress
+from awd.provenance import now, peak_memory, provenance
+from awd.regularize import activation_regularization, temporal_activation_regularization
+from awd.schedules import Schedule
+from awd.spec import RunSpec
+
+log = logging.getLogger(__name__)
+
+STAGES = ("train", "finetune")
+VALIDATION_BATCH = 10
+"""Parallel streams of the validation after each epoch, as the reference has it."""
+
+
+class Interrupted(Exception):
+    """A signal asked the training to stop; its checkpoint has been written."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+class Trainer:
+    """One stage of training ``spec`` on ``corpus``.
+
+    Args:
+        stage: "train" or "finetune".
+        device: where the model and the data live.
+        weights: the trained weights that fine-tuning starts from.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        corpus: Corpus,
+        stage: str,
+        device: torch.device,
+        weights: dict | None = None,
+    ):
+        self.spec, self.stage, self.device = spec, stage, device
+        self.epochs = spec.epochs if stage == "train" else spec.finetune_epochs
+        self.seeds = (spec.seed, STAGES.index(stage))
+        torch.manual_seed(int(numpy.random.SeedSequence(self.seeds).generate_state(1)[0]))
+        self.model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
+        if weights is not None:
+            self.model.load_state_dict(weights)
+        self.parameters = list(self.model.parameters())
+        self.optimizer = self._optimizer()
+        self.schedule = Schedule(spec)
+        self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
+        self.average = Average(self.parameters) if stage == "finetune" else None
+
+        self.batches = batching.batchify(
+            batching.as_stream(corpus.train, device), spec.batch_size
+        )
+        self.valid = batching.as_stream(corpus.valid, device)
+        if len(self.batches) < 3:
+            raise InputError(
+                f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
+                f"{len(corpus.train)} training tokens of '{corpus.name}'; at least 3 are needed"
+            )
+
+        self.epoch = 1
+        self.position = 0  # chunks of this epoch that are done
+        self.hidden = self.model.initial_state(spec.batch_size)
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.token_steps = 0  # time steps behind loss_sum
+        self.epoch_seconds = 0.0
+        self.elapsed = 0.0
+        self.history: list[dict] = []
+        self.best = {"epoch": 0, "loss": math.inf}
+        self.best_weights = self._weights()
+        self.finished = False
+        self.resumes = 0
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
+        if self.stage == "train" and self.spec.optimizer == "adamw":
+            return torch.optim.AdamW(self.parameters, **rules)
+        return torch.optim.SGD(self.parameters, **rules)
+
+    def run(self, checkpoint: Checkpoint, every: float, progress: Progress) -> None:
+        """Train to the end of the stage.
+
+        Args:
+            checkpoint: where to save every ``every`` seconds and when a signal asks to stop.
+            progress: told of each chunk and each epoch.
+
+        Raises Interrupted after SIGTERM, SIGINT or SIGUSR1, and Diverged.
+        """
+        saved = time.monotonic()
+        with _stop_signals() as stop:
+            while not self.finished:
+                chunks = batching.chunks(
+                    len(self.batches),
+                    self.spec.bptt,
+                    variable=self.spec.variable_bptt,
+                    seed=(*self.seeds, self.epoch),
+                )
+                for chunk in chunks[self.position :]:
+                    started = time.perf_counter()
+                    self.step(chunk)
+                    self.position += 1
+                    self.epoch_seconds += time.perf_counter() - started
+                    progress.chunk(self.epoch, self.position, len(chunks))
+                    if stop or time.monotonic() - saved >= every:
+                        checkpoint.save(self.state())
+                        saved = time.monotonic()
+                    if stop:
+                        raise Interrupted(f"stopped by {stop[0]} in epoch {self.epoch}")
+                self.end_epoch()
+                progress.epoch(self.history[-1])
+
+    def step(self, chunk: batching.Chunk) -> None:
+        """One update of the weights, on one chunk of the training text.
+
+        The learning rate acts on its own chunk: torch's ASGD would apply it one step late.
+        """
+        spec, model = self.spec, self.model
+        model.train()
+        end = chunk.start + chunk.length
+        tokens, targets = self.batches[chunk.start : end], self.batches[chunk.start + 1 : end + 1]
+        output = model(tokens, self.hidden)
+        self.hidden = [tuple(part.detach() for part in layer) for layer in output.state]
+        loss = model.loss(output.dropped, targets)
+        (loss + self._penalty(output)).backward()
+        if spec.clip:
+            torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate * chunk.rate_scale
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update()
+        self.loss_sum += loss.detach().double() * chunk.length
+        self.token_steps += chunk.length
+        if (self.device.type == "cpu" or self.position % 100 == 0) and not self.loss_sum.isfinite():
+            raise Diverged(f"the loss became {loss.item()} in epoch {self.epoch}, step {self.position + 1}")
+
+    def _penalty(self, output: Output) -> torch.Tensor | float:
+        spec, penalty = self.spec, 0.0
+        if spec.activation_regularization:
+            penalty += spec.activation_regularization * activation_regularization(output.dropped)
+        if spec.temporal_activation_regularization:
+            penalty += (
+                spec.temporal_activation_regularization
+                * temporal_activation_regularization(output.raw)
+            )
+        return penalty
+
+    def end_epoch(self) -> None:
+        """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
+        averaging, rate = self.average is not None, self.schedule.rate
+        with self.average.applied() if averaging else nullcontext():
+            loss = mean_loss(stream_losses(self.model, self.valid, VALIDATION_BATCH))
+            if loss < self.best["loss"]:
+                self.best = {"epoch": self.epoch, "loss": loss}
+                self.best_weights = self._weights()
+        if not math.isfinite(loss):
+            raise Diverged(f"the validation loss became {loss} in epoch {self.epoch}")
+        event = self.schedule.epoch_ended(loss)
+        self.finished = self.epoch >= self.epochs
+        if self.stage == "finetune" and self.trigger.fires(loss):
+            self.finished = True
+        elif self.spec.optimizer == "nt-asgd" and not averaging and self.trigger.fires(loss):
+            self.average = Average(self.parameters)
+            event = "averaging starts"
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "train_loss": self.loss_sum.item() / self.token_steps,
+                "valid_loss": loss,
+                "valid_perplexity": perplexity(loss),
+                "learning_rate": rate,
+                "averaging": int(averaging),
+                "event": event,
+                "seconds": round(self.epoch_seconds, 3),
+                "tokens_per_second": round(
+                    self.token_steps * self.spec.batch_size / self.epoch_seconds, 1
+                ),
+            }
+        )
+        self.elapsed += self.epoch_seconds
+        self.epoch += 1
+        self.position = self.token_steps = 0
+        self.loss_sum.zero_()
+        self.epoch_seconds = 0.0
+        self.hidden = self.model.initial_state(self.spec.batch_size)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def state(self) -> dict:
+        """Everything the rest of the stage depends on."""
+        return {
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average and {"means": self.average.means, "count": self.average.count},
+            "trigger": self.trigger.losses,
+            "schedule": self.schedule.state(),
+            "random": torch.get_rng_state(),
+            "random_device": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "hidden": self.hidden,
+            "best_weights": self.best_weights,
+            "loss_sum": self.loss_sum,
+            **{name: getattr(self, name) for name in PLAIN_STATE},
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go on from what ``state`` returned, here or in another process."""
+        self.model.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average = None
+        if state["average"]:
+            self.average = Average(self.parameters)
+            self.average.means = state["average"]["means"]
+            self.average.count = state["average"]["count"]
+        self.trigger.losses = list(state["trigger"])
+        self.schedule.restore(state["schedule"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["random_device"])
+        self.hidden = [tuple(layer) for layer in state["hidden"]]
+        self.best_weights = state["best_weights"]
+        self.loss_sum = state["loss_sum"]
+        for name in PLAIN_STATE:
+            setattr(self, name, state[name])
+        self.resumes += 1
+
+
+PLAIN_STATE = (
+    "epoch",
+    "position",
+    "token_steps",
+    "epoch_seconds",
+    "elapsed",
+    "history",
+    "best",
+    "finished",
+    "resumes",
+)
+
+
+def train_stage(
+    spec: RunSpec,
+    corpus: Corpus,
+    stage: str,
+    folder: Path,
+    *,
+    device: torch.device,
+    checkpoints: Path,
+    checkpoint_seconds: float = 300,
+    live: bool = False,
+) -> dict:
+    """Train one stage of a run and leave its record, curve and weights in ``folder``.
+
+    Resumes from a checkpoint under ``checkpoints`` if there is one, and removes it at the end. A
+    training that diverges is a result: its record says so, and its weights are its best ones.
+
+    Returns the record. Raises InputError if fine-tuning lacks trained weights, and Interrupted.
+    """
+    run = spec.run(corpus.fingerprint)
+    if folder.name != run:
+        raise InputError(f"this spec and corpus make the run {run}, which {folder} is not named")
+    weights = None
+    if stage == "finetune":
+        if not (folder / "train.safetensors").exists():
+            raise InputError(f"{folder}/train.safetensors does not exist: train before fine-tuning")
+        weights = load_file(folder / "train.safetensors", device=str(device))
+    started = now()
+    trainer = Trainer(spec, corpus, stage, device, weights)
+    checkpoint = Checkpoint(checkpoints, run, stage)
+    if (state := checkpoint.load()) is not None:
+        trainer.restore(state)
+        log.info("%s: resumes in epoch %d", run, trainer.epoch)
+    status, reason = "done", None
+    with Progress(f"{run} {stage}", trainer.epochs, live=live) as progress:
+        try:
+            trainer.run(checkpoint, checkpoint_seconds, progress)
+        except Diverged as error:
+            status, reason = "diverged", str(error)
+            log.warning("%s: diverged: %s", run, reason)
+
+    record = {
+        "format": 1,
+        "run": run,
+        "stage": stage,
+        "status": status,
+        "reason": reason,
+        "spec": spec.as_dict(),
+        "corpus": _corpus_identity(corpus),
+        "result": _result(trainer),
+        "parameters": sum(parameter.numel() for parameter in trainer.parameters),
+        **_speed(trainer.history),
+        "peak_memory_mb": round(peak_memory(device), 1),
+        **provenance(device),
+        "started": started,
+        "ended": now(),
+        "seconds": round(trainer.elapsed, 3),
+        "resumes": trainer.resumes,
+    }
+    with atomic(folder / f"{stage}.safetensors") as temporary:
+        save_file(trainer.best_weights, temporary)
+    with atomic(folder / f"{stage}.csv") as temporary:
+        _write_history(temporary, trainer.history)
+    write_json(folder / f"{stage}.json", record)
+    checkpoint.remove()
+    return record
+
+
+def _corpus_identity(corpus: Corpus) -> dict:
+    return {
+        "name": corpus.name,
+        "fingerprint": corpus.fingerprint,
+        "vocabulary": len(corpus.vocabulary),
+        "tokens": {split: len(getattr(corpus, split)) for split in SPLITS},
+    }
+
+
+def _result(trainer: Trainer) -> dict:
+    best = trainer.best
+    starts = [line["epoch"] for line in trainer.history if line["event"] == "averaging starts"]
+    return {
+        "epochs": len(trainer.history),
+        "best_epoch": best["epoch"] or None,
+        "valid_perplexity": perplexity(best["loss"]) if best["epoch"] else None,
+        "switch_epoch": starts[0] if starts else None,
+    }
+
+
+def _speed(history: list[dict]) -> dict:
+    seconds = [line["seconds"] for line in history]
+    speeds = [line["tokens_per_second"] for line in history]
+    return {
+        "tokens_per_second": round(float(numpy.median(speeds)), 1) if speeds else None,
+        "seconds_per_epoch": round(float(numpy.median(seconds)), 3) if seconds else None,
+    }
+
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "valid_loss",
+    "valid_perplexity",
+    "learning_rate",
+    "averaging",
+    "event",
+    "seconds",
+    "tokens_per_second",
+)
+
+
+def _write_history(path: Path, history: list[dict]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+
+
+@contextmanager
+def _stop_signals():
+    """Within the block SIGTERM, SIGINT and SIGUSR1 are noted in the yielded list, not obeyed."""
+    received: list[str] = []
+    kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = {
+        kind: signal.signal(kind, lambda number, _: received.append(signal.Signals(number).name))
+        for kind in kinds
+    }
+    try:
+        yield received
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

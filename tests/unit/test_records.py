@@ -1,0 +1,148 @@
+"""Reading run records: what is there is read exactly, what is not is absent, what is broken is
+named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import make_plan, write_runs
+
+from awd import records
+from awd.errors import InputError
+
+RUN = "ptb-lstm-s1-merity2018-full"
+
+
+@pytest.fixture
+def study(tmp_path):
+    plan = make_plan(seeds=(1, 2))
+    write_runs(plan, tmp_path / "runs")
+    return plan, tmp_path / "runs"
+
+
+def test_one_line_per_run_stage_method_and_split(study):
+    """Every evaluation that exists gives its splits, and nothing else does."""
+    plan, runs = study
+    frame, _ = records.collect(plan, runs)
+    assert list(frame.columns) == list(records.RECORD_TYPES)
+    expected = {
+        (path.parent.name, *path.name.split(".")[:2], split)
+        for path in runs.glob("*/*.stream.json")
+        for split in ("valid", "test")
+    }
+    found = list(frame[["run", "stage", "method", "split"]].itertuples(index=False, name=None))
+    assert len(found) == len(set(found)) == len(expected)
+    assert set(found) == expected
+
+
+def test_values_come_from_the_right_record(study):
+    """Perplexity is the evaluation's; epochs, speed and memory are the training stage's."""
+    plan, runs = study
+    frame, _ = records.collect(plan, runs)
+    line = frame.set_index(["run", "stage", "split"]).loc[(RUN, "finetune", "test")]
+    evaluation = json.loads((runs / RUN / "finetune.stream.json").read_text())
+    stage = json.loads((runs / RUN / "finetune.json").read_text())
+    assert line["perplexity"] == evaluation["splits"]["test"]["perplexity"]
+    assert line["seconds_per_epoch"] == stage["seconds_per_epoch"]
+    assert (line["seed"], line["epochs"], line["torch"]) == (1, 12, "2.13.0")
+    assert line["tokens"] == 4000 and line["threads"] is pd.NA
+
+
+def test_diverged_evaluation_has_lines_without_perplexity(study):
+    """A run that diverged is a result with a reason, not a gap."""
+    frame, _ = records.collect(*study)
+    lines = frame[frame["status"] == "diverged"]
+    assert len(lines) == 2 * 2
+    assert lines["perplexity"].isna().all()
+    assert lines["reason"].str.startswith("loss became nan").all()
+
+
+def test_stage_without_evaluation_gives_no_line_but_its_curve(study):
+    """What is trained but not yet evaluated shows in the curves only."""
+    plan, runs = study
+    (runs / RUN / "finetune.stream.json").unlink()
+    frame, curves = records.collect(plan, runs)
+    assert frame[(frame["run"] == RUN) & (frame["stage"] == "finetune")].empty
+    assert len(curves[(curves["run"] == RUN) & (curves["stage"] == "finetune")]) == 12
+
+
+def test_nothing_there_gives_empty_frames_of_the_right_shape(tmp_path):
+    """A plan of which nothing has run is no error, and its frames survive the disk."""
+    frames = records.collect(make_plan(), tmp_path / "runs")
+    assert all(frame.empty for frame in frames)
+    records.write(*frames, tmp_path)
+    for written, read in zip(frames, records.read(tmp_path), strict=True):
+        assert list(written.columns) == list(read.columns)
+
+
+def test_written_frames_are_read_back_to_the_last_bit(study, tmp_path):
+    """The csv files can stand in for the run folders."""
+    frames = records.collect(*study)
+    # Numbers that lose a bit in a sloppy writer or reader, and text that looks like a number.
+    frames[0].loc[0, "perplexity"] = np.nextafter(0.1 + 0.2, 1)
+    frames[0].loc[0, "commit"] = "1e10"
+    records.write(*frames, tmp_path / "copy")
+    for written, read in zip(frames, records.read(tmp_path / "copy"), strict=True):
+        pd.testing.assert_frame_equal(written, read, check_exact=True)
+
+
+def test_curves_hold_each_file_line_by_line(study):
+    """Joining thousands of files at once mixes nothing up."""
+    plan, runs = study
+    _, curves = records.collect(plan, runs)
+    for path in runs.glob("*/*.csv"):
+        alone = pd.read_csv(path)
+        joined = curves[(curves["run"] == path.parent.name) & (curves["stage"] == path.stem)]
+        assert list(joined["epoch"]) == list(alone["epoch"])
+        np.testing.assert_allclose(joined["valid_perplexity"], alone["valid_perplexity"])
+        assert set(joined["event"]) <= {"", "averaging starts"}
+
+
+def test_files_with_other_columns_are_joined(study):
+    """An additional column of some trainings is kept; others have it empty."""
+    plan, runs = study
+    path = runs / RUN / "train.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header},norm", *(f"{line},2.5" for line in lines)]) + "\n")
+    _, curves = records.collect(plan, runs)
+    here = (curves["run"] == RUN) & (curves["stage"] == "train")
+    assert (curves.loc[here, "norm"] == 2.5).all() and curves.loc[~here, "norm"].isna().all()
+
+
+def test_a_line_being_written_is_left_out(study):
+    """A report during training must not trip over half a line."""
+    plan, runs = study
+    with (runs / RUN / "train.csv").open("a") as file:
+        file.write("13,4.1,4.")
+    _, curves = records.collect(plan, runs)
+    assert len(curves[(curves["run"] == RUN) & (curves["stage"] == "train")]) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("finetune.stream.json", '{"format": 1, "sta'),
+        ("finetune.stream.json", '{"format": 2}'),
+        ("finetune.stream.json", '{"format": 1, "status": "done"}'),
+        ("finetune.stream.json", '{"format": 1, "status": "done", "splits": {"test": 3}}'),
+        ("finetune.json", "[]"),
+        ("train.csv", "epoch,valid_perplexity\n1,12.5\n2,abc\n"),
+        ("train.csv", "step,loss\n1,12.5\n"),
+    ],
+)
+def test_broken_file_is_named(study, name, content):
+    """Among thousands of files, the error says which one is broken."""
+    plan, runs = study
+    (runs / RUN / name).write_text(content)
+    with pytest.raises(InputError, match=f"{RUN}/{name}"):
+        records.collect(plan, runs)
+
+
+def test_text_where_a_number_is_expected_is_refused(study):
+    """A wrong type is caught in its file, before it turns a whole column into text."""
+    plan, runs = study
+    path = runs / RUN / "finetune.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"parameters": "24M"}))
+    with pytest.raises(InputError, match=r"'parameters' is '24M' where a number is expected"):
+        records.collect(plan, runs)

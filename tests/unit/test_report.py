@@ -1,0 +1,80 @@
+"""The report is built from whatever exists, without torch, and says what it needs."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic import make_plan, write_runs
+
+import awd
+from awd.errors import InputError
+from awd.files import write_json
+from awd.report import report
+
+
+@pytest.fixture
+def results(tmp_path):
+    plan = make_plan(scale="demo")
+    write_json(tmp_path / "demo" / "plan.json", plan)
+    write_runs(plan, tmp_path / "runs", tokens=500)
+    return tmp_path
+
+
+def test_everything_is_written(results):
+    """Records, curves, the table in three formats, two figures in three formats."""
+    written = report(results, "demo")
+    assert len(written) == len(set(written)) == 2 + 3 + 6
+    assert all(path.stat().st_size > 500 for path in written)
+    names = {path.relative_to(results / "demo").as_posix() for path in written}
+    assert {"records.csv", "tables/merity2018.md", "figures/merity2018-curves.pdf"} <= names
+
+
+def test_before_the_first_run(tmp_path):
+    """A plan alone gives a table of missing rows and figures that say so."""
+    write_json(tmp_path / "demo" / "plan.json", make_plan(scale="demo"))
+    report(tmp_path, "demo")
+    table = pd.read_csv(tmp_path / "demo/tables/merity2018.csv")
+    assert set(table["status"]) == {"missing"} and table["params"].notna().all()
+
+
+def test_parts_and_suites_can_be_chosen(results):
+    """A workflow may ask for one table alone."""
+    written = report(results, "demo", ["merity2018"], parts=("tables",))
+    assert {path.parent.name for path in written} == {"tables"}
+    assert not (results / "demo/figures").exists() and not (results / "demo/records.csv").exists()
+
+
+def test_copy_without_run_folders(results):
+    """records.csv and curves.csv are enough for tables and figures, but for token intervals."""
+    report(results, "demo", parts=("records", "tables"))
+    before = pd.read_csv(results / "demo/tables/merity2018.csv")
+    kept = (results / "demo/records.csv").read_bytes()
+    shutil.rmtree(results / "runs")
+    report(results, "demo")
+    after = pd.read_csv(results / "demo/tables/merity2018.csv")
+    blank = ["delta_low", "delta_high", "p", "note"]
+    pd.testing.assert_frame_equal(before.drop(columns=blank), after.drop(columns=blank))
+    assert after["delta_low"].isna().all()
+    assert (results / "demo/records.csv").read_bytes() == kept, "the copy is not overwritten"
+
+
+def test_input_errors(results):
+    """No plan, a plan of another format, a suite that is not in it: one helpful sentence each."""
+    with pytest.raises(InputError, match="run `python -m awd plan --write` first"):
+        report(results, "paper")
+    with pytest.raises(InputError, match="did you mean 'merity2018'"):
+        report(results, "demo", ["merity2017"])
+    write_json(results / "paper" / "plan.json", {"format": 0})
+    with pytest.raises(InputError, match="not a plan that this version can read"):
+        report(results, "paper")
+
+
+def test_tables_need_neither_torch_nor_matplotlib():
+    """Reports are built where nothing is trained, and tables start quickly."""
+    root = Path(awd.__file__).parents[1]
+    for module, unwanted in (("report", {"torch", "matplotlib"}), ("figures", {"torch"})):
+        code = f"import sys, awd.{module}; sys.exit(bool({unwanted} & set(sys.modules)))"
+        assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0

@@ -1,0 +1,233 @@
+"""The table says what the records say: no more, no less, and the same in every format."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import MISSING, make_plan, write_runs
+
+from awd import records, tables, typeset
+from awd.errors import InputError
+
+
+def study(folder, scale="paper", change=lambda plan: None, **options):
+    """Plan, its only suite, and the table of it after made-up runs."""
+    plan = make_plan(scale=scale, seeds=options.pop("seeds", (1,)))
+    write_runs(plan, folder / "runs", **options)
+    change(plan)
+    frame, _ = records.collect(plan, folder / "runs")
+    suite = plan["suites"][0]
+    return suite, tables.build(suite, frame, folder / "runs", scale, plan["runs"])
+
+
+def line(table, row, corpus="ptb"):
+    return table[(table["row"] == row) & (table["corpus"] == corpus)].iloc[0]
+
+
+def rewrite(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_columns_and_order(tmp_path):
+    """The columns are the documented ones; lines are in the suite's order."""
+    suite, table = study(tmp_path)
+    assert ",".join(table.columns) == (
+        "suite,row,label,corpus,stage,method,params,published_valid,published_test,valid,"
+        "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,seconds_per_epoch,status,"
+        "verdict,note"
+    )
+    wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]
+    assert list(zip(table["row"], table["corpus"], strict=True)) == wanted
+
+
+def test_values_of_three_seeds(tmp_path):
+    """Mean and deviation over seeds, and the paired difference from the base row."""
+    _, table = study(tmp_path, seeds=(1, 2, 3))
+    values = {}
+    for row in ("full", "minus-weight-drop"):
+        paths = sorted(tmp_path.glob(f"runs/ptb-*-{row}/finetune.stream.json"))
+        splits = [json.loads(path.read_text())["splits"] for path in paths]
+        values[row] = np.array([split["test"]["perplexity"] for split in splits])
+    found = line(table, "minus-weight-drop")
+    assert found["test"] == pytest.approx(values["minus-weight-drop"].mean(), rel=1e-14)
+    assert found["test_sd"] == pytest.approx(values["minus-weight-drop"].std(ddof=1))
+    difference = (values["minus-weight-drop"] - values["full"]).mean()
+    assert found["delta_test"] == pytest.approx(difference)
+    assert found["delta_low"] < difference < found["delta_high"]
+    assert (found["n"], found["status"], found["note"]) == (3, "done", "interval: seeds")
+    assert np.isnan(line(table, "full")["delta_test"]), "the base row has no difference"
+
+
+def test_one_seed_is_compared_token_by_token(tmp_path):
+    """With one seed the interval comes from the test tokens, and the note says so."""
+    _, table = study(tmp_path)
+    found = line(table, "minus-weight-drop")
+    assert found["delta_low"] < found["delta_test"] < found["delta_high"]
+    assert found["p"] < 0.01 and found["note"] == "interval: tokens"
+    assert np.isnan(found["test_sd"])
+
+
+def test_without_token_files_the_interval_is_blank(tmp_path):
+    """Records copied without their arrays still give the difference, just no interval."""
+    _, table = study(tmp_path, arrays=False)
+    found = line(table, "minus-weight-drop")
+    assert found["delta_test"] > 0 and found["note"] == ""
+    assert np.isnan([found["delta_low"], found["delta_high"], found["p"]]).all()
+
+
+def test_a_broken_token_file_is_named(tmp_path):
+    """Not a traceback from a zip reader."""
+    plan = make_plan()
+    write_runs(plan, tmp_path / "runs")
+    path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop/finetune.stream.npz"
+    path.write_bytes(b"PK\x03\x04 cut short")
+    frame, _ = records.collect(plan, tmp_path / "runs")
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        tables.build(plan["suites"][0], frame, tmp_path / "runs", "paper")
+
+
+def test_states(tmp_path):
+    """done, partial, diverged, missing and leaks are told apart and explained."""
+    plan = make_plan(seeds=(1, 2))
+    runs = tmp_path / "runs"
+    write_runs(plan, runs)
+    name = "ptb-lstm-s{}-merity2018-minus-{}"
+    (runs / name.format(2, "nt-asgd") / "finetune.stream.json").unlink()
+    rewrite(
+        runs / name.format(1, "weight-drop") / "finetune.stream.json",
+        status="leaks",
+        reason="position 3 sees token 4",
+    )
+    frame, _ = records.collect(plan, runs)
+    table = tables.build(plan["suites"][0], frame, runs, "paper", plan["runs"])
+    assert line(table, "full")["status"] == "done"
+    partial = line(table, "minus-nt-asgd")
+    assert (partial["status"], partial["n"]) == ("partial", 1)
+    assert partial["note"] == "1 of 2 seeds; interval: tokens"
+    leaks = line(table, "minus-weight-drop")
+    assert leaks["status"] == "leaks" and pd.isna(leaks["verdict"])
+    assert np.isnan(leaks["delta_test"]) and "position 3 sees token 4" in leaks["note"]
+    diverged = line(table, "minus-weight-decay", "wikitext-2")
+    assert (diverged["status"], diverged["n"]) == ("diverged", 0)
+    assert diverged["note"].startswith("seeds 1, 2 diverged: loss became nan")
+    missing = line(table, *MISSING)
+    assert (missing["status"], missing["n"], missing["params"]) == ("missing", 0, 24_221_600)
+
+
+@pytest.mark.parametrize(
+    ("published", "verdict"),
+    [
+        ({"test": 100.0}, "reproduced"),
+        ({"test": 100 / 1.029}, "reproduced"),
+        ({"test": 100 / 1.031}, "higher"),
+        ({"test": 100 / 0.969}, "lower"),
+        ({"valid": 200.0}, "reproduced"),
+        ({"valid": 200.0, "test": 50.0}, "higher"),
+        ({"train": 40.0}, None),
+    ],
+)
+def test_verdict(tmp_path, published, verdict):
+    """Within 3% of the published test value (or valid, where there is no other) is reproduced."""
+
+    def change(plan):
+        row = plan["suites"][0]["rows"][0]
+        row["published"] = [{"column": "paper", "verified": True, **published}]
+        splits = {
+            split: {"nll": 1.0, "tokens": 1, "perplexity": value}
+            for split, value in (("valid", 200.0), ("test", 100.0))
+        }
+        rewrite(tmp_path / "runs" / row["runs"][0]["run"] / "finetune.stream.json", splits=splits)
+
+    _, table = study(tmp_path, change=change, tokens=500)
+    found = line(table, "full")["verdict"]
+    assert found == verdict if verdict else pd.isna(found)
+
+
+def test_other_scales_have_no_verdict_and_pale_published_numbers(tmp_path):
+    """A demo never looks like a comparison with the paper."""
+    suite, table = study(tmp_path, scale="demo")
+    assert table["verdict"].isna().all()
+    text = typeset.markdown(table, suite, "demo")
+    assert "context, not comparison" in text and "<sub>57.30</sub>" in text
+    assert "Verdict" not in text
+    assert r"\textcolor{gray}{57.30}" in typeset.latex(table, suite, "demo")
+    assert "context" not in typeset.markdown(table, suite, "paper")
+
+
+def test_unverified_and_additional_published_values(tmp_path):
+    """An unverified value carries a note; other published columns are shown beside."""
+
+    def change(plan):
+        entries = plan["suites"][0]["rows"][0]["published"]
+        entries[0]["verified"] = False
+        entries.append({"column": "repository", "test": 56.5, "verified": True, "source": "README"})
+
+    suite, table = study(tmp_path, change=change)
+    assert line(table, "full")["note"] == "published value unverified"
+    text = typeset.markdown(table, suite, "paper")
+    assert "Repository test" in text and "56.50" in text and "Repository valid" not in text
+    assert "<sup>1</sup> Published value unverified." in text
+
+
+def test_markdown(tmp_path):
+    """Two decimals, the best value of a corpus bold, what is missing a dash with its status."""
+    suite, table = study(tmp_path, seeds=(1, 2, 3))
+    text = typeset.markdown(table, suite, "paper")
+    assert text.startswith("## Ablation of AWD-LSTM\n")
+    assert "### Penn Treebank" in text and "### WikiText-2" in text
+    first = next(row for row in text.splitlines() if row.startswith("| AWD-LSTM "))
+    assert re.search(r"\| +24\.2M \| +60\.00 \| +57\.30 \| +\*\*60\.\d\d ± 0\.\d\d\*\* \|", first)
+    missing = next(row for row in text.splitlines() if row.startswith("| − AR/TAR"))
+    assert missing.count(" – ") == 7 and "missing" in missing
+    for name in ("Penn Treebank", "WikiText-2"):
+        assert text.split(f"### {name}")[1].split("###")[0].count("**") == 4
+    assert "<sup>1</sup> Seeds 1, 2, 3 diverged: loss became nan" in text
+
+
+def test_a_leaking_or_diverged_row_is_never_best(tmp_path):
+    """A model that saw the future must not win the table."""
+
+    def change(plan):
+        splits = {s: {"nll": 1.0, "tokens": 1, "perplexity": 2.0} for s in ("valid", "test")}
+        run = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop"
+        rewrite(run / "finetune.stream.json", splits=splits, status="leaks")
+
+    suite, table = study(tmp_path, change=change)
+    text = typeset.markdown(table, suite, "paper")
+    assert "2.00" in text and "**2.00**" not in text
+
+
+def test_latex_is_well_formed(tmp_path):
+    """Special characters are escaped, braces balance, every line has as many cells as columns."""
+
+    def change(plan):
+        suite = plan["suites"][0]
+        suite["title"] = "100% of R&D_1 #2 {x} ~ ^ \\ $"
+        suite["rows"][1]["label"] = "− a_b & 50%"
+
+    suite, table = study(tmp_path, change=change)
+    text = typeset.latex(table, suite, "paper")
+    assert r"100\% of R\&D\_1 \#2 \{x\} \textasciitilde{} \textasciicircum{}" in text
+    assert r"$-$ a\_b \& 50\%" in text and "\N{MINUS SIGN}" not in text
+    assert text.isascii()
+    bare = re.sub(r"\\[{}]", "", text)
+    assert bare.count("{") == bare.count("}")
+    assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
+    width = len(re.search(r"\\begin{tabular}{([lr]+)}", text)[1])
+    body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
+    for row in re.findall(r"^(.*) \\\\$", body, re.MULTILINE):
+        spans = [int(span) for span in re.findall(r"\\multicolumn{(\d+)}", row)]
+        cells = len(re.split(r"(?<!\\)&", row)) + sum(span - 1 for span in spans)
+        assert cells == width, row
+    assert text.count(r"\midrule") == 2, "one above each corpus"
+
+
+def test_written_files(tmp_path):
+    """csv keeps every digit; the three files appear under the stem."""
+    suite, table = study(tmp_path)
+    paths = tables.write(table, suite, "paper", tmp_path / "tables" / "merity2018")
+    assert [path.name for path in paths] == ["merity2018.csv", "merity2018.md", "merity2018.tex"]
+    read = pd.read_csv(paths[0])
+    assert list(read["test"].dropna()) == list(table["test"].dropna())

@@ -1,0 +1,24 @@
+# Perplexity of trained weights, and the loss of each token beside it.
+
+
+rule evaluate:
+    input:
+        corpus=ancient(plan.corpus_record),
+        record="results/runs/{run}/{stage}.json",
+        weights="results/runs/{run}/{stage}.safetensors",
+    output:
+        record="results/runs/{run}/{stage}.{method}.json",
+        losses="results/runs/{run}/{stage}.{method}.npz",
+    params:
+        corpus=subpath(input.corpus, parent=True),
+        folder=subpath(output.record, parent=True),
+        spec=plan.spec,
+    log:
+        "results/logs/evaluate-{run}.{stage}.{method}.log",
+    threads: 1
+    resources:
+        **plan.resources(),
+    shell:
+        "exec python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        " --stage {wildcards.stage:q} --method {wildcards.method:q}"
+        " --device {config[device]:q} --threads {threads} --log {log:q}"

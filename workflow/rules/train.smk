@@ -1,0 +1,50 @@
+# Training and fine-tuning: one thread a job, as many jobs as cores or GPUs.
+#
+# Checkpoints lie outside the declared outputs, which Snakemake deletes when a job fails; run the
+# same command again and a training goes on where it was. The corpus is ancient() because a run's
+# name carries its fingerprint: a newer copy of the same text is no reason to train again.
+
+
+rule train:
+    input:
+        corpus=ancient(plan.corpus_record),
+    output:
+        record="results/runs/{run}/train.json",
+        curve="results/runs/{run}/train.csv",
+        weights="results/runs/{run}/train.safetensors",
+    params:
+        corpus=subpath(input.corpus, parent=True),
+        folder=subpath(output.record, parent=True),
+        spec=plan.spec,
+    log:
+        "results/logs/train-{run}.log",
+    threads: 1
+    resources:
+        **plan.resources(),
+    shell:
+        "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        " --device {config[device]:q} --threads {threads}"
+        " --checkpoint-minutes {config[checkpoint_minutes]} --log {log:q}"
+
+
+rule finetune:
+    input:
+        corpus=ancient(plan.corpus_record),
+        weights=rules.train.output.weights,
+    output:
+        record="results/runs/{run}/finetune.json",
+        curve="results/runs/{run}/finetune.csv",
+        weights="results/runs/{run}/finetune.safetensors",
+    params:
+        corpus=subpath(input.corpus, parent=True),
+        folder=subpath(output.record, parent=True),
+        spec=plan.spec,
+    log:
+        "results/logs/finetune-{run}.log",
+    threads: 1
+    resources:
+        **plan.resources(),
+    shell:
+        "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        " --device {config[device]:q} --threads {threads}"
+        " --checkpoint-minutes {config[checkpoint_minutes]} --log {log:q}"
