@@ -12,8 +12,12 @@ configfile: "config.yaml"
 sys.path.insert(0, workflow.basedir)
 
 from awd.dag import WorkflowPlan
+from awd.errors import InputError
 
-plan = WorkflowPlan(config)
+try:
+    plan = WorkflowPlan(config)
+except InputError as error:
+    sys.exit(f"awd: {error}")
 
 
 wildcard_constraints:
@@ -32,8 +36,8 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    default_target: True
     input:
         expand(rules.table.output, suite=plan.suites),
         expand(rules.figure.output, suite=plan.suites),
-    default_target: True
     localrule: True

@@ -18,10 +18,12 @@ STOPPED = 75  # EX_TEMPFAIL: saved and to be tried again
 class Commands(click.Group):
     """Commands in the order of the pipeline, and mistakes as one sentence with exit code 1."""
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx):  # noqa: ARG002 - click's signature
+        """The names in the order of this file."""
         return list(self.commands)
 
     def invoke(self, ctx):
+        """Run the command; what the user did wrong, or a disk, ends it with one sentence."""
         try:
             return super().invoke(ctx)
         except InputError as error:
@@ -59,7 +61,7 @@ def plan(path, scale, suites, overrides, settings, write):
     if suites:
         changes["suites"] = list(suites)
     if settings:
-        made = Plan(json.loads(settings), "the configuration")
+        made = Plan(_read_settings(settings), "the configuration")
     else:
         made = Plan(load_config(path or CONFIG, changes), str(path or CONFIG.name))
     if write:
@@ -81,9 +83,7 @@ def fetch(corpus, destination, mirror, folder, log):
     from awd import corpora
 
     start_log(log)
-    corpora.fetch(
-        corpus, destination, mirror=mirror, folders={corpus: folder} if folder else {}
-    )
+    corpora.fetch(corpus, destination, mirror=mirror, folders={corpus: folder} if folder else {})
 
 
 @main.command()
@@ -210,6 +210,13 @@ def report(scale, suites, parts, results):
 
     for path in build(results, scale, suites or None, parts or PARTS):
         click.echo(path)
+
+
+def _read_settings(text: str) -> dict:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--settings is not JSON: {error}") from error
 
 
 def start_log(path: Path | None) -> None:

@@ -105,9 +105,13 @@ def learning_curves(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **
     most = max(len(lines) for lines in panels.values())
     figure, axes = _panels(list(panels), height=max(2.3, 0.13 * most + 1.0))
     seen: set[str] = set()
+    others = [name for name in _rows(suite) if name != suite.get("base")]
+    looks = itertools.cycle(itertools.product(["-", (0, (4, 1.2)), (0, (1.2, 1))], OTHERS))
+    looks = dict(zip(others, looks, strict=False)) | {suite.get("base"): ("-", BASE)}
     for axis, (corpus, lines) in zip(axes, panels.items(), strict=True):
-        seen |= _curve_panel(axis, lines, suite.get("base"), corpus)
-    axes[0].set_ylabel("validation perplexity")
+        seen |= _curve_panel(axis, lines, looks, suite.get("base"), corpus)
+    for axis in axes[::2]:
+        axis.set_ylabel("validation perplexity")
     handles = {
         "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=f"{SWITCH} (NT-ASGD)"),
         "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
@@ -128,7 +132,13 @@ def _traces(runs: tuple[str, ...], stage: str, by_stage: dict) -> dict[str, list
     return found if found["train"] else {}
 
 
-def _curve_panel(axis: Axes, lines: list[tuple], base: str | None, corpus: str) -> set[str]:
+def _rows(suite: dict) -> list[str]:
+    return list(dict.fromkeys(row["row"] for row in suite["rows"]))
+
+
+def _curve_panel(
+    axis: Axes, lines: list[tuple], looks: dict[str, tuple], base: str | None, corpus: str
+) -> set[str]:
     """Draw the lines of one corpus; says which legend entries are needed."""
     axis.set_title(corpus_name(corpus))
     axis.set_xlabel("epoch")
@@ -137,10 +147,9 @@ def _curve_panel(axis: Axes, lines: list[tuple], base: str | None, corpus: str) 
         _say(axis, "no curve recorded yet")
         return set()
     seen, boundaries, tops, lowest = set(), [], [], math.inf
-    styles = itertools.product(["-", (0, (4, 1.2)), (0, (1.2, 1))], OTHERS)
     for row, traces, has_diverged in lines:
         strong = row["row"] == base
-        dash, color = ("-", BASE) if strong else next(styles)
+        dash, color = looks[row["row"]]
         line = {"color": color, "linestyle": dash, "zorder": 3 if strong else 2}
         xs, ys, offset = [], [], 0
         for stage, seeds in traces.items():
@@ -172,15 +181,16 @@ def _curve_panel(axis: Axes, lines: list[tuple], base: str | None, corpus: str) 
         if has_diverged:
             seen.add("diverged")
             axis.plot(xs[-1], ys[-1], "x", ms=5, mew=1.3, color=color, zorder=4)
-        # The first, steep epochs run out of the panel, so that the rest can be told apart.
-        tops.append(np.interp(max(2, 0.04 * max(xs)) if max(xs) > 4 else 1, xs, ys))
-        if not has_diverged:
-            tops.append(ys[-1])
+        # The first, steep epochs run out of the panel, so that the rest can be told apart; a
+        # curve that went astray does not decide how much of the others is seen.
+        early = np.interp(max(2, 0.04 * xs[-1]) if xs[-1] > 4 else 1, xs, ys)
+        tops.append((has_diverged, max(early, ys[-1])))
         lowest = min(lowest, np.nanmin(ys))
     if not tops:
         _say(axis, "no curve recorded yet")
         return seen
-    highest = max(tops) * 1.05
+    astray = all(has_diverged for has_diverged, _ in tops)
+    highest = 1.05 * max(top for has_diverged, top in tops if astray or not has_diverged)
     if highest / lowest > 1.6:
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(LogLocator(subs=_subdivisions(highest / lowest), numticks=20))

@@ -28,6 +28,10 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
         with temporary.open("rb+") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # A full disk names no file.
+        error.filename = error.filename or str(path)
+        raise
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

@@ -7,7 +7,7 @@ from awd.plan import CPU_RATE, GPU_RATE, Plan, Run
 
 
 def show(plan: Plan) -> None:
-    """Print the runs of ``plan``, which rows share them, which are done, and the cost of the rest."""
+    """Print the runs of ``plan``, the rows sharing them, what is done, and the cost of the rest."""
     console = Console()
     table = Table(title=f"scale {plan.scale}: {', '.join(plan.suites)}", box=None, pad_edge=False)
     for heading in ("run", "rows", "parameters", "core-hours", "state"):

@@ -88,7 +88,7 @@ def collect(plan: dict, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     for run, planned in plan["runs"].items():
         folder = Path(runs) / run
         try:
-            names = sorted(os.listdir(folder))
+            names = sorted(entry.name for entry in os.scandir(folder))
         except (FileNotFoundError, NotADirectoryError):
             continue
         seed = seeds.get(run, planned["spec"].get("seed"))

@@ -40,7 +40,7 @@ class RunSpec:
 
     # The network
     cell: str = hyperparameter("lstm", "recurrent cell", choices=tuple(GATES))
-    layers: int = hyperparameter(1, "recurrent layers", minimum=1)
+    layers: int = hyperparameter(1, "recurrent layers", minimum=1, below=1000)
     hidden_size: int = hyperparameter(200, "units of each layer but a tied last", minimum=1)
     embedding_size: int = hyperparameter(200, "size of a word vector", minimum=1)
     tied: bool = hyperparameter(False, "decoder and embedding share one matrix")
@@ -206,6 +206,8 @@ def _normal(value):
 
 def _checked(item, value):
     name, rules = item.name, item.metadata
+    if type(value) is int and abs(value) >= 1 << 63:
+        raise InputError(f"{name} must fit in 64 bits")
     if item.type is float and type(value) is int:
         value = float(value)
     if item.type is int and type(value) is float and value.is_integer():

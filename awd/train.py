@@ -124,10 +124,7 @@ class Trainer:
                     seed=(*self.seeds, self.epoch),
                 )
                 for chunk in chunks[self.position :]:
-                    started = time.perf_counter()
                     self.step(chunk)
-                    self.position += 1
-                    self.epoch_seconds += time.perf_counter() - started
                     progress.chunk(self.epoch, self.position, len(chunks))
                     if stop or time.monotonic() - saved >= every:
                         checkpoint.save(self.state())
@@ -142,6 +139,7 @@ class Trainer:
 
         The learning rate acts on its own chunk: torch's ASGD would apply it one step late.
         """
+        started = time.perf_counter()
         spec, model = self.spec, self.model
         model.train()
         end = chunk.start + chunk.length
@@ -160,8 +158,13 @@ class Trainer:
             self.average.update()
         self.loss_sum += loss.detach().double() * chunk.length
         self.token_steps += chunk.length
+        self.position += 1
+        # Looking at a GPU's numbers makes the host wait for it, so it does so now and then.
         if (self.device.type == "cpu" or self.position % 100 == 0) and not self.loss_sum.isfinite():
-            raise Diverged(f"the loss became {loss.item()} in epoch {self.epoch}, step {self.position + 1}")
+            raise Diverged(
+                f"the loss became {loss.item()} in epoch {self.epoch}, step {self.position}"
+            )
+        self.epoch_seconds += time.perf_counter() - started
 
     def _penalty(self, output: Output) -> torch.Tensor | float:
         spec, penalty = self.spec, 0.0

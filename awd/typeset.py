@@ -34,6 +34,7 @@ class Markup(NamedTuple):
 
     text: Callable[[str], str]
     bold: Callable[[str], str]
+    emphasis: Callable[[str], str]
     pale: Callable[[str], str]
     mark: Callable[[int], str]
 
@@ -50,6 +51,7 @@ LATEX_CHARACTERS = str.maketrans(
         "<": "$<$",
         ">": "$>$",
         "|": r"\textbar{}",
+        '"': "''",
         "[": "{[}",  # after a line break, a bare bracket would be read as its argument
         "]": "{]}",
         "\N{MINUS SIGN}": "$-$",
@@ -77,12 +79,14 @@ LATEX_CHARACTERS = str.maketrans(
 MARKDOWN = Markup(
     text=lambda text: text.translate(MARKDOWN_CHARACTERS),
     bold=lambda text: f"**{text}**",
+    emphasis=lambda text: f"*{text}*",
     pale=lambda text: f"<sub>{text}</sub>",
     mark=lambda number: f"<sup>{number}</sup>",
 )
 LATEX = Markup(
     text=lambda text: text.translate(LATEX_CHARACTERS),
     bold=lambda text: rf"\textbf{{{text}}}",
+    emphasis=lambda text: rf"\emph{{{text}}}",
     pale=lambda text: rf"\textcolor{{gray}}{{{text}}}",
     mark=lambda number: rf"\textsuperscript{{{number}}}",
 )
@@ -235,10 +239,20 @@ def _body(
         lines,
         markup.text(_caption(frame, suite, scale, kinds, bool(best))),
         [
-            f"{markup.mark(i)} {markup.text(note[:1].upper() + note[1:].rstrip('.'))}."
+            f"{markup.mark(i)} {_prose(note[:1].upper() + note[1:].rstrip('.'), markup)}."
             for i, note in enumerate(footnotes, 1)
         ],
-        [markup.text(note) for note in suite.get("notes") or []],
+        [_prose(note, markup) for note in suite.get("notes") or []],
+    )
+
+
+def _prose(text: str, markup: Markup) -> str:
+    """Notes as their authors write them: *emphasis*, and straight quotes that become curly."""
+    text = re.sub(r'"([^"]*)"', "“\\1”", text)
+    parts = re.split(r"\*(\w[^*]*)\*", text)
+    return "".join(
+        markup.emphasis(markup.text(part)) if number % 2 else markup.text(part)
+        for number, part in enumerate(parts)
     )
 
 
@@ -258,12 +272,15 @@ def _caption(frame: pd.DataFrame, suite: dict, scale: str, kinds: list[str], bol
     if bold:
         says.append("Bold: best reproduced value of a corpus.")
     if any(published_columns(row) for row in suite["rows"]):
-        citation = (suite.get("paper") or {}).get("citation", "the paper")
+        citation = (suite.get("paper") or {}).get("citation", "the paper").rstrip(".")
+        entries = [entry for row in suite["rows"] for entry in row.get("published") or []]
+        theirs = dict.fromkeys(corpus_name(e["corpus"]) for e in entries if e.get("corpus"))
         says.append(
-            f"Published: {citation.rstrip('.')}."
+            f"Published: {citation}."
             if scale == "paper"
-            else f"Published numbers ({citation.rstrip('.')}) stand for the paper's own corpus and "
-            "scale: they are context, not comparison."
+            else f"Published numbers ({citation}) stand for "
+            f"{' and '.join(theirs) or 'its own corpus'} at the paper's scale: "
+            "they are context, not comparison."
         )
     return " ".join(says)
 

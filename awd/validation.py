@@ -1,5 +1,6 @@
 """Configuration and suites, read and checked: a mistake is one sentence that says where it is."""
 
+import math
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ class UniqueKeyLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml
     """A safe YAML loader to which a key written twice is a mistake, not the last one's victory."""
 
     def construct_mapping(self, node, deep=False):
+        """As the base class does; raises ConstructorError for a key written twice."""
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -65,9 +67,26 @@ def check(value: object, schema: str, where: str) -> None:
 
 
 @cache
-def _validator(name: str) -> jsonschema.Draft202012Validator:
+def _validator(name: str) -> jsonschema.protocols.Validator:
     schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    return jsonschema.Draft202012Validator(schema)
+    return _Validator(schema)
+
+
+def _is_integer(_, value: object) -> bool:
+    return type(value) is int
+
+
+def _is_number(_, value: object) -> bool:
+    return _is_integer(_, value) or (type(value) is float and math.isfinite(value))
+
+
+# JSON Schema takes 3.0 for a whole number, and knows neither nan nor inf.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:
@@ -78,11 +97,13 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         unknown = next(key for key in value if key not in known)
         return f"unknown key '{unknown}'{place and f' in {place}'}; {nearest(unknown, known)}"
     subject = place or "the file"
+    if "propertyNames" in error.absolute_schema_path:
+        return f"{subject}: {_short(value)} is no name; allowed are a-z, 0-9 and '-'"
     if rule == "required":
         missing = next(key for key in allowed if key not in value)
         return f"{place and f'{place}: '}key '{missing}' is missing"
     if rule == "enum":
-        return f"{subject}: no '{_short(value)}'; {nearest(value, allowed)}"
+        return f"{subject}: no {_short(value)}; {nearest(value, allowed)}"
     if rule == "type":
         kinds = allowed if isinstance(allowed, list) else [allowed]
         return f"{subject} must be {' or '.join(map(KINDS.get, kinds))}, not {_short(value)}"
@@ -92,6 +113,10 @@ def _sentence(error: jsonschema.ValidationError) -> str:
         return f"{subject} needs one of train, valid or test"
     if rule == "oneOf":
         return f"{subject}: {_short(value)} is not allowed; see the comments in config.yaml"
+    if rule in ("minItems", "minLength", "minProperties"):
+        return f"{subject} must not be empty"
+    if rule == "uniqueItems":
+        return f"{subject}: {_short(value)} holds the same twice"
     if rule in BOUNDS:
         return f"{subject} must be {BOUNDS[rule]} {allowed}, not {_short(value)}"
     return f"{subject}: {_short(value)} is not allowed ({rule}: {_short(allowed)})"

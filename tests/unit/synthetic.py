@@ -84,10 +84,10 @@ def write_runs(plan: dict, runs: Path, epochs=12, tokens=4000, arrays=True, skip
             if (row["row"], row["corpus"]) == MISSING or row["row"] in skip:
                 continue
             for item in row["runs"]:
-                _write_row(runs / item["run"], suite, row, item, epochs, tokens, arrays)
+                _write_row(runs / item["run"], row, item, epochs, tokens, arrays)
 
 
-def _write_row(folder, suite, row, item, epochs, tokens, arrays):
+def _write_row(folder, row, item, epochs, tokens, arrays):
     folder.mkdir(parents=True, exist_ok=True)
     seed, stage = item["seed"], row["stage"]
     generator = np.random.default_rng([seed, *row["row"].encode(), *row["corpus"].encode()])

@@ -35,7 +35,8 @@ def test_every_figure_has_a_panel_per_corpus(tmp_path, name, corpora):
     assert len(figure.axes) == len(corpora)
     assert figure.get_figwidth() == (3.4 if len(corpora) == 1 else 7.0)
     sizes = [t.get_fontsize() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
-    assert min(sizes) >= 6 and max(sizes) <= 9
+    assert min(sizes) >= 6
+    assert max(sizes) <= 9
 
 
 @pytest.mark.parametrize("name", sorted(figures.FIGURES))
@@ -54,7 +55,8 @@ def test_saving_twice_gives_equal_files(tmp_path, name):
         figures.save(figures.FIGURES[name](**inputs), tmp_path / copy)
     for kind in ("png", "pdf", "svg"):
         first = (tmp_path / f"one.{kind}").read_bytes()
-        assert len(first) > 1000 and first == (tmp_path / f"two.{kind}").read_bytes()
+        assert len(first) > 1000
+        assert first == (tmp_path / f"two.{kind}").read_bytes()
 
 
 def test_curves_continue_into_fine_tuning(tmp_path):
@@ -68,7 +70,8 @@ def test_curves_continue_into_fine_tuning(tmp_path):
     of_base = curves[curves["run"].str.fullmatch("ptb.*-full") & (curves["stage"] == "finetune")]
     mean = of_base.groupby("epoch")["valid_perplexity"].mean()
     np.testing.assert_allclose(lines["AWD-LSTM"].get_ydata()[12:], mean)
-    assert "fine-tuning" in words(figure) and "averaging starts (NT-ASGD)" in words(figure)
+    assert "fine-tuning" in words(figure)
+    assert "averaging starts (NT-ASGD)" in words(figure)
 
 
 def test_diverged_row_is_marked(tmp_path):

@@ -46,7 +46,8 @@ def test_values_come_from_the_right_record(study):
     assert line["perplexity"] == evaluation["splits"]["test"]["perplexity"]
     assert line["seconds_per_epoch"] == stage["seconds_per_epoch"]
     assert (line["seed"], line["epochs"], line["torch"]) == (1, 12, "2.13.0")
-    assert line["tokens"] == 4000 and line["threads"] is pd.NA
+    assert line["tokens"] == 4000
+    assert line["threads"] is pd.NA
 
 
 def test_diverged_evaluation_has_lines_without_perplexity(study):
@@ -107,7 +108,8 @@ def test_files_with_other_columns_are_joined(study):
     path.write_text("\n".join([f"{header},norm", *(f"{line},2.5" for line in lines)]) + "\n")
     _, curves = records.collect(plan, runs)
     here = (curves["run"] == RUN) & (curves["stage"] == "train")
-    assert (curves.loc[here, "norm"] == 2.5).all() and curves.loc[~here, "norm"].isna().all()
+    assert (curves.loc[here, "norm"] == 2.5).all()
+    assert curves.loc[~here, "norm"].isna().all()
 
 
 def test_a_line_being_written_is_left_out(study):

@@ -12,7 +12,7 @@ from awd import records, tables, typeset
 from awd.errors import InputError
 
 
-def study(folder, scale="paper", change=lambda plan: None, **options):
+def study(folder, scale="paper", change=lambda _: None, **options):
     """Plan, its only suite, and the table of it after made-up runs."""
     plan = make_plan(scale=scale, seeds=options.pop("seeds", (1,)))
     write_runs(plan, folder / "runs", **options)
@@ -65,7 +65,8 @@ def test_one_seed_is_compared_token_by_token(tmp_path):
     _, table = study(tmp_path)
     found = line(table, "minus-weight-drop")
     assert found["delta_low"] < found["delta_test"] < found["delta_high"]
-    assert found["p"] < 0.01 and found["note"] == "interval: tokens"
+    assert found["p"] < 0.01
+    assert found["note"] == "interval: tokens"
     assert np.isnan(found["test_sd"])
 
 
@@ -73,7 +74,8 @@ def test_without_token_files_the_interval_is_blank(tmp_path):
     """Records copied without their arrays still give the difference, just no interval."""
     _, table = study(tmp_path, arrays=False)
     found = line(table, "minus-weight-drop")
-    assert found["delta_test"] > 0 and found["note"] == ""
+    assert found["delta_test"] > 0
+    assert found["note"] == ""
     assert np.isnan([found["delta_low"], found["delta_high"], found["p"]]).all()
 
 
@@ -107,8 +109,10 @@ def test_states(tmp_path):
     assert (partial["status"], partial["n"]) == ("partial", 1)
     assert partial["note"] == "1 of 2 seeds; interval: tokens"
     leaks = line(table, "minus-weight-drop")
-    assert leaks["status"] == "leaks" and pd.isna(leaks["verdict"])
-    assert np.isnan(leaks["delta_test"]) and "position 3 sees token 4" in leaks["note"]
+    assert leaks["status"] == "leaks"
+    assert pd.isna(leaks["verdict"])
+    assert np.isnan(leaks["delta_test"])
+    assert "position 3 sees token 4" in leaks["note"]
     diverged = line(table, "minus-weight-decay", "wikitext-2")
     assert (diverged["status"], diverged["n"]) == ("diverged", 0)
     assert diverged["note"].startswith("seeds 1, 2 diverged: loss became nan")
@@ -150,7 +154,8 @@ def test_other_scales_have_no_verdict_and_pale_published_numbers(tmp_path):
     suite, table = study(tmp_path, scale="demo")
     assert table["verdict"].isna().all()
     text = typeset.markdown(table, suite, "demo")
-    assert "context, not comparison" in text and "<sub>57.30</sub>" in text
+    assert "context, not comparison" in text
+    assert "<sub>57.30</sub>" in text
     assert "Verdict" not in text
     assert r"\textcolor{gray}{57.30}" in typeset.latex(table, suite, "demo")
     assert "context" not in typeset.markdown(table, suite, "paper")
@@ -167,7 +172,9 @@ def test_unverified_and_additional_published_values(tmp_path):
     suite, table = study(tmp_path, change=change)
     assert line(table, "full")["note"] == "published value unverified"
     text = typeset.markdown(table, suite, "paper")
-    assert "Repository test" in text and "56.50" in text and "Repository valid" not in text
+    assert "Repository test" in text
+    assert "56.50" in text
+    assert "Repository valid" not in text
     assert "<sup>1</sup> Published value unverified." in text
 
 
@@ -176,11 +183,13 @@ def test_markdown(tmp_path):
     suite, table = study(tmp_path, seeds=(1, 2, 3))
     text = typeset.markdown(table, suite, "paper")
     assert text.startswith("## Ablation of AWD-LSTM\n")
-    assert "### Penn Treebank" in text and "### WikiText-2" in text
+    assert "### Penn Treebank" in text
+    assert "### WikiText-2" in text
     first = next(row for row in text.splitlines() if row.startswith("| AWD-LSTM "))
     assert re.search(r"\| +24\.2M \| +60\.00 \| +57\.30 \| +\*\*60\.\d\d ± 0\.\d\d\*\* \|", first)
     missing = next(row for row in text.splitlines() if row.startswith("| − AR/TAR"))
-    assert missing.count(" – ") == 7 and "missing" in missing
+    assert missing.count(" – ") == 7
+    assert "missing" in missing
     for name in ("Penn Treebank", "WikiText-2"):
         assert text.split(f"### {name}")[1].split("###")[0].count("**") == 4
     assert "<sup>1</sup> Seeds 1, 2, 3 diverged: loss became nan" in text
@@ -189,14 +198,15 @@ def test_markdown(tmp_path):
 def test_a_leaking_or_diverged_row_is_never_best(tmp_path):
     """A model that saw the future must not win the table."""
 
-    def change(plan):
+    def change(_):
         splits = {s: {"nll": 1.0, "tokens": 1, "perplexity": 2.0} for s in ("valid", "test")}
         run = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop"
         rewrite(run / "finetune.stream.json", splits=splits, status="leaks")
 
     suite, table = study(tmp_path, change=change)
     text = typeset.markdown(table, suite, "paper")
-    assert "2.00" in text and "**2.00**" not in text
+    assert "2.00" in text
+    assert "**2.00**" not in text
 
 
 def test_latex_is_well_formed(tmp_path):
@@ -210,7 +220,8 @@ def test_latex_is_well_formed(tmp_path):
     suite, table = study(tmp_path, change=change)
     text = typeset.latex(table, suite, "paper")
     assert r"100\% of R\&D\_1 \#2 \{x\} \textasciitilde{} \textasciicircum{}" in text
-    assert r"$-$ a\_b \& 50\%" in text and "\N{MINUS SIGN}" not in text
+    assert r"$-$ a\_b \& 50\%" in text
+    assert "\N{MINUS SIGN}" not in text
     assert text.isascii()
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
@@ -222,6 +233,17 @@ def test_latex_is_well_formed(tmp_path):
         cells = len(re.split(r"(?<!\\)&", row)) + sum(span - 1 for span in spans)
         assert cells == width, row
     assert text.count(r"\midrule") == 2, "one above each corpus"
+
+
+def test_notes_keep_their_emphasis_and_quotes(tmp_path):
+    """Notes are prose: emphasis and quotation marks come out right in both formats."""
+
+    def change(plan):
+        plan["suites"][0]["notes"] = ['"− fine-tuning" *has* 2*3 layers']
+
+    suite, table = study(tmp_path, change=change)
+    assert "“− fine-tuning” *has* 2\\*3 layers" in typeset.markdown(table, suite, "paper")
+    assert r"``$-$ fine-tuning'' \emph{has} 2*3 layers" in typeset.latex(table, suite, "paper")
 
 
 def test_written_files(tmp_path):

@@ -6,12 +6,12 @@ rule fetch:
         "results/corpora/{corpus}-{fingerprint}/raw/train.txt",
         "results/corpora/{corpus}-{fingerprint}/raw/valid.txt",
         "results/corpora/{corpus}-{fingerprint}/raw/test.txt",
-    params:
-        destination=subpath(output[0], parent=True),
-        source=plan.source_options,
     log:
         "results/logs/fetch-{corpus}-{fingerprint}.log",
     localrule: True
+    params:
+        destination=subpath(output[0], parent=True),
+        source=plan.source_options,
     shell:
         "exec python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
         " {params.source:q} --log {log:q}"
@@ -26,13 +26,13 @@ rule encode:
         "results/corpora/{corpus}-{fingerprint}/test.npy",
         "results/corpora/{corpus}-{fingerprint}/vocabulary.txt",
         record="results/corpora/{corpus}-{fingerprint}/corpus.json",
+    log:
+        "results/logs/encode-{corpus}-{fingerprint}.log",
+    localrule: True
     params:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),
         fingerprint=lambda wildcards: plan.fingerprints[wildcards.corpus],
-    log:
-        "results/logs/encode-{corpus}-{fingerprint}.log",
-    localrule: True
     shell:
         "exec python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
         " --fingerprint {params.fingerprint:q} --log {log:q}"

@@ -9,15 +9,15 @@ rule evaluate:
     output:
         record="results/runs/{run}/{stage}.{method}.json",
         losses="results/runs/{run}/{stage}.{method}.npz",
-    params:
-        corpus=subpath(input.corpus, parent=True),
-        folder=subpath(output.record, parent=True),
-        spec=plan.spec,
     log:
         "results/logs/evaluate-{run}.{stage}.{method}.log",
     threads: 1
     resources:
         **plan.resources(),
+    params:
+        corpus=subpath(input.corpus, parent=True),
+        folder=subpath(output.record, parent=True),
+        spec=plan.spec,
     shell:
         "exec python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --stage {wildcards.stage:q} --method {wildcards.method:q}"

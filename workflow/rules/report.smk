@@ -6,11 +6,11 @@ rule plan:
         plan.suite_files,
     output:
         f"results/{plan.scale}/plan.json",
-    params:
-        settings=plan.settings(),
     log:
         f"results/logs/plan-{plan.scale}.log",
     localrule: True
+    params:
+        settings=plan.settings(),
     shell:
         "exec python -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
 

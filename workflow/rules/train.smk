@@ -12,15 +12,15 @@ rule train:
         record="results/runs/{run}/train.json",
         curve="results/runs/{run}/train.csv",
         weights="results/runs/{run}/train.safetensors",
-    params:
-        corpus=subpath(input.corpus, parent=True),
-        folder=subpath(output.record, parent=True),
-        spec=plan.spec,
     log:
         "results/logs/train-{run}.log",
     threads: 1
     resources:
         **plan.resources(),
+    params:
+        corpus=subpath(input.corpus, parent=True),
+        folder=subpath(output.record, parent=True),
+        spec=plan.spec,
     shell:
         "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {config[device]:q} --threads {threads}"
@@ -35,15 +35,15 @@ rule finetune:
         record="results/runs/{run}/finetune.json",
         curve="results/runs/{run}/finetune.csv",
         weights="results/runs/{run}/finetune.safetensors",
-    params:
-        corpus=subpath(input.corpus, parent=True),
-        folder=subpath(output.record, parent=True),
-        spec=plan.spec,
     log:
         "results/logs/finetune-{run}.log",
     threads: 1
     resources:
         **plan.resources(),
+    params:
+        corpus=subpath(input.corpus, parent=True),
+        folder=subpath(output.record, parent=True),
+        spec=plan.spec,
     shell:
         "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {config[device]:q} --threads {threads}"

@@ -1,0 +1,29 @@
+# Each target makes the virtual environment when it is missing or older than what it is made from.
+PYTHON ?= python3
+ACTIVATE := . .venv/bin/activate
+
+.PHONY: demo test lint lock
+
+# The main job: every suite at demo scale, offline. Results: results/demo/
+demo: .venv/ready
+	$(ACTIVATE) && snakemake --cores all
+
+test: .venv/ready
+	$(ACTIVATE) && pytest
+
+lint: .venv/ready
+	$(ACTIVATE) && ruff check && ruff format --check \
+	  && snakefmt --check Snakefile workflow/rules && snakemake --lint
+
+# Take the newest allowed version of every package into requirements.txt.
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet 'setuptools>=77' 'torch==2.13.0' '.[test]'
+	.venv-lock/bin/pip freeze --all --exclude awd --exclude pip | sed 's/+cpu$$//' > requirements.txt
+	rm -rf .venv-lock
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --requirement requirements.txt
+	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
