@@ -1,15 +1,15 @@
 """Neural cache: recently read words become more likely where the model's state is similar.
 
 Grave, Joulin and Usunier 2017, "Improving Neural Language Models with a Continuous Cache", used
-at evaluation by Merity et al. 2018. With h_t the last layer's undropped output after
-reading word x_t, the cache predicts (section 3)
+at evaluation by Merity et al. 2018. With h_t the last layer's undropped output after reading word
+x_t, the cache predicts (section 3)
 
     p_cache(x_{t+1} = w)  ~  sum over the last ``window`` positions i < t of
                              [x_{i+1} = w] exp(theta h_t . h_i)
 
-and the model becomes weight * p_cache + (1 - weight) * p_vocabulary. Only the
-probability of the word that did follow is needed, so neither a distribution over the vocabulary
-nor a one-hot history is ever made.
+and the model becomes weight * p_cache + (1 - weight) * p_vocabulary. Only the probability of the
+word that did follow is needed, so the cache makes neither a distribution over the vocabulary nor
+a one-hot history.
 """
 
 import itertools
@@ -34,7 +34,7 @@ class _Block(NamedTuple):
 
     position: (block), 0 for the first token of the stream.
     losses: (block), of the model alone, in nats.
-    scores: (block, depth), h_t . h_i, oldest i first; -inf before the start of the stream.
+    scores: (block, depth), h_t . h_i, oldest i first; 0 before the start of the stream.
     matches: (block, depth), whether i was followed by the word that also followed t.
     """
 
@@ -61,7 +61,8 @@ def cache_losses(
     equation does not ask for that, and ``partial`` goes without. That implementation also leaves
     the cache out at the first token of each of its chunks (one in 5,000); this one does not.
 
-    Memory beyond the model's is (window + BLOCK) states and some BLOCK x (window + BLOCK) scores.
+    Memory beyond the model's is (window + BLOCK) states and a few times BLOCK x (window + BLOCK)
+    scores, whatever the vocabulary: some 80 MB for the published setting on WikiText-2.
 
     Args:
         stream: (tokens), int64.
@@ -125,7 +126,11 @@ def _losses(
     block: _Block, window: int, theta: float, weights: Sequence[float], partial: bool
 ) -> Tensor:
     """Losses of the linear mixture for each of ``weights``, (weights, block)."""
-    attention = torch.softmax(theta * block.scores[:, -window:], dim=1)
+    scores = theta * block.scores[:, -window:]
+    if partial:
+        distance = torch.arange(scores.shape[1], 0, -1, device=scores.device)
+        scores.masked_fill_(distance > block.position[:, None], -math.inf)
+    attention = torch.softmax(scores, dim=1)
     cache = attention.mul_(block.matches[:, -window:]).sum(1).log_()
     shares = block.losses.new_tensor(weights)[:, None]
     mixed = -torch.logaddexp(shares.log() + cache, torch.log1p(-shares) - block.losses)
@@ -136,7 +141,7 @@ def _losses(
 def _blocks(model: LanguageModel, stream: Tensor, window: int) -> Iterator[_Block]:
     """All predicted positions of ``stream`` in order, at most BLOCK at a time."""
     depth = min(window, len(stream) - 1)
-    # Before the stream's first token lies a full window of positions that no word followed.
+    # Before the stream's first token lies a window of zero states that no word followed.
     followers = stream.new_full((depth,), -1)
     states, start = None, 0
     for outputs, losses, targets in _outputs(model, stream):
@@ -148,9 +153,6 @@ def _blocks(model: LanguageModel, stream: Tensor, window: int) -> Iterator[_Bloc
         # Row r's window is the depth columns from r on: a band, read as a matrix without copying.
         scores = products.as_strided((count, depth), (sum(products.stride()), products.stride(1)))
         position = torch.arange(start, start + count, device=stream.device)
-        if start < depth:
-            offsets = torch.arange(-depth, 0, device=stream.device)
-            scores = scores.masked_fill(position[:, None] + offsets < 0, -math.inf)
         matches = followers[:-1].unfold(0, depth, 1) == targets[:, None]
         yield _Block(position, losses, scores, matches)
         states, followers, start = states[-depth:], followers[-depth:], start + count

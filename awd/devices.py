@@ -22,11 +22,11 @@ def prepare(device: str = "auto", threads: int = 1) -> torch.device:
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
-    if not cpu_flags() & {"amx_bf16", "amx_tile"}:
-        # Sends fp32 products to oneDNN, which on CPUs without AMX still computes them in fp32.
-        torch.set_float32_matmul_precision("medium")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" and not cpu_flags() & {"amx_bf16", "amx_tile"}:
+        # Sends fp32 products to oneDNN, which on CPUs without AMX still computes them in fp32.
+        torch.set_float32_matmul_precision("medium")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: 'cuda' was asked for but torch finds no GPU; use 'auto' or 'cpu'")
     return torch.device(device)

@@ -57,7 +57,7 @@ class Run:
     spec: RunSpec
     fingerprint: str
     rows: list[str] = field(default_factory=list)
-    stages: list[str] = field(default_factory=list)
+    stages: set[str] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -138,8 +138,9 @@ class Plan:
         settings = _settings(suite, name, scale, corpus)
         spec = make_spec(settings, place)
         changes = _changes(spec, base_spec)
-        for key in row.get("set", {}):
-            if name != suite["base_row"] and key not in changes:
+        # What the base row sets itself is no ablation: another row may well have it, too.
+        for key in row.get("set", {}).keys() - suite["rows"][suite["base_row"]].get("set", {}):
+            if key not in changes:
                 raise InputError(
                     f"{place}: set.{key} is what the base row has at scale '{self.scale}' already; "
                     f"set it under scales.{self.scale}.rows.{name} to another value"
@@ -175,14 +176,13 @@ class Plan:
         run = self.runs.setdefault(name, Run(name, spec, fingerprint))
         if row not in run.rows:
             run.rows.append(row)
-        if stage not in run.stages:
-            run.stages.append(stage)
+        run.stages.add(stage)
         return name
 
     def evaluations(self) -> Iterable[tuple[Run, str, str]]:
         """(run, stage, method) of each evaluation that a row asks for."""
         for run in self.runs.values():
-            for stage in run.stages:
+            for stage in sorted(run.stages, reverse=True):
                 yield run, stage, STREAM
 
     def corpus_folder(self, corpus: str) -> Path:

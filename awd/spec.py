@@ -18,6 +18,7 @@ RECIPE = 1
 """Raised when the training code changes what a spec means; every run is then trained anew."""
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+SCHEDULES = ("constant", "step", "plateau", "non-monotonic", "cosine", "cyclical")
 
 
 def hyperparameter(default, meaning, *, minimum=None, below=None, choices=None):
@@ -91,11 +92,13 @@ class RunSpec:
     )
     learning_rate: float = hyperparameter(1.0, "initial step size", minimum=0)
     schedule: str = hyperparameter(
-        "constant",
-        "non-monotonic: the rate is divided whenever the NT-ASGD trigger would fire",
-        choices=("constant", "non-monotonic"),
+        "constant", "how the rate changes over the epochs: see schedules.py", choices=SCHEDULES
     )
     decay_factor: float = hyperparameter(2.0, "what a schedule divides the rate by", minimum=1)
+    decay_first: int = hyperparameter(1, "step: epochs before the first division", minimum=1)
+    decay_every: int = hyperparameter(1, "step: epochs from one division to the next", minimum=1)
+    minimum_rate: float = hyperparameter(0.0, "cosine, cyclical: the lowest rate", minimum=0)
+    cycle_epochs: int = hyperparameter(2, "cyclical: epochs of a period", minimum=2)
     non_monotone_interval: int = hyperparameter(
         5, "epochs of patience n of the NT-ASGD trigger", minimum=1
     )

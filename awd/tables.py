@@ -22,8 +22,10 @@ COLUMNS = [
     "stage",
     "method",
     "params",
+    "published_train",
     "published_valid",
     "published_test",
+    "train",
     "valid",
     "valid_sd",
     "test",
@@ -66,8 +68,9 @@ def build(
         status, notes = _status(row, results)
         values = {
             split: {seed: r[split] for seed, r in results.items() if split in r}
-            for split in ("valid", "test")
+            for split in ("train", "valid", "test")
         }
+        train, _ = mean_and_deviation(list(values["train"].values()))
         valid, valid_sd = mean_and_deviation(list(values["valid"].values()))
         test, test_sd = mean_and_deviation(list(values["test"].values()))
         base = bases.get(row["corpus"])
@@ -86,8 +89,8 @@ def build(
                 "suite": suite["suite"],
                 **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},
                 "params": _parameters(row, results, planned or {}),
-                "published_valid": published.get("valid"),
-                "published_test": published.get("test"),
+                **{f"published_{split}": published.get(split) for split in values},
+                "train": train,
                 "valid": valid,
                 "valid_sd": valid_sd,
                 "test": test,
@@ -112,7 +115,6 @@ def build(
                             *notes,
                             INTERVALS.get(delta.interval),
                             None if published.get("verified", True) else UNVERIFIED,
-                            _published_training(published),
                         ],
                     )
                 ),
@@ -190,11 +192,6 @@ def _parameters(row: dict, results: dict[int, dict], planned: dict[str, dict]) -
     counts = [result["parameters"] for result in results.values()]
     counts += [planned.get(item["run"], {}).get("parameters") for item in row["runs"]]
     return next((int(count) for count in counts if count is not None and not pd.isna(count)), None)
-
-
-def _published_training(published: dict) -> str | None:
-    value = published.get("train")
-    return None if value is None else f"published training perplexity {value:.2f}"
 
 
 def _verdict(published: dict, valid: float, test: float) -> str | None:

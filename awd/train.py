@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 STAGES = ("train", "finetune")
 VALIDATION_BATCH = 10
-"""Parallel streams of the validation after each epoch, as the reference has it."""
+"""Parallel streams in which the text is read after each epoch, as the reference does."""
 
 
 class Interrupted(Exception):
@@ -80,6 +80,7 @@ class Trainer:
             batching.as_stream(corpus.train, device), spec.batch_size
         )
         self.valid = batching.as_stream(corpus.valid, device)
+        self.test = batching.as_stream(corpus.test, device)
         if len(self.batches) < 3:
             raise InputError(
                 f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
@@ -182,6 +183,8 @@ class Trainer:
         averaging, rate = self.average is not None, self.schedule.rate
         with self.average.applied() if averaging else nullcontext():
             loss = mean_loss(stream_losses(self.model, self.valid, VALIDATION_BATCH))
+            # For the curve alone: nothing is ever decided by the test text.
+            test_loss = mean_loss(stream_losses(self.model, self.test, VALIDATION_BATCH))
             if loss < self.best["loss"]:
                 self.best = {"epoch": self.epoch, "loss": loss}
                 self.best_weights = self._weights()
@@ -200,6 +203,7 @@ class Trainer:
                 "train_loss": self.loss_sum.item() / self.token_steps,
                 "valid_loss": loss,
                 "valid_perplexity": perplexity(loss),
+                "test_loss": test_loss,
                 "learning_rate": rate,
                 "averaging": int(averaging),
                 "event": event,
@@ -371,6 +375,7 @@ COLUMNS = (
     "train_loss",
     "valid_loss",
     "valid_perplexity",
+    "test_loss",
     "learning_rate",
     "averaging",
     "event",

@@ -135,7 +135,8 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
 def _two_header_lines(header: list[str]) -> list[str]:
     """`Published valid` and `Published test` as one heading over two columns, and a rule."""
     pairs = [
-        name.rsplit(" ", 1) if name.endswith((" valid", " test")) else ["", name] for name in header
+        name.rsplit(" ", 1) if name.endswith((" train", " valid", " test")) else ["", name]
+        for name in header
     ]
     above, rules, column = [], [], 1
     for group, columns in itertools.groupby(pairs, key=lambda pair: pair[0]):
@@ -184,6 +185,8 @@ def _body(
     rows = {(row["row"], row["corpus"]): row for row in suite["rows"]}
     columns = sorted({c for row in suite["rows"] for c in published_columns(row)} | {"paper"})
     columns.sort(key=lambda column: column != "paper")
+    # Training perplexity is shown by studies that published it.
+    splits = ("train", "valid", "test")[int(frame["published_train"].isna().all()) :]
     counted = frame[frame["status"].isin(COUNTED)]
     best = {
         (corpus, split): lines[split].min()
@@ -204,13 +207,13 @@ def _body(
         published = published_columns(row)
         for column in columns:
             name = "published" if column == "paper" else column
-            for split in ("valid", "test"):
+            for split in splits:
                 value = published.get(column, {}).get(split)
                 text = markup.text(_number(value))
                 pale = scale != "paper" and value is not None
                 cells[f"{name[0].upper()}{name[1:]} {split}"] = markup.pale(text) if pale else text
-        for split in ("valid", "test"):
-            text = _number(line[split]) + _number(line[f"{split}_sd"], " ± {:.2f}", "")
+        for split in splits:
+            text = _number(line[split]) + _number(line.get(f"{split}_sd"), " ± {:.2f}", "")
             top = line["status"] in COUNTED and line[split] == best.get((line["corpus"], split))
             cells[f"Reproduced {split}"] = (markup.bold if top else str)(markup.text(text))
         low, high = (_number(line[f"delta_{end}"], "{:+.2f}", "") for end in ("low", "high"))

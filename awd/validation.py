@@ -13,6 +13,9 @@ from awd.errors import InputError, nearest
 SCHEMAS = Path(__file__).resolve().parent.parent / "workflow" / "schemas"
 
 
+MERGE = "tag:yaml.org,2002:merge"  # of the key <<
+
+
 class UniqueKeyLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
     """A safe YAML loader to which a key written twice is a mistake, not the last one's victory."""
 
@@ -20,8 +23,10 @@ class UniqueKeyLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml
         """As the base class does; raises ConstructorError for a key written twice."""
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == MERGE:
+                continue
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen and key != "<<":
+            if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"'{key}' is given twice", key_node.start_mark
                 )

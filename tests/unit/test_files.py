@@ -39,7 +39,8 @@ def test_a_failure_keeps_the_old_file(tmp_path):
 
     with pytest.raises(RuntimeError, match="power cut"), atomic(path) as temporary:
         half(temporary)
-    assert path.read_text() == "old" and names(tmp_path) == ["record.json"]
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["record.json"]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -95,7 +96,8 @@ def test_a_record_that_cannot_be_read_is_one_sentence(tmp_path, content, said):
         path.write_bytes(content)
     with pytest.raises(InputError, match=said) as caught:
         read_json(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_nearest_word_is_offered_or_all():

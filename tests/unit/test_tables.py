@@ -34,7 +34,8 @@ def test_columns_and_order(tmp_path):
     """The columns are the documented ones; lines are in the suite's order."""
     suite, table = study(tmp_path)
     assert ",".join(table.columns) == (
-        "suite,row,label,corpus,stage,method,params,published_valid,published_test,valid,"
+        "suite,row,label,corpus,stage,method,params,"
+        "published_train,published_valid,published_test,train,valid,"
         "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,seconds_per_epoch,status,"
         "verdict,note"
     )

@@ -1,0 +1,271 @@
+"""The command line as a user meets it: a mistake is one sentence, and leaves nothing behind."""
+
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import awd
+from awd import corpora
+from awd.plan import load_config
+from awd.spec import make_spec
+
+ROOT = Path(awd.__file__).parents[1]
+CLOSED = "http://127.0.0.1:9"  # the discard port: nothing listens
+ENVIRONMENT = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
+ENVIRONMENT |= {f"{kind}_proxy": CLOSED for kind in ("http", "https", "all")}
+
+
+def call(*words: object, folder: Path = ROOT, limit: int | None = None):
+    """Run ``python -m awd``; ``limit`` is the most bytes a file may have, as on a full disk."""
+
+    def full_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-m", "awd", *map(str, words)],
+        cwd=folder,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        preexec_fn=full_disk if limit else None,
+    )
+
+
+def refused(answer) -> str:
+    """The one sentence of a refusal."""
+    assert answer.returncode == 1, answer.stderr
+    assert "Traceback" not in answer.stderr
+    *_, sentence = answer.stderr.splitlines()
+    assert sentence.startswith("awd: ")
+    return sentence
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A copy of what a plan is made from, to make mistakes in."""
+    for name in ("awd", "workflow"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    return tmp_path
+
+
+def texts(folder: Path, **contents: str) -> Path:
+    """A corpus of a few hundred words, with some of its files as given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split in corpora.SPLITS:
+        (folder / f"{split}.txt").write_text(contents.get(split, "a b c d e\n" * 60))
+    return folder
+
+
+# plan ---------------------------------------------------------------------------------------
+
+
+def test_the_plan_is_shown():
+    """Each run with its rows, and a line on what all of it costs; nothing is written."""
+    answer = call("plan", "--suite", "merity2018", "--scale", "paper")
+    assert answer.returncode == 0, answer.stderr
+    assert "18 rows, 1 seed(s): 16 runs, 2 of them shared" in answer.stdout
+    assert "24,221,600" in answer.stdout
+    assert "core-hours" in answer.stdout
+
+
+def test_the_plan_is_written(tmp_path):
+    """As the report reads it, and the same from a file as from the workflow's settings."""
+    one, two = tmp_path / "one" / "plan.json", tmp_path / "two.json"
+    assert call("plan", "--set", "seeds=[4]", "--write", one).returncode == 0
+    plan = json.loads(one.read_text())
+    assert (plan["format"], plan["scale"], plan["seeds"]) == (1, "demo", [4])
+    settings = json.dumps(load_config(overrides={"seeds": [4]}))
+    assert call("plan", "--settings", settings, "--write", two).returncode == 0
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sedes=1", "unknown key 'sedes'; did you mean 'seeds'?"),
+        ("seeds=0", "seeds must be at least 1, not 0"),
+        ("seeds=many", "seeds: 'many' is not allowed"),
+        ("seeds", "'seeds' must have the form key=value"),
+        ("seeds=[", "the value of seeds"),
+        ("suites=merity2017", "no suite 'merity2017'; did you mean 'merity2018'?"),
+        ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
+        ("scale=big", "scale: no 'big'; allowed: demo, paper, small"),
+        ("corpus_folders={ptb: /tmp}", "'ptb' is taken by a built-in corpus"),
+    ],
+)
+def test_a_mistake_in_an_override(override, said):
+    """What is allowed is said, too."""
+    assert said in refused(call("plan", "--set", override))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "config.yaml cannot be read: No such file or directory"),
+        ("", "a mapping of keys is expected"),
+        ("- scale\n", "a mapping of keys is expected, not list"),
+        ("scale: [demo\n", "config.yaml, line 2: not valid YAML"),
+        ("scale: demo\nseeds: 1\nscale: demo\n", "config.yaml, line 3: not valid YAML: 'scale'"),
+        ("scale: demo\n", "is missing"),
+    ],
+)
+def test_a_mistake_in_the_configuration_file(project, content, said):
+    """The file is named, with the line where there is one."""
+    path = project / "config.yaml"
+    path.unlink() if content is None else path.write_text(content)
+    assert said in refused(call("plan", folder=project))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("title:", "tittle:", "unknown key 'tittle'; did you mean 'title'?"),
+        ("  layers: 3", "  layer: 3", "base: no hyperparameter 'layer'; did you mean 'layers'?"),
+        ("  clip: 0.25", "  clip: quarter", "clip must be a number, not 'quarter'"),
+        ("  layers: 3", "  layers: 3\n  layers: 3", "'layers' is given twice"),
+        ("set: {weight_drop: 0}", "set: {weight_dorp: 0}", "row 'minus-weight-drop': set: no"),
+        ("set: {weight_drop: 0}", "set: {clip: 0.25}", "set.clip is what the base row has"),
+        ("base_row: full", "base_row: [full", "merity2018.yaml, line "),
+    ],
+)
+def test_a_mistake_in_a_suite(project, old, new, said):
+    """The suite's file is named."""
+    path = project / "workflow" / "suites" / "merity2018.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    sentence = refused(call("plan", "--suite", "merity2018", folder=project))
+    assert said in sentence
+    assert "merity2018.yaml" in sentence
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 50_000])
+def test_settings_that_cannot_be_read(text):
+    """They come from the workflow, and may be typed by hand."""
+    refused(call("plan", "--settings", text))
+
+
+def test_unknown_words_are_answered_with_known_ones():
+    """Commands and options, too; the exit code is the usual one of a wrong command line."""
+    answer = call("pln")
+    assert answer.returncode == 2
+    assert "plan" in answer.stderr
+    assert call("plan", "--sett", "a=1").returncode == 2
+
+
+# corpora ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("split", "content", "said"),
+    [("valid", None, "has no valid.txt"), ("test", "", "has an empty test.txt")],
+)
+@pytest.mark.parametrize("command", ["plan", "fetch"])
+def test_a_folder_without_one_of_its_files(tmp_path, split, content, said, command):
+    """Before anything is planned or copied."""
+    folder = texts(tmp_path / "mine")
+    path = folder / f"{split}.txt"
+    path.unlink() if content is None else path.write_text(content)
+    options = {
+        "plan": ("--set", "corpora=mine", "--set", f"corpus_folders={{mine: '{folder}'}}"),
+        "fetch": ("mine", tmp_path / "raw", "--folder", folder),
+    }
+    sentence = refused(call(command, *options[command]))
+    assert f"corpus mine: the folder {folder} {said}" in sentence
+    assert list(tmp_path.glob("raw/**/*")) == []
+
+
+def test_a_mirror_with_the_wrong_text_and_no_internet(tmp_path):
+    """The whole fetch fails, names every source, and leaves nothing that looks like a corpus."""
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    for split in corpora.SPLITS:
+        (mirror / f"ptb.{split}.txt").write_text("not the treebank\n")
+    sentence = refused(call("fetch", "ptb", tmp_path / "raw", "--mirror", mirror))
+    assert "wrong sha256 for train" in sentence
+    assert "set `mirror: /that/folder` in config.yaml" in sentence
+    for source in corpora.catalogue()["ptb"]["sources"]:
+        address = source.get("files") or source["archive"]
+        assert f"{address.replace('{split}', '{train,valid,test}')}: no connection" in sentence
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_an_archive_that_wants_to_write_elsewhere(tmp_path):
+    """It is refused by name; nothing of it is used."""
+    mirror, raw = tmp_path / "deep" / "mirror", tmp_path / "deep" / "raw"
+    mirror.mkdir(parents=True)
+    with tarfile.open(mirror / "simple-examples.tgz", "w:gz") as archive:
+        for name in ("./simple-examples/data/ptb.train.txt", "../../escaped"):
+            member = tarfile.TarInfo(name)
+            member.size = 2
+            archive.addfile(member, io.BytesIO(b"a\n"))
+    sentence = refused(call("fetch", "ptb", raw, "--mirror", mirror))
+    assert "member '../../escaped'" in sentence
+    assert not list(tmp_path.rglob("escaped"))
+    assert list(raw.iterdir()) == []
+
+
+# a full disk --------------------------------------------------------------------------------
+
+
+def test_a_full_disk_while_the_plan_is_written(tmp_path):
+    """The system refuses the write; neither the file nor a part of it remains."""
+    path = tmp_path / "plan.json"
+    sentence = refused(call("plan", "--write", path, limit=2000))
+    assert f"File too large ({path})" in sentence
+    assert list(tmp_path.iterdir()) == []
+    path.write_text("old")
+    refused(call("plan", "--write", path, limit=2000))
+    assert path.read_text() == "old"
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory):
+    """A corpus and a run that takes a moment: words of a ``train`` command."""
+    folder = tmp_path_factory.mktemp("training")
+    print_ = corpora.fingerprint("mine", {"mine": str(texts(folder / "mine"))})
+    corpora.encode("mine", folder / "mine", folder / "corpus", fingerprint=print_)
+    settings = {"hidden_size": 16, "embedding_size": 16, "batch_size": 2, "bptt": 10, "epochs": 1}
+    spec = make_spec({"corpus": "mine", **settings}, "test")
+
+    def words(runs: Path) -> tuple:
+        run = runs / spec.run(print_)
+        options = ("--spec", spec.canonical(), "--device", "cpu", "--checkpoints", runs / "saved")
+        return run, ("train", folder / "corpus", run, *options)
+
+    return words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("limit", "options"),
+    [(3000, ()), (3000, ("--checkpoint-minutes", "0.000001"))],
+    ids=["weights", "checkpoint"],
+)
+def test_a_full_disk_while_a_training_is_saved(tmp_path, training, limit, options):
+    """No record vouches for weights that are not there; with room again it simply runs."""
+    run, words = training(tmp_path)
+    sentence = refused(call(*words, *options, limit=limit))
+    assert "File too large" in sentence
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert call(*words).returncode == 0
+    assert {path.name for path in run.iterdir()} == {"train.json", "train.csv", "train.safetensors"}
+
+
+@pytest.mark.slow
+def test_a_training_in_the_wrong_folder(tmp_path, training):
+    """A record must lie where its spec says; a mixed-up command must not overwrite another."""
+    run, words = training(tmp_path)
+    elsewhere = [run.with_name("other") if word == run else word for word in words]
+    sentence = refused(call(*elsewhere))
+    assert run.name in sentence
+    assert not run.with_name("other").exists()
