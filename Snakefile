@@ -25,8 +25,9 @@ wildcard_constraints:
     fingerprint="[0-9a-f]{8}",
     run="[a-z0-9-]+",
     stage="train|finetune",
-    method="[a-z]+",
+    method="[a-z0-9.-]+",
     suite="[a-z0-9-]+",
+    figure="[a-z]+",
 
 
 include: "workflow/rules/corpora.smk"
@@ -39,5 +40,12 @@ rule all:
     default_target: True
     input:
         expand(rules.table.output, suite=plan.suites),
-        expand(rules.figure.output, suite=plan.suites),
+        [
+            expand(rules.figure.output, suite=name, figure=suite["figures"])
+            for name, suite in plan.suites.items()
+        ],
     localrule: True
+
+
+onsuccess:
+    print(f"Tables and figures are in results/{plan.name}")

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from awd.batching import batchify, evaluation_chunks
 from awd.errors import InputError
-from awd.evaluate import perplexity
 from awd.model import LanguageModel
+from awd.perplexity import perplexity
 
 BLOCK = 256
 """Most positions compared with their windows at once: 4 MB of scores for a window of 4,000."""
@@ -56,7 +56,7 @@ def cache_losses(
 ) -> Tensor:
     """Negative log likelihood of every predicted token of ``stream`` with a cache, in nats.
 
-    Reads the stream as awd.evaluate.stream_losses does at batch size 1. As in the implementation
+    Reads the stream as awd.perplexity.stream_losses does at batch size 1. As in the implementation
     Merity et al. ran, the cache takes part once *more than* ``window`` tokens came before; the
     equation does not ask for that, and ``partial`` goes without. That implementation also leaves
     the cache out at the first token of each of its chunks (one in 5,000); this one does not.

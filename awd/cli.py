@@ -174,20 +174,37 @@ def _train(stage, corpus, run, spec, device, threads, log, checkpoints, checkpoi
 @main.command()
 @training_options
 @click.option("--stage", required=True, type=click.Choice(["train", "finetune"]))
-@click.option("--method", default="stream", show_default=True, type=click.Choice(["stream"]))
-def evaluate(corpus, run, spec, device, threads, log, stage, method):
+@click.option(
+    "--method", default="stream", show_default=True, help="stream, or a method with its settings."
+)
+@click.option(
+    "--member",
+    "members",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder of another run of the ensemble; can be repeated.",
+)
+def evaluate(corpus, run, spec, device, threads, log, stage, method, members):
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
     from awd import corpora, devices
     from awd.evaluate import evaluate_stage
+    from awd.methods import parse_method
     from awd.spec import parse_spec
 
     start_log(log)
-    device = devices.prepare(device, threads)
-    evaluate_stage(parse_spec(spec), corpora.load(corpus), stage, method, run, device=device)
+    evaluate_stage(
+        parse_spec(spec),
+        corpora.load(corpus),
+        stage,
+        parse_method(method),
+        run,
+        device=devices.prepare(device, threads),
+        members=members,
+    )
 
 
 @main.command()
-@click.option("--scale", required=True, help="demo, small or paper: what to report on.")
+@click.option("--scale", required=True, help="demo, small or paper, or scale-recipe.")
 @click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
 @click.option(
     "--part",
@@ -196,6 +213,7 @@ def evaluate(corpus, run, spec, device, threads, log, stage, method):
     type=click.Choice(["records", "tables", "figures"]),
     help="Only this part; can be repeated.",
 )
+@click.option("--figure", "figures", multiple=True, help="Only this figure; can be repeated.")
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -203,12 +221,12 @@ def evaluate(corpus, run, spec, device, threads, log, stage, method):
     show_default=True,
     help="The folder of results.",
 )
-def report(scale, suites, parts, results):
+def report(scale, suites, parts, figures, results):
     """Rebuild records, tables and figures from whatever records exist; trains nothing."""
     from awd.report import PARTS
     from awd.report import report as build
 
-    for path in build(results, scale, suites or None, parts or PARTS):
+    for path in build(results, scale, suites or None, parts or PARTS, figures or None):
         click.echo(path)
 
 

@@ -25,11 +25,20 @@ class WorkflowPlan(Plan):
         options = {"--folder": folder, "--mirror": self.config["mirror"]}
         return [word for option in options.items() if option[1] for word in option]
 
-    def evaluation_records(self) -> list[Path]:
-        """The record of every evaluation that a row asks for."""
+    def member_weights(self, wildcards) -> list[Path]:
+        """The weights of an ensemble's other members; none for other evaluations."""
         return [
-            run.folder / f"{stage}.{method}.json" for run, stage, method in self.evaluations()
+            self.runs[member].folder / f"{wildcards.stage}.safetensors"
+            for member in self._members(wildcards)
         ]
+
+    def member_options(self, wildcards) -> list[str]:
+        """Options of ``evaluate``: the folders of an ensemble's other members."""
+        folders = [self.runs[member].folder for member in self._members(wildcards)]
+        return [word for folder in folders for word in ("--member", str(folder))]
+
+    def _members(self, wildcards) -> list[str]:
+        return self.runs[wildcards.run].evaluations[wildcards.stage, wildcards.method]
 
     def settings(self) -> str:
         """The whole configuration, in a form that does not depend on the order of its keys."""

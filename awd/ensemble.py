@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from awd.errors import InputError
-from awd.evaluate import stream_losses
 from awd.model import LanguageModel
+from awd.perplexity import stream_losses
 
 
 def ensemble_losses(models: Sequence[LanguageModel], stream: Tensor) -> Tensor:
@@ -16,7 +16,7 @@ def ensemble_losses(models: Sequence[LanguageModel], stream: Tensor) -> Tensor:
 
     The mean is the arithmetic one of probabilities, not of logits or of perplexities (Zaremba et
     al. 2014, section 4.1, "model averaging"). Each model reads the stream by itself, as
-    awd.evaluate.stream_losses does at batch size 1, and carries its own state. Since only the
+    awd.perplexity.stream_losses does at batch size 1, and carries its own state. Since only the
     actual word's probability is asked for, each model contributes one number per token.
 
     Args:
@@ -25,7 +25,7 @@ def ensemble_losses(models: Sequence[LanguageModel], stream: Tensor) -> Tensor:
 
     Returns (tokens - 1). Raises InputError if there is no model or vocabularies differ in size.
     """
-    sizes = sorted({len(model.bias) for model in models})
+    sizes = sorted({len(model.embedding) for model in models})
     if len(sizes) != 1:
         found = f"vocabularies of {sizes} word types" if sizes else "no model at all"
         raise InputError(f"ensemble: models must share one vocabulary, but there are {found}")

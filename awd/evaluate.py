@@ -1,7 +1,7 @@
-"""Perplexity of a model on a stream of text."""
+"""Evaluation of trained weights: which method, on which text, into which record."""
 
-import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy
@@ -9,108 +9,130 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from awd.batching import as_stream, batchify, evaluation_chunks
+from awd.batching import as_stream
+from awd.cache import cache_losses
 from awd.corpora import Corpus
+from awd.dynamic import dynamic_losses, gradient_statistics
+from awd.ensemble import ensemble_losses
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json
+from awd.methods import Method
 from awd.model import LanguageModel
+from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.provenance import now, provenance
 from awd.spec import RunSpec
-
-
-def perplexity(loss: float) -> float:
-    """exp(``loss``), infinite where that exceeds what a float holds or ``loss`` is not a number."""
-    return math.exp(loss) if loss < 709 else math.inf
-
-
-@torch.no_grad()
-def stream_losses(model: LanguageModel, stream: Tensor, batch_size: int = 1) -> Tensor:
-    """Negative log likelihood of every predicted token of ``stream``, in nats.
-
-    The model is put in evaluation mode (no dropout, raw weights) and reads the stream as
-    ``batch_size`` parallel ones, carrying its state from a zero start; the first token of each is
-    never predicted. Chunks are as long as the model's bptt, which matters only to models that
-    look ahead within a chunk.
-
-    Args:
-        stream: (tokens), int64.
-
-    Returns (predicted tokens per stream, batch_size). Leaves the model in the mode it was in.
-    """
-    was_training = model.training
-    model.eval()
-    batches = batchify(stream, batch_size)
-    state, losses = model.initial_state(batch_size), []
-    for tokens, targets in evaluation_chunks(batches, model.spec.bptt):
-        output, _, state = model(tokens, state)
-        losses.append(model.token_losses(output, targets))
-    model.train(was_training)
-    return torch.cat(losses)
-
-
-def mean_loss(losses: Tensor) -> float:
-    """Mean of token losses in nats, summed in double precision."""
-    return losses.double().mean().item()
 
 
 def evaluate_stage(
     spec: RunSpec,
     corpus: Corpus,
     stage: str,
-    method: str,
+    method: Method,
     folder: Path,
     *,
     device: torch.device,
+    members: Sequence[Path] = (),
 ) -> dict:
     """Measure the weights that ``stage`` left in ``folder`` and write {stage}.{method}.json there.
 
-    Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits. A
-    training that diverged has no perplexity; its evaluation says so and goes on.
+    Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits. The plain
+    stream is also measured on the training text. A training that diverged has no perplexity; its
+    evaluation says so and goes on.
 
-    Returns the record. Raises InputError where the stage has left no record or weights.
+    Args:
+        members: folders of the other runs of an ensemble, trained like this one.
+
+    Returns the record. Raises InputError where a stage has left no record or weights.
     """
     started, clock = now(), time.perf_counter()
     trained = read_json(folder / f"{stage}.json")
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")
+    records = [trained, *(read_json(member / f"{stage}.json") for member in members)]
+    diverged = next((record for record in records if record["status"] == "diverged"), None)
     splits, losses = {}, {"valid": numpy.empty(0), "test": numpy.empty(0)}
-    if trained["status"] == "done":
-        model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
-        model.load_state_dict(load_file(folder / f"{stage}.safetensors", device=str(device)))
-        # The training text is long and only its mean is asked for: parallel streams will do.
-        for split, batch_size in {"train": spec.batch_size, "valid": 1, "test": 1}.items():
-            stream = as_stream(getattr(corpus, split), device)
-            split_losses = stream_losses(model, stream, batch_size).cpu()
-            if split in losses:
-                losses[split] = split_losses[:, 0].numpy()
+    if diverged is None:
+        models = [
+            _load(spec, corpus, path / f"{stage}.safetensors", device)
+            for path in (folder, *members)
+        ]
+        measured = _measure(models, corpus, method, device)
+        for split, values in measured.items():
             splits[split] = {
-                "nll": split_losses.double().sum().item(),
-                "tokens": split_losses.numel(),
-                "perplexity": perplexity(mean_loss(split_losses)),
-                "batch_size": batch_size,
+                "nll": values.double().sum().item(),
+                "tokens": values.numel(),
+                "perplexity": perplexity(mean_loss(values)),
+                "batch_size": values.shape[1],
             }
+        losses = {split: measured[split][:, 0].numpy() for split in losses}
     record = {
         "format": 1,
         "run": trained["run"],
         "stage": stage,
-        "method": method,
-        "status": trained["status"],
-        "reason": trained["reason"],
+        "method": method.name,
+        "status": "diverged" if diverged else "done",
+        "reason": diverged and diverged["reason"],
         "spec": trained["spec"],
         "corpus": trained["corpus"],
+        "members": [member["run"] for member in records[1:]],
         "splits": splits,
         "protocol": {
             "mode": "stream",
             "carried_state": True,
             "eos_counted": True,
             "chunk": spec.bptt,
+            **method.settings,
         },
         **provenance(device),
         "started": started,
         "ended": now(),
         "seconds": round(time.perf_counter() - clock, 3),
     }
-    with atomic(folder / f"{stage}.{method}.npz") as temporary:
+    with atomic(folder / f"{stage}.{method.name}.npz") as temporary:
         numpy.savez_compressed(temporary, **losses)
-    write_json(folder / f"{stage}.{method}.json", record)
+    write_json(folder / f"{stage}.{method.name}.json", record)
     return record
+
+
+def _load(spec: RunSpec, corpus: Corpus, path: Path, device: torch.device) -> LanguageModel:
+    if not path.exists():
+        raise InputError(f"{path} does not exist: train before evaluating")
+    model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
+    model.load_state_dict(load_file(path, device=str(device)))
+    return model
+
+
+def _measure(
+    models: list[LanguageModel], corpus: Corpus, method: Method, device: torch.device
+) -> dict[str, Tensor]:
+    """Token losses (predicted tokens, parallel streams) of each split, on the CPU."""
+    model = models[0]
+    streams = {
+        split: as_stream(getattr(corpus, split), device) for split in ("train", "valid", "test")
+    }
+    if method.kind == "stream":
+        # The training text is long and only its mean is asked for: parallel streams will do.
+        batch_sizes = {"train": model.spec.batch_size, "valid": 1, "test": 1}
+        return {
+            split: stream_losses(model, streams[split], size).cpu()
+            for split, size in batch_sizes.items()
+        }
+    if method.kind == "cache":
+        settings = method.plain_settings()
+
+        def losses(stream):
+            return cache_losses(model, stream, **settings)
+
+    elif method.kind == "dynamic":
+        settings = method.plain_settings()
+        statistics = gradient_statistics(model, streams["train"], bptt=settings["bptt"])
+
+        def losses(stream):
+            return dynamic_losses(model, stream, statistics, **settings)
+
+    else:
+
+        def losses(stream):
+            return ensemble_losses(models, stream)
+
+    return {split: losses(streams[split]).cpu()[:, None] for split in ("valid", "test")}

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from awd.adaptive import AdaptiveDecoder
 from awd.cross_entropy import mean_cross_entropy, token_losses
 from awd.regularize import embedding_dropout, locked_dropout, standard_dropout, weight_drop
 from awd.spec import GATES, RunSpec
@@ -95,9 +96,14 @@ class LanguageModel(nn.Module):
             )
             for inputs, outputs in spec.layer_sizes()
         )
-        if not spec.tied:
-            self.decoder = nn.Parameter(torch.empty(vocabulary, spec.layer_sizes()[-1][1]))
-        self.bias = nn.Parameter(torch.empty(vocabulary))
+        features = spec.layer_sizes()[-1][1]
+        self.adaptive = None
+        if spec.softmax == "adaptive":
+            self.adaptive = AdaptiveDecoder(features, vocabulary)
+        else:
+            if not spec.tied:
+                self.decoder = nn.Parameter(torch.empty(vocabulary, features))
+            self.bias = nn.Parameter(torch.empty(vocabulary))
         self.initialize()
 
     @property
@@ -114,9 +120,10 @@ class LanguageModel(nn.Module):
                 parameter.uniform_(-limit, limit)
             return
         self.embedding.uniform_(-limit, limit)
-        if not self.spec.tied:
-            self.decoder.uniform_(-limit, limit)
-        self.bias.zero_()
+        if self.adaptive is None:  # which has drawn its own
+            if not self.spec.tied:
+                self.decoder.uniform_(-limit, limit)
+            self.bias.zero_()
         for layer in self.layers:
             for parameter in layer.parameters():
                 parameter.uniform_(-(layer.width**-0.5), layer.width**-0.5)
@@ -142,13 +149,18 @@ class LanguageModel(nn.Module):
 
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats of ``targets`` (time, batch) given ``output`` of forward."""
+        if self.adaptive is not None:
+            return self.adaptive(output.flatten(0, 1), targets.flatten()).mean()
         return mean_cross_entropy(
             output.flatten(0, 1), self.decoder_weight, self.bias, targets.flatten()
         )
 
     def token_losses(self, output: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy in nats of each of ``targets``, (time, batch), without a gradient."""
-        losses = token_losses(
-            output.flatten(0, 1), self.decoder_weight, self.bias, targets.flatten()
-        )
+        rows, words = output.flatten(0, 1), targets.flatten()
+        if self.adaptive is not None:
+            with torch.no_grad():
+                losses = self.adaptive(rows, words)
+        else:
+            losses = token_losses(rows, self.decoder_weight, self.bias, words)
         return losses.view_as(targets)

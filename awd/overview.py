@@ -7,14 +7,16 @@ from awd.plan import CPU_RATE, GPU_RATE, Plan, Run
 
 
 def show(plan: Plan) -> None:
-    """Print the runs of ``plan``, the rows sharing them, what is done, and the cost of the rest."""
+    """Print the runs of ``plan``, which rows share them, which are done, what the rest costs."""
     console = Console()
-    table = Table(title=f"scale {plan.scale}: {', '.join(plan.suites)}", box=None, pad_edge=False)
-    for heading in ("run", "rows", "parameters", "core-hours", "state"):
-        right = heading in ("parameters", "core-hours")
-        table.add_column(
-            heading, justify="right" if right else "left", overflow="fold", no_wrap=right
-        )
+    if not console.is_terminal:
+        console = Console(width=160)  # a file or a pager has no edge to wrap at
+    table = Table(box=None, pad_edge=False, title=f"{plan.name}: {', '.join(plan.suites)}")
+    table.add_column("run", overflow="fold")
+    table.add_column("rows", overflow="fold")
+    for heading in ("parameters", "one core", "one GPU"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     done = {run.name for run in plan.runs.values() if plan.done(run)}
     for run in plan.runs.values():
         parameters, work = plan.parameters(run), plan.work(run)
@@ -22,27 +24,36 @@ def show(plan: Plan) -> None:
             run.name,
             ", ".join(run.rows),
             f"{parameters:,}" if parameters else "?",
-            f"{work / CPU_RATE / 3600:.2f}" if work else "?",
+            *(duration(work / rate) if work else "?" for rate in (CPU_RATE, GPU_RATE)),
             "done" if run.name in done else "to do",
         )
     console.print(table)
     rows = sum(len(suite["rows"]) for suite in plan.suites.values())
     shared = sum(len(run.rows) > 1 for run in plan.runs.values())
     console.print(
-        f"\n{rows} rows, {len(plan.seeds)} seed(s): {len(plan.runs)} runs, "
-        f"{shared} of them shared by several rows; {len(done)} done."
+        f"\n{len(plan.suites)} suites, {rows} rows, {len(plan.seeds)} seed(s): {len(plan.runs)} "
+        f"runs, {shared} of them shared by several rows; {len(done)} done.",
+        _cost([run for run in plan.runs.values() if run.name not in done], plan),
+        sep="\n",
     )
-    console.print(_cost([run for run in plan.runs.values() if run.name not in done], plan))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 40 s, 12 min, 3.5 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
 def _cost(runs: list[Run], plan: Plan) -> str:
-    known = [work for run in runs if (work := plan.work(run)) is not None]
-    unknown = len(runs) - len(known)
+    works = [plan.work(run) for run in runs]
+    known = sum(work for work in works if work is not None)
     text = (
-        f"Still to train: about {sum(known) / CPU_RATE / 3600:.1f} core-hours, or "
-        f"{sum(known) / GPU_RATE / 3600:.1f} GPU-hours (at {CPU_RATE / 1e9:.0f} GFLOP/s a core, "
-        f"measured on a Zen 5, or {GPU_RATE / 1e12:.1f} TFLOP/s, a GTX 1080 Ti in Yoon et al.)."
+        f"Still to train: about {known / CPU_RATE / 3600:,.2f} core-hours (at "
+        f"{CPU_RATE / 1e9:.0f} GFLOP/s, measured on a core of an AMD EPYC, Zen 5) or "
+        f"{known / GPU_RATE / 3600:,.2f} GPU-hours (at {GPU_RATE / 1e12:.1f} TFLOP/s, a "
+        "GTX 1080 Ti in the logs of Yoon et al.)."
     )
-    if unknown:
-        text += f" {unknown} runs are not counted: their corpora are not encoded yet."
+    if None in works:
+        text += f" {works.count(None)} runs are not counted: their corpus is not encoded yet."
     return text

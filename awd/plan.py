@@ -6,13 +6,14 @@ is made in a moment, also by each job of a workflow.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from awd import __version__, corpora
 from awd.errors import InputError, nearest
 from awd.files import write_json
+from awd.methods import KEYS, Method, make_method
 from awd.spec import HYPERPARAMETERS, RunSpec, make_spec
 from awd.validation import check, parse_yaml, read_yaml
 
@@ -20,9 +21,6 @@ HOME = Path(__file__).resolve().parent.parent
 SUITES = HOME / "workflow" / "suites"
 CONFIG = HOME / "config.yaml"
 RESULTS = Path("results")
-
-STREAM = "stream"
-"""The method of plain evaluation: perplexity over the text as one stream."""
 
 CPU_RATE = 140e9
 """FLOP/s of one core (AMD EPYC, Zen 5, fp32) in training; used until records say otherwise."""
@@ -51,13 +49,18 @@ def parse_override(text: str) -> tuple[str, object]:
 
 @dataclass(frozen=True)
 class Run:
-    """One training: its ``spec``, the ``fingerprint`` of its corpus, and who asks for it."""
+    """One training: its ``spec``, the ``fingerprint`` of its corpus, and who asks for it.
+
+    ``stages`` are those trained, ``evaluations`` maps (stage, method name) to the names of the
+    other members, if that evaluation is of an ensemble.
+    """
 
     name: str
     spec: RunSpec
     fingerprint: str
     rows: list[str] = field(default_factory=list)
     stages: set[str] = field(default_factory=set)
+    evaluations: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -80,14 +83,19 @@ class Plan:
         check(config, "config", where)
         self.config = dict(config)
         self.scale: str = self.config["scale"]
+        self.recipe: str = self.config["recipe"]
+        self.name = self.scale if self.recipe == "default" else f"{self.scale}-{self.recipe}"
         seeds = self.config["seeds"]
         self.seeds = list(range(1, seeds + 1)) if isinstance(seeds, int) else seeds
         self.runs: dict[str, Run] = {}
         self.suites: dict[str, dict] = {}
         self.suite_files = [SUITES / f"{name}.yaml" for name in self._suite_names(where)]
         self.fingerprints: dict[str, str] = {}
+        recipes = {"default"}
         for path in self.suite_files:
-            self._add_suite(path)
+            recipes |= self._add_suite(path)
+        if self.recipe not in recipes:
+            raise InputError(f"{where}: no recipe '{self.recipe}'; {nearest(self.recipe, recipes)}")
 
     def _suite_names(self, where: str) -> list[str]:
         known = sorted(path.stem for path in SUITES.glob("*.yaml"))
@@ -106,7 +114,8 @@ class Plan:
             return scale["corpora"]
         return [asked] if isinstance(asked, str) else asked
 
-    def _add_suite(self, path: Path) -> None:
+    def _add_suite(self, path: Path) -> set[str]:
+        """Resolve the suite in ``path``; returns the names of its recipes."""
         where = f"{path.parent.name}/{path.name}"
         suite = read_yaml(path)
         check(suite, "suite", where)
@@ -118,8 +127,7 @@ class Plan:
                 self.fingerprints[corpus] = corpora.fingerprint(
                     corpus, self.config["corpus_folders"]
                 )
-            base = _settings(suite, suite["base_row"], scale, corpus)
-            base_spec = make_spec(base, f"{where}: row '{suite['base_row']}'")
+            base_spec, _ = self._specification(suite, suite["base_row"], scale, corpus, where)
             for name, row in suite["rows"].items():
                 rows.append(
                     self._resolve(path.stem, suite, name, row, scale, corpus, base_spec, where)
@@ -130,17 +138,18 @@ class Plan:
             "paper": suite["paper"],
             "base": suite["base_row"],
             "notes": suite.get("notes", []),
+            "figures": suite["figures"],
             "rows": rows,
         }
+        return suite.get("recipes", {}).keys()
 
     def _resolve(self, suite_name, suite, name, row, scale, corpus, base_spec, where) -> dict:
         place = f"{where}: row '{name}'"
-        settings = _settings(suite, name, scale, corpus)
-        spec = make_spec(settings, place)
+        spec, method = self._specification(suite, name, scale, corpus, where)
         changes = _changes(spec, base_spec)
         # What the base row sets itself is no ablation: another row may well have it, too.
         for key in row.get("set", {}).keys() - suite["rows"][suite["base_row"]].get("set", {}):
-            if key not in changes:
+            if key in HYPERPARAMETERS and key not in changes:
                 raise InputError(
                     f"{place}: set.{key} is what the base row has at scale '{self.scale}' already; "
                     f"set it under scales.{self.scale}.rows.{name} to another value"
@@ -148,15 +157,16 @@ class Plan:
         stage = row.get("stage", "finetune" if spec.finetune_epochs else "train")
         if stage == "finetune" and not spec.finetune_epochs:
             raise InputError(f"{place}: stage 'finetune' needs finetune_epochs of at least 1")
+        row_name = f"{suite_name}/{name}"
         return {
             "row": name,
             "label": row["label"],
             "group": row.get("group"),
             "corpus": corpus,
             "stage": stage,
-            "method": STREAM,
+            "method": method.name,
             "runs": [
-                {"seed": seed, "run": self._add_run(settings, seed, f"{suite_name}/{name}", stage)}
+                {"seed": seed, "run": self._add_runs(spec, method, seed, row_name, stage)}
                 for seed in self.seeds
             ],
             "changes": changes,
@@ -169,21 +179,49 @@ class Plan:
             ],
         }
 
-    def _add_run(self, settings: Mapping, seed: int, row: str, stage: str) -> str:
-        spec = RunSpec(**{**settings, "seed": seed})
+    def _specification(
+        self, suite: Mapping, row: str, scale: Mapping, corpus: str, where: str
+    ) -> tuple[RunSpec, Method]:
+        """A row's hyperparameters and evaluation; of its settings, what is more specific wins."""
+        place = f"{where}: row '{row}'"
+        settings = {
+            "corpus": corpus,
+            **suite["base"],
+            **suite.get("corpora", {}).get(corpus, {}),
+            **suite.get("recipes", {}).get(self.recipe, {}).get(corpus, {}),
+            **scale.get("set", {}),
+            **suite["rows"][row].get("set", {}),
+            **scale.get("rows", {}).get(row, {}),
+        }
+        trained = {key: value for key, value in settings.items() if key not in KEYS}
+        method = make_method(suite["rows"][row].get("method", "stream"), settings, place)
+        return make_spec(trained, place), method
+
+    def _add_runs(self, spec: RunSpec, method: Method, seed: int, row: str, stage: str) -> str:
+        """Plan what a row needs for one seed; returns the run that carries the evaluation.
+
+        The n-th ensemble of k has the k seeds after those of the ensembles before it.
+        """
+        size = method.settings.get("ensemble_size", 1)
+        seeds = [seed] if size == 1 else range((seed - 1) * size + 1, seed * size + 1)
+        runs = [self._add_run(replace(spec, seed=each), row, stage) for each in seeds]
+        runs[0].evaluations[stage, method.name] = [run.name for run in runs[1:]]
+        return runs[0].name
+
+    def _add_run(self, spec: RunSpec, row: str, stage: str) -> Run:
         fingerprint = self.fingerprints[spec.corpus]
         name = spec.run(fingerprint)
         run = self.runs.setdefault(name, Run(name, spec, fingerprint))
         if row not in run.rows:
             run.rows.append(row)
         run.stages.add(stage)
-        return name
+        return run
 
-    def evaluations(self) -> Iterable[tuple[Run, str, str]]:
-        """(run, stage, method) of each evaluation that a row asks for."""
+    def evaluations(self) -> Iterable[Path]:
+        """The record of each evaluation that a row asks for."""
         for run in self.runs.values():
-            for stage in sorted(run.stages, reverse=True):
-                yield run, stage, STREAM
+            for stage, method in run.evaluations:
+                yield run.folder / f"{stage}.{method}.json"
 
     def corpus_folder(self, corpus: str) -> Path:
         """Where the encoded corpus is; its name carries the fingerprint, so it is never stale."""
@@ -217,8 +255,8 @@ class Plan:
         return {corpus: self.sizes(corpus) for corpus in self.fingerprints}
 
     def done(self, run: Run) -> bool:
-        """Whether every stage of the run that a row asks for has its record."""
-        return all((run.folder / f"{stage}.{STREAM}.json").exists() for stage in run.stages)
+        """Whether every stage of the run that a row asks for is trained."""
+        return all((run.folder / f"{stage}.json").exists() for stage in run.stages)
 
     def as_dict(self) -> dict:
         """The plan as plan.json holds it: all that a report needs besides the records."""
@@ -226,6 +264,7 @@ class Plan:
             "format": 1,
             "awd": __version__,
             "scale": self.scale,
+            "recipe": self.recipe,
             "seeds": self.seeds,
             "runs": {
                 name: {
@@ -243,18 +282,6 @@ class Plan:
         write_json(path, self.as_dict())
 
 
-def _settings(suite: Mapping, row: str, scale: Mapping, corpus: str) -> dict:
-    """A row's hyperparameters; what is more specific wins."""
-    return {
-        "corpus": corpus,
-        **suite["base"],
-        **suite.get("corpora", {}).get(corpus, {}),
-        **scale.get("set", {}),
-        **suite["rows"][row].get("set", {}),
-        **scale.get("rows", {}).get(row, {}),
-    }
-
-
 def _changes(spec: RunSpec, base: RunSpec) -> dict:
     ours, theirs = spec.as_dict(), base.as_dict()
     return {key: value for key, value in ours.items() if value != theirs[key]}
@@ -268,16 +295,17 @@ def _check_names(suite: Mapping, where: str) -> None:
             raise InputError(f"{where}: {place}: no row '{row}'; {nearest(row, rows)}")
     places = {"base": suite["base"]}
     places |= {f"corpora.{name}": block for name, block in suite.get("corpora", {}).items()}
+    for name, recipe in suite.get("recipes", {}).items():
+        places |= {f"recipes.{name}.{corpus}": block for corpus, block in recipe.items()}
     places |= {f"row '{name}': set": row.get("set", {}) for name, row in rows.items()}
     for name, scale in suite["scales"].items():
         places[f"scales.{name}.set"] = scale.get("set", {})
         for row, block in scale.get("rows", {}).items():
             places[f"scales.{name}.rows.{row}"] = block
-    reserved = {"corpus", "seed"}
+    allowed = (HYPERPARAMETERS.keys() | KEYS.keys()) - {"corpus", "seed"}
     for place, block in places.items():
         for key in block:
-            if key not in HYPERPARAMETERS or key in reserved:
-                allowed = set(HYPERPARAMETERS) - reserved
+            if key not in allowed:
                 raise InputError(
                     f"{where}: {place}: no hyperparameter '{key}'; {nearest(key, allowed)}"
                 )

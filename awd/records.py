@@ -123,8 +123,8 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
     trained: dict | None = None
     for name in names:
         # `finetune.stream.json` is an evaluation; temporary files begin with a dot.
-        parts = name.split(".")
-        if len(parts) != 3 or parts[0] != stage or parts[2] != "json":
+        method = name.removeprefix(f"{stage}.").removesuffix(".json")
+        if name != f"{stage}.{method}.json":
             continue
         if trained is None:
             path = folder / f"{stage}.json"
@@ -140,7 +140,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             | {key: merged.get(key) for key in RECORD_TYPES if key not in known}
             | {key: result.get(key) for key in ("epochs", "best_epoch", "switch_epoch")}
             | {
-                "method": parts[1],
+                "method": method,
                 "status": evaluated["status"],
                 "reason": evaluated.get("reason") or trained.get("reason"),
                 "torch": (merged.get("libraries") or {}).get("torch"),

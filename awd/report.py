@@ -18,11 +18,12 @@ def report(
     scale: str,
     suites: Collection[str] | None = None,
     parts: Collection[str] = PARTS,
+    figures: Collection[str] | None = None,
 ) -> list[Path]:
-    """Build the report of one scale and return the paths written.
+    """Build the report of one scale, or scale-recipe, and return the paths written.
 
     ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``suites`` are the
-    names to build, all by default; ``parts`` limits what is built. Rows without records are
+    names to build, all by default; ``parts`` limits what is built, ``figures`` which figures. Rows without records are
     shown as missing. If there is no record under runs/ but {scale}/records.csv is there (a copy
     without its run folders), the report is built from that, and single-seed intervals, which
     need the per-token files, stay empty.
@@ -37,15 +38,18 @@ def report(
     if "records" in parts and not copied:
         written += run_records.write(records, curves, folder / scale)
     for suite in chosen:
-        table = tables.build(suite, records, folder / "runs", scale, plan["runs"])
+        table = tables.build(suite, records, folder / "runs", plan["scale"], plan["runs"])
         if "tables" in parts:
             stem = folder / scale / "tables" / suite["suite"]
-            written += tables.write(table, suite, scale, stem)
+            written += tables.write(table, suite, plan["scale"], stem)
         if "figures" in parts:
             from awd.figures import FIGURES, save  # matplotlib, which tables do not need
 
-            for name, draw in FIGURES.items():
-                drawn = draw(suite, table=table, curves=curves, records=records, scale=scale)
+            for name in suite["figures"]:
+                if figures is not None and name not in figures:
+                    continue
+                frames = {"table": table, "curves": curves, "records": records}
+                drawn = FIGURES[name](suite, scale=plan["scale"], **frames)
                 stem = folder / scale / "figures" / f"{suite['suite']}-{name}"
                 written += save(drawn, stem)
     return written

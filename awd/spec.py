@@ -9,8 +9,10 @@ the old behaviour leaves every existing run's name as it was.
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from itertools import pairwise
 
 from awd.errors import InputError, nearest
 
@@ -18,6 +20,10 @@ RECIPE = 1
 """Raised when the training code changes what a spec means; every run is then trained anew."""
 
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+CUTOFFS = (2_800, 20_000, 76_000)
+"""Adaptive softmax: ranks where a cluster of rarer words begins, as in the AWD-LSTM code."""
+SHRINKING = 4.0
+"""Adaptive softmax: each rarer cluster has this many times fewer features."""
 SCHEDULES = ("constant", "step", "plateau", "non-monotonic", "cosine", "cyclical")
 
 
@@ -45,6 +51,9 @@ class RunSpec:
     hidden_size: int = hyperparameter(200, "units of each layer but a tied last", minimum=1)
     embedding_size: int = hyperparameter(200, "size of a word vector", minimum=1)
     tied: bool = hyperparameter(False, "decoder and embedding share one matrix")
+    softmax: str = hyperparameter(
+        "full", "adaptive: rare words in clusters of fewer features", choices=("full", "adaptive")
+    )
     bidirectional: bool = hyperparameter(False, "each layer also reads backwards: sees the future")
     initialization: str = hyperparameter(
         "embedding-uniform",
@@ -116,6 +125,8 @@ class RunSpec:
                 "bidirectional: hidden_size (and embedding_size if tied) must be even, "
                 f"not {self.hidden_size} ({self.embedding_size})"
             )
+        if self.tied and self.softmax == "adaptive":
+            raise InputError("softmax: 'adaptive' has matrices of its own; it cannot be tied")
         if self.optimizer == "nt-asgd" and self.schedule == "non-monotonic":
             raise InputError(
                 "schedule: 'non-monotonic' shares its trigger with optimizer 'nt-asgd'; "
@@ -163,13 +174,35 @@ class RunSpec:
             directions = 2 if self.bidirectional else 1
             width = width_out // directions
             recurrent += directions * GATES[self.cell] * width * (width_in + width)
-        return recurrent + vocabulary * self.layer_sizes()[-1][1]
+        features = self.layer_sizes()[-1][1]
+        if self.softmax == "adaptive":
+            bounds = [*cutoffs(vocabulary), vocabulary]
+            decoder = features * (bounds[0] + len(bounds) - 1)
+            for number, (start, end) in enumerate(pairwise(bounds), 1):
+                narrow = int(features // SHRINKING**number)
+                decoder += narrow * (features + end - start)
+            return recurrent + decoder
+        return recurrent + vocabulary * features
 
     def parameters(self, vocabulary: int) -> int:
         """Trainable parameters of the model over ``vocabulary`` word types."""
         biases = sum(2 * GATES[self.cell] * width for _, width in self.layer_sizes())
         embedding = 0 if self.tied else vocabulary * self.embedding_size
-        return self.matrix_parameters(vocabulary) + biases + vocabulary + embedding
+        if self.softmax == "adaptive":
+            bounds = cutoffs(vocabulary)
+            biases += bounds[0] + len(bounds)
+        else:
+            biases += vocabulary
+        return self.matrix_parameters(vocabulary) + biases + embedding
+
+
+def cutoffs(vocabulary: int) -> list[int]:
+    """Where the clusters of an adaptive softmax begin: at least one, so that it is adaptive.
+
+    >>> cutoffs(33_278), cutoffs(1_600)
+    ([2800, 20000], [400])
+    """
+    return [rank for rank in CUTOFFS if rank < vocabulary] or [max(1, vocabulary // 4)]
 
 
 HYPERPARAMETERS = {item.name: item for item in fields(RunSpec)}
@@ -209,12 +242,12 @@ def _normal(value):
 
 def _checked(item, value):
     name, rules = item.name, item.metadata
-    if type(value) is int and abs(value) >= 1 << 63:
-        raise InputError(f"{name} must fit in 64 bits")
-    if item.type is float and type(value) is int:
+    if item.type is float and type(value) is int and abs(value) <= sys.float_info.max:
         value = float(value)
     if item.type is int and type(value) is float and value.is_integer():
         value = int(value)
+    if type(value) is int and abs(value) >= 1 << 63:
+        raise InputError(f"{name} is too large")
     if type(value) is not item.type:
         kind = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
         hint = ""

@@ -21,10 +21,10 @@ from awd import batching
 from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
-from awd.evaluate import mean_loss, perplexity, stream_losses
 from awd.files import atomic, write_json
 from awd.model import LanguageModel, Output
 from awd.ntasgd import Average, NonMonotonicTrigger
+from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.progress import Progress
 from awd.provenance import now, peak_memory, provenance
 from awd.regularize import activation_regularization, temporal_activation_regularization
@@ -68,6 +68,9 @@ class Trainer:
         self.seeds = (spec.seed, STAGES.index(stage))
         torch.manual_seed(int(numpy.random.SeedSequence(self.seeds).generate_state(1)[0]))
         self.model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
+        if self.model.adaptive is not None:
+            words = torch.from_numpy(corpus.train.astype(numpy.int64))
+            self.model.adaptive.set_counts(words.bincount(minlength=len(corpus.vocabulary)))
         if weights is not None:
             self.model.load_state_dict(weights)
         self.parameters = list(self.model.parameters())
@@ -76,9 +79,7 @@ class Trainer:
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
         self.average = Average(self.parameters) if stage == "finetune" else None
 
-        self.batches = batching.batchify(
-            batching.as_stream(corpus.train, device), spec.batch_size
-        )
+        self.batches = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
         self.valid = batching.as_stream(corpus.valid, device)
         self.test = batching.as_stream(corpus.test, device)
         if len(self.batches) < 3:
@@ -172,9 +173,8 @@ class Trainer:
         if spec.activation_regularization:
             penalty += spec.activation_regularization * activation_regularization(output.dropped)
         if spec.temporal_activation_regularization:
-            penalty += (
-                spec.temporal_activation_regularization
-                * temporal_activation_regularization(output.raw)
+            penalty += spec.temporal_activation_regularization * temporal_activation_regularization(
+                output.raw
             )
         return penalty
 

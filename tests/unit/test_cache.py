@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from awd import cache
 from awd.cache import cache_losses, grid
 from awd.errors import InputError
-from awd.evaluate import mean_loss, perplexity, stream_losses
+from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.model import LanguageModel
 from awd.spec import RunSpec
 

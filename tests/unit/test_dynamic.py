@@ -7,7 +7,7 @@ from torch.nn.functional import log_softmax
 from awd import dynamic
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.errors import InputError
-from awd.evaluate import stream_losses
+from awd.perplexity import stream_losses
 from awd.model import LanguageModel
 from awd.spec import RunSpec
 

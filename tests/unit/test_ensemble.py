@@ -5,7 +5,7 @@ import torch
 
 from awd.ensemble import ensemble_losses
 from awd.errors import InputError
-from awd.evaluate import stream_losses
+from awd.perplexity import stream_losses
 from awd.model import LanguageModel
 from awd.spec import RunSpec
 

@@ -74,11 +74,11 @@ def suite() -> dict:
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_nine_rows_are_eight_trainings(scale):
-    """Per corpus, in the order of the paper."""
+    """Per corpus, in the order of the paper; evaluations of other kinds train nothing more."""
     plan = Plan(config(scale=scale))
     rows = plan.suites[SUITE]["rows"]
     corpora = list(plan.fingerprints)
-    assert [(row["row"], row["corpus"]) for row in rows] == [
+    assert [(row["row"], row["corpus"]) for row in rows if row["row"] in NINE] == [
         (name, corpus) for corpus in corpora for name in NINE
     ]
     assert len(plan.runs) == 8 * len(corpora)
@@ -87,7 +87,7 @@ def test_nine_rows_are_eight_trainings(scale):
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_minus_fine_tuning_is_the_full_run_before_it(scale):
-    """One training, two rows, two stages; no other row shares a run."""
+    """One training, two rows, two stages; no other row of Table 4 shares a run."""
     plan = Plan(config(scale=scale))
     stages = {(row["row"], row["corpus"]): row["stage"] for row in plan.suites[SUITE]["rows"]}
     runs = runs_of(plan)
@@ -95,10 +95,10 @@ def test_minus_fine_tuning_is_the_full_run_before_it(scale):
         full, without = ("full", corpus), ("minus-fine-tuning", corpus)
         assert runs[full] == runs[without]
         assert (stages[full], stages[without]) == ("finetune", "train")
-        others = [runs[key] for key in runs if key[1] == corpus and key != without]
-        assert len({tuple(names) for names in others}) == 8
+        others = {tuple(runs[name, corpus]) for name in NINE if name != "minus-fine-tuning"}
+        assert len(others) == 8
         shared = plan.runs[runs[full][0]]
-        assert shared.rows == [f"{SUITE}/full", f"{SUITE}/minus-fine-tuning"]
+        assert {f"{SUITE}/full", f"{SUITE}/minus-fine-tuning"} <= set(shared.rows)
         assert sorted(shared.stages) == ["finetune", "train"]
 
 
@@ -108,6 +108,7 @@ def test_each_row_differs_in_what_it_sets_alone(scale, suite):
     plan = Plan(config(scale=scale))
     for row in plan.suites[SUITE]["rows"]:
         asked = suite["rows"][row["row"]].get("set", {})
+        asked = {key: value for key, value in asked.items() if key in HYPERPARAMETERS}
         assert set(row["changes"]) == set(asked)
         if row["row"] != "full-sized-embedding":
             assert row["changes"] == asked
@@ -131,8 +132,10 @@ def test_the_published_table_is_complete():
     }
     found = {}
     for row in Plan(config(scale="paper")).suites[SUITE]["rows"]:
-        (cell,) = row["published"]
-        assert (cell["column"], cell["verified"]) == ("paper", True)
+        if row["row"] not in NINE:
+            continue
+        (cell,) = (each for each in row["published"] if each["column"] == "paper")
+        assert cell["verified"] is True
         found[row["row"], row["corpus"]] = (cell["valid"], cell["test"])
     expected = {}
     for name, values in table.items():
@@ -302,12 +305,8 @@ def test_the_name_of_a_suite_changes_no_run(plan_of, tmp_path):
     shutil.copy(tmp_path / "suites" / f"{SUITE}.yaml", tmp_path / "suites" / "copy.yaml")
     plan = Plan(config(suites="all"))
     assert len(plan.runs) == 8
-    assert plan.runs[runs_of(plan)["full", "python-reference"][0]].rows == [
-        "copy/full",
-        "copy/minus-fine-tuning",
-        f"{SUITE}/full",
-        f"{SUITE}/minus-fine-tuning",
-    ]
+    shared = plan.runs[runs_of(plan)["full", "python-reference"][0]].rows
+    assert {"copy/full", "copy/minus-fine-tuning", f"{SUITE}/full"} <= set(shared)
 
 
 # mistakes -----------------------------------------------------------------------------------
@@ -344,7 +343,7 @@ def test_a_row_that_changes_nothing_is_refused(plan_of, suite, scale):
         (("published", 0, "row"), "ful", "published[1]: no row 'ful'; did you mean 'full'?"),
         (("rows", "full", "stage"), "finetuning", "rows.full.stage: no 'finetuning'; did you mean"),
         (("scales", "demo", "set", "finetune_epochs"), 0, "needs finetune_epochs of at least 1"),
-        (("scales", "demo", "set", "layers"), 10**30, "layers must fit in 64 bits"),
+        (("scales", "demo", "set", "layers"), 10**30, "layers is too large"),
         (("base", "weight_decay"), "1e-6", "write 1e-06 with a decimal point"),
     ],
 )

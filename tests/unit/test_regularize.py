@@ -53,10 +53,7 @@ def test_embedding_dropout_removes_all_occurrences_of_a_word_type_or_none():
     embedding = torch.randn(30, 6)
     tokens = torch.randint(30, (50, 8))
     vectors = embedding_dropout(tokens, embedding, 0.4, training=True)
-    gone = {
-        word: (vectors[tokens == word] == 0).all(dim=1)
-        for word in tokens.unique().tolist()
-    }
+    gone = {word: (vectors[tokens == word] == 0).all(dim=1) for word in tokens.unique().tolist()}
     assert all(flags.all() or not flags.any() for flags in gone.values())
     share = sum(flags.all().item() for flags in gone.values()) / len(gone)
     assert 0.15 < share < 0.65

@@ -124,6 +124,14 @@ def test_the_command_line_form_comes_back():
     assert parse_spec(json.dumps(spec.as_dict())) == spec
 
 
+@pytest.mark.parametrize("value", [30, 0.1, 1.2e-6, 5e-324, 1e15, 1e16, 1e22, 1e30, 1.7e308])
+def test_numbers_of_any_size_reach_the_job(value):
+    """What the plan accepted, the job must not refuse: a whole float is printed as an integer."""
+    spec = make_spec({**AWD, "learning_rate": value}, "test")
+    assert parse_spec(spec.canonical()) == spec
+    assert parse_spec(spec.canonical()).run(PRINT) == spec.run(PRINT)
+
+
 # parameter counts ---------------------------------------------------------------------------
 
 
@@ -158,8 +166,8 @@ def test_parameter_counts(vocabulary, settings, expected):
         ("layers", 1.5, "layers must be a whole number, not 1.5"),
         ("layers", True, "layers must be a whole number, not True"),
         ("layers", 10**12, "layers must be below 1000"),
-        ("hidden_size", 10**400, "hidden_size must fit in 64 bits"),
-        ("learning_rate", 10**400, "learning_rate must fit in 64 bits"),
+        ("hidden_size", 10**400, "hidden_size is too large"),
+        ("learning_rate", 10**400, "learning_rate is too large"),
         ("hidden_size", None, "hidden_size must be a whole number, not None"),
         ("tied", "yes", "tied must be true or false, not 'yes'"),
         ("tied", 1, "tied must be true or false, not 1"),
@@ -213,7 +221,7 @@ VALUES = st.one_of(
     st.integers(),
     st.floats(),
     st.text(max_size=5),
-    st.sampled_from(["lstm", "nt-asgd", 0, 1, 2, 0.5, 30, 10**40, [], {}]),
+    st.sampled_from(["lstm", "nt-asgd", 0, 1, 2, 0.5, 30, 10**40, 1e30, 1e308, [], {}]),
 )
 
 

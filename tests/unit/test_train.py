@@ -246,9 +246,7 @@ def test_a_stage_leaves_record_curve_and_weights_and_no_checkpoint(corpus, tmp_p
         "bias",
         *(f"layers.0.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
     }
-    assert not (tmp_path / "checkpoints").exists() or not any(
-        (tmp_path / "checkpoints").iterdir()
-    )
+    assert not (tmp_path / "checkpoints").exists() or not any((tmp_path / "checkpoints").iterdir())
 
 
 def test_fine_tuning_starts_from_the_trained_weights_and_leaves_them(corpus, tmp_path):

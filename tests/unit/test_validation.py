@@ -1,27 +1,22 @@
 """Mistakes in YAML files are one sentence: where, what, and what is allowed."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+import awd
 from awd.errors import InputError
 from awd.validation import check, parse_yaml, read_yaml
 
-CONFIG = {
-    "scale": "demo",
-    "suites": "all",
-    "corpora": "default",
-    "corpus_folders": {},
-    "mirror": None,
-    "seeds": 1,
-    "device": "auto",
-    "checkpoint_minutes": 5,
-}
+CONFIG = read_yaml(Path(awd.__file__).parents[1] / "config.yaml")
 SUITE = {
     "title": "A study",
     "paper": {"citation": "Somebody 2020"},
     "base_row": "full",
     "base": {"layers": 1},
     "rows": {"full": {"label": "full"}},
+    "figures": ["curves"],
     "scales": {scale: {"corpora": ["ptb"]} for scale in ("demo", "small", "paper")},
 }
 

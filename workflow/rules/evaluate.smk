@@ -6,6 +6,7 @@ rule evaluate:
         corpus=ancient(plan.corpus_record),
         record="results/runs/{run}/{stage}.json",
         weights="results/runs/{run}/{stage}.safetensors",
+        members=plan.member_weights,
     output:
         record="results/runs/{run}/{stage}.{method}.json",
         losses="results/runs/{run}/{stage}.{method}.npz",
@@ -18,7 +19,8 @@ rule evaluate:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
+        members=plan.member_options,
     shell:
         "exec python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
-        " --stage {wildcards.stage:q} --method {wildcards.method:q}"
+        " --stage {wildcards.stage:q} --method {wildcards.method:q} {params.members:q}"
         " --device {config[device]:q} --threads {threads} --log {log:q}"

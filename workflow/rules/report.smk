@@ -5,9 +5,9 @@ rule plan:
     input:
         plan.suite_files,
     output:
-        f"results/{plan.scale}/plan.json",
+        f"results/{plan.name}/plan.json",
     log:
-        f"results/logs/plan-{plan.scale}.log",
+        f"results/logs/plan-{plan.name}.log",
     localrule: True
     params:
         settings=plan.settings(),
@@ -18,27 +18,27 @@ rule plan:
 rule collect:
     input:
         rules.plan.output,
-        plan.evaluation_records(),
+        list(plan.evaluations()),
     output:
-        records=f"results/{plan.scale}/records.csv",
-        curves=f"results/{plan.scale}/curves.csv",
+        records=f"results/{plan.name}/records.csv",
+        curves=f"results/{plan.name}/curves.csv",
     log:
-        f"results/logs/collect-{plan.scale}.log",
+        f"results/logs/collect-{plan.name}.log",
     localrule: True
     shell:
-        f"exec python -m awd report --scale {plan.scale} --part records > {{log:q}} 2>&1"
+        f"exec python -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
 
 
 rule table:
     input:
         rules.collect.output,
     output:
-        multiext(f"results/{plan.scale}/tables/{{suite}}", ".csv", ".md", ".tex"),
+        multiext(f"results/{plan.name}/tables/{{suite}}", ".csv", ".md", ".tex"),
     log:
-        f"results/logs/table-{plan.scale}-{{suite}}.log",
+        f"results/logs/table-{plan.name}-{{suite}}.log",
     localrule: True
     shell:
-        f"exec python -m awd report --scale {plan.scale}"
+        f"exec python -m awd report --scale {plan.name}"
         " --suite {wildcards.suite:q} --part tables > {log:q} 2>&1"
 
 
@@ -46,11 +46,10 @@ rule figure:
     input:
         rules.collect.output,
     output:
-        multiext(f"results/{plan.scale}/figures/{{suite}}-curves", ".png", ".pdf", ".svg"),
-        multiext(f"results/{plan.scale}/figures/{{suite}}-ablation", ".png", ".pdf", ".svg"),
+        multiext(f"results/{plan.name}/figures/{{suite}}-{{figure}}", ".png", ".pdf", ".svg"),
     log:
-        f"results/logs/figure-{plan.scale}-{{suite}}.log",
+        f"results/logs/figure-{plan.name}-{{suite}}-{{figure}}.log",
     localrule: True
     shell:
-        f"exec python -m awd report --scale {plan.scale}"
-        " --suite {wildcards.suite:q} --part figures > {log:q} 2>&1"
+        f"exec python -m awd report --scale {plan.name} --suite {{wildcards.suite:q}}"
+        " --part figures --figure {wildcards.figure:q} > {log:q} 2>&1"

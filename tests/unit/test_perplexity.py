@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from awd.evaluate import mean_loss, perplexity, stream_losses
 from awd.model import LanguageModel
+from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.spec import RunSpec
 
 

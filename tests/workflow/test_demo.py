@@ -1,0 +1,356 @@
+"""The workflow from text to tables, on a small study; run once and looked at by every test."""
+
+import json
+import math
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import awd
+from awd import corpora
+from awd.plan import CONFIG, load_config
+from awd.spec import make_spec
+from awd.tables import COLUMNS
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(awd.__file__).parents[1]
+SUITE = """
+title: A small study
+paper: {citation: Nobody 2000}
+base_row: full
+base:
+  hidden_size: 16
+  embedding_size: 16
+  weight_drop: 0.1
+  batch_size: 4
+  bptt: 10
+  optimizer: nt-asgd
+  learning_rate: 5
+  epochs: 2
+  finetune_epochs: 1
+  cache_window: 100
+  cache_theta: 0.5
+  cache_weight: 0.1
+rows:
+  full: {label: the full model}
+  cache: {label: + cache, method: cache}
+  minus-fine-tuning: {label: − fine-tuning, stage: train}
+  minus-weight-drop: {label: − weight-dropping, set: {weight_drop: 0}}
+  exploding: {label: too fast, stage: train, set: {learning_rate: 1.0e+38, clip: 0}}
+figures: [curves, ablation]
+scales:
+  demo: {corpora: [mine], context: ptb}
+  small: {corpora: [mine]}
+  paper: {corpora: [ptb]}
+published:
+  - {row: full, corpus: ptb, valid: 12.5, test: 11.5, source: Table 1}
+"""
+
+ROWS = ["full", "cache", "minus-fine-tuning", "minus-weight-drop", "exploding"]
+
+
+def run(command: list, folder: Path) -> subprocess.CompletedProcess:
+    """Run a program of this environment; what it says is in ``stdout``, errors included."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def snakemake(folder: Path, *options: str) -> str:
+    answer = run(["snakemake", "--cores", "2", *options], folder)
+    assert answer.returncode == 0, answer.stdout
+    return answer.stdout
+
+
+def jobs(said: str, rule: str) -> list[str]:
+    """The run of each job of a rule that a dry run announced."""
+    return re.findall(rf"^rule {rule}:$.*?results/runs/([^/]+)/", said, re.MULTILINE | re.DOTALL)
+
+
+def write_texts(folder: Path) -> None:
+    """Mostly predictable: each of 30 words has one usual successor, kept four times in five."""
+    folder.mkdir()
+    chance = random.Random(1)
+    for split, lines in {"train": 300, "valid": 60, "test": 60}.items():
+        with (folder / f"{split}.txt").open("w") as file:
+            for _ in range(lines):
+                words = [chance.randrange(30)]
+                while len(words) < 9:
+                    words.append((words[-1] * 3 + 1 + (chance.random() < 0.2)) % 30)
+                print(*(f"w{word}" for word in words), file=file)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the project with a small suite, run to its end. Tests that change it copy it."""
+    project = tmp_path_factory.mktemp("workflow") / "project"
+    for name in ("awd", "workflow"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", project)
+    for path in (project / "workflow" / "suites").iterdir():
+        path.unlink()
+    (project / "workflow" / "suites" / "tiny.yaml").write_text(SUITE, encoding="utf-8")
+    write_texts(project / "texts")
+    changes = {"corpus_folders": {"mine": str(project / "texts")}, "device": "cpu"}
+    (project / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
+    snakemake(project)
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    """The finished project with its times of change, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
+
+
+def change_suite(project: Path, old: str, new: str) -> None:
+    path = project / "workflow" / "suites" / "tiny.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def table(project: Path) -> pd.DataFrame:
+    return pd.read_csv(project / "results/demo/tables/tiny.csv").set_index("row")
+
+
+def records(project: Path) -> dict[str, int]:
+    """Each record of a run and when it was written."""
+    folder = project / "results/runs"
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+
+
+# what comes out -----------------------------------------------------------------------------
+
+
+def test_the_table_has_every_row_and_column(finished):
+    """In the suite's order; published beside reproduced, perplexities better than counting."""
+    frame = table(finished)
+    assert list(frame.reset_index()[COLUMNS].columns) == COLUMNS
+    assert len(frame.reset_index().columns) == len(COLUMNS)
+    assert list(frame.index) == ROWS
+    assert list(frame["status"]) == [*["done"] * 4, "diverged"]
+    assert list(frame["stage"]) == ["finetune", "finetune", "train", "finetune", "train"]
+    assert (frame.loc["full", "published_valid"], frame.loc["full", "published_test"]) == (
+        12.5,
+        11.5,
+    )
+    assert frame["verdict"].isna().all(), "nothing is compared with the paper at demo scale"
+    (corpus,) = finished.glob("results/corpora/mine-*/corpus.json")
+    unigram = json.loads(corpus.read_text())["unigram_perplexity"]
+    for split in ("valid", "test"):
+        values = frame.loc[frame["status"] == "done", split]
+        assert values.between(1, unigram[split] * 0.9).all()
+
+
+def test_the_table_says_what_the_records_say(finished):
+    """Perplexity is exp(total loss / predicted tokens), from the record to the table unrounded."""
+    plan = json.loads((finished / "results/demo/plan.json").read_text())
+    frame = table(finished)
+    for row in plan["suites"][0]["rows"][:4]:
+        name = f"{row['stage']}.{row['method']}.json"
+        path = finished / "results/runs" / row["runs"][0]["run"] / name
+        test = json.loads(path.read_text())["splits"]["test"]
+        assert test["tokens"] == 599, "600 tokens, the first of which nothing predicts"
+        perplexity = frame.loc[row["row"], "test"]
+        assert perplexity == pytest.approx(math.exp(test["nll"] / test["tokens"]), rel=1e-9)
+
+
+def test_every_format_of_tables_and_figures_is_there(finished):
+    """Markdown and LaTeX with every label; figures that are what their names say."""
+    folder = finished / "results/demo"
+    for ending in ("md", "tex"):
+        text = (folder / f"tables/tiny.{ending}").read_text(encoding="utf-8")
+        assert all(label in text for label in ("the full model", "fine-tuning", "too fast"))
+    starts = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
+    figures = list((folder / "figures").iterdir())
+    assert len(figures) >= 6
+    for path in figures:
+        assert path.read_bytes().startswith(starts[path.suffix])
+
+
+def test_three_rows_shared_one_training(finished):
+    """Five rows, three runs; nothing stays behind in the checkpoints."""
+    assert len(list((finished / "results/runs").iterdir())) == 3
+    frame = table(finished)
+    assert len(set(frame.loc[["full", "cache", "minus-fine-tuning"], "test"])) == 3
+    assert list(finished.glob("results/checkpoints/*/*")) == []
+
+
+# what is run again --------------------------------------------------------------------------
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    """Not even after a copy, or with another order of keys on the command line."""
+    assert "Nothing to be done" in snakemake(finished)
+
+
+@pytest.mark.parametrize("option", ["checkpoint_minutes=1", "mirror=/nowhere", "device=auto"])
+def test_where_and_how_a_training_runs_retrains_nothing(finished, option):
+    """A record is a record, whatever machine made it."""
+    said = snakemake(finished, "-n", "--config", option)
+    assert not any(jobs(said, rule) for rule in ("train", "finetune", "evaluate"))
+
+
+def test_one_hyperparameter_of_one_row_retrains_that_run(project):
+    """Training, fine-tuning and evaluation of one new run, and the table; no other."""
+    before = {path.name for path in (project / "results/runs").iterdir()}
+    change_suite(project, "set: {weight_drop: 0}", "set: {weight_drop: 0.3}")
+    said = snakemake(project, "-n")
+    (new,) = jobs(said, "train")
+    assert new not in before
+    assert jobs(said, "finetune") == [new]
+    assert jobs(said, "evaluate") == [new]
+
+
+def test_one_more_seed_trains_that_seed_alone(finished):
+    """A table of one seed grows to two without repeating the first."""
+    said = snakemake(finished, "-n", "--config", "seeds=2")
+    assert len(jobs(said, "train")) == 3
+    assert all("-s2-" in name for rule in ("train", "finetune") for name in jobs(said, rule))
+
+
+def test_a_new_label_rebuilds_the_table_alone(project):
+    """No record is touched."""
+    before = records(project)
+    change_suite(project, "the full model", "everything on")
+    snakemake(project)
+    assert records(project) == before
+    assert "everything on" in (project / "results/demo/tables/tiny.md").read_text(encoding="utf-8")
+    assert table(project).loc["full", "label"] == "everything on"
+
+
+def test_the_report_needs_records_alone(project):
+    """Tables come out the same without torch, weights or corpora."""
+    folder = project / "results"
+    before = (folder / "demo/tables/tiny.csv").read_bytes()
+    for unneeded in [*folder.rglob("*.safetensors"), *folder.rglob("tables/*")]:
+        unneeded.unlink()
+    shutil.rmtree(folder / "corpora")
+    (project / "torch.py").write_text("raise ImportError('torch was imported')")
+    answer = run(["awd", "report", "--scale", "demo"], project)
+    assert answer.returncode == 0, answer.stdout
+    assert (folder / "demo/tables/tiny.csv").read_bytes() == before
+
+
+# interruptions ------------------------------------------------------------------------------
+
+LONG = {
+    "corpus": "mine",
+    "hidden_size": 16,
+    "embedding_size": 16,
+    "tied": True,
+    "layers": 2,
+    "weight_drop": 0.2,
+    "dropout_embedding": 0.1,
+    "dropout_hidden": 0.2,
+    "dropout_output": 0.2,
+    "activation_regularization": 1,
+    "temporal_activation_regularization": 1,
+    "weight_decay": 1e-6,
+    "batch_size": 4,
+    "bptt": 10,
+    "variable_bptt": True,
+    "optimizer": "nt-asgd",
+    "learning_rate": 10,
+    "non_monotone_interval": 1,
+    "epochs": 12,
+}
+
+
+@pytest.fixture(scope="session")
+def training(finished):
+    """Words of a training of a few seconds whose every random choice matters, by folder."""
+    print_ = corpora.fingerprint("mine", {"mine": str(finished / "texts")})
+    spec = make_spec(LONG, "test")
+    corpus = finished / "results/corpora" / f"mine-{print_[:8]}"
+
+    def words(folder: Path) -> tuple[Path, list]:
+        run_folder = folder / "runs" / spec.run(print_)
+        options = ["--spec", spec.canonical(), "--device", "cpu", "--log", folder / "log"]
+        options += ["--checkpoints", folder / "checkpoints", "--checkpoint-minutes", "0.0005"]
+        return run_folder, ["awd", "train", corpus, run_folder, *options]
+
+    return words
+
+
+@pytest.fixture(scope="session")
+def undisturbed(training, finished, tmp_path_factory) -> Path:
+    """The folder of that training, done in one go."""
+    run_folder, words = training(tmp_path_factory.mktemp("undisturbed"))
+    answer = run(words, finished)
+    assert answer.returncode == 0, answer.stdout
+    return run_folder
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_an_interrupted_training_ends_as_if_it_had_not_been(
+    training, undisturbed, finished, tmp_path, number, code
+):
+    """Bit for bit, whether it was asked to stop or killed; until then nothing looks finished."""
+    run_folder, words = training(tmp_path)
+    words = [sys.executable, "-m", *map(str, words)]
+    process = subprocess.Popen(words, cwd=finished, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "epoch 3/" not in ((tmp_path / "log").read_text() if (tmp_path / "log").exists() else ""):
+        assert process.poll() is None, "it ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code
+    assert not run_folder.exists() or list(run_folder.iterdir()) == []
+
+    assert subprocess.run(words, cwd=finished, stderr=subprocess.DEVNULL).returncode == 0
+    weights = "train.safetensors"
+    assert (run_folder / weights).read_bytes() == (undisturbed / weights).read_bytes()
+    timed = ["seconds", "tokens_per_second"]
+    curves = [
+        pd.read_csv(each / "train.csv").drop(columns=timed) for each in (run_folder, undisturbed)
+    ]
+    pd.testing.assert_frame_equal(*curves, check_exact=True)
+    assert curves[0]["averaging"].max() == 1, "the average is part of what must survive"
+    assert json.loads((run_folder / "train.json").read_text())["resumes"] == 1
+    assert list((tmp_path / "checkpoints").iterdir()) == []
+
+
+# mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("seeds=0", "config.yaml: seeds must be at least 1, not 0"),
+        ("sedes=2", "config.yaml: unknown key 'sedes'; did you mean 'seeds'?"),
+        ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
+        ("suites=tinny", "config.yaml: no suite 'tinny'; did you mean 'tiny'?"),
+    ],
+)
+def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):
+    """Of this project, not of the engine: no place in a Snakefile, no traceback."""
+    answer = run(["snakemake", "-n", "--config", option], finished)
+    assert answer.returncode == 1
+    complaints = [line for line in answer.stdout.splitlines() if not line.startswith("Config file")]
+    assert len(complaints) == 1
+    assert complaints[0].startswith(f"awd: {said}")
