@@ -21,6 +21,10 @@ lock:
 	.venv-lock/bin/pip install --quiet 'setuptools>=77' 'torch==2.13.0' '.[test]'
 	.venv-lock/bin/pip freeze --all --exclude awd --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
+	( echo '# Made by "make lock" from requirements.txt, for snakemake --software-deployment-method conda.'; \
+	  echo 'channels: [conda-forge, nodefaults]'; \
+	  echo 'dependencies:'; echo '  - python=3.11'; echo '  - pip'; echo '  - pip:'; \
+	  sed 's/^/      - /' requirements.txt ) > workflow/envs/awd.yaml
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

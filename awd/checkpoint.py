@@ -68,8 +68,9 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete both generations, and the run's folder if nothing else is in it."""
-        self.path.unlink(missing_ok=True)
-        self.previous.unlink(missing_ok=True)
         folder = self.path.parent
+        half_written = folder.glob(f".{self.path.stem}-*{self.path.suffix}")
+        for path in (self.path, self.previous, *half_written):
+            path.unlink(missing_ok=True)
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()

@@ -104,12 +104,13 @@ def fetch(
     """
     folder = _own_folder(corpus, folders)
     destination = Path(destination)
+    own = None if folder is None else _folder_files(corpus, folder)
     with _writing(destination):
         destination.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=destination, prefix=".fetch-") as name:
             workplace = Path(name)
-            if folder is not None:
-                files = _copy(_folder_files(corpus, folder), workplace)
+            if own is not None:
+                files = _copy(own, workplace)
             elif "sources" in catalogue()[corpus]:
                 from awd.download import download
 

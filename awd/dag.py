@@ -44,9 +44,13 @@ class WorkflowPlan(Plan):
         """The whole configuration, in a form that does not depend on the order of its keys."""
         return json.dumps(self.config, sort_keys=True)
 
-    def resources(self) -> dict[str, int]:
-        """One GPU for each job that trains or evaluates, where GPUs are to be used."""
-        return {"gpu": 1} if self.gpus() else {}
+    def resources(self) -> dict[str, int | str]:
+        """Where and how a job trains or evaluates, with one GPU where GPUs are to be used.
+
+        These are resources and no parameters, since changing them is no reason to train again.
+        """
+        settings = {key: str(self.config[key]) for key in ("device", "checkpoint_minutes")}
+        return settings | ({"gpu": 1} if self.gpus() else {})
 
     def gpus(self) -> int:
         """How many GPUs of this machine the jobs may use."""

@@ -70,10 +70,10 @@ def dynamic_losses(
 ) -> Tensor:
     """Negative log likelihood of every predicted token under dynamic evaluation, in nats.
 
-    Reads the stream as awd.perplexity.stream_losses does at batch size 1, but in chunks of ``bptt``:
-    each is scored with the weights its predecessors left, and only then learned from. Nothing is
-    scored by weights that have seen it. The authors' implementation leaves out a last chunk of a
-    single token; here it is scored, too.
+    Reads the stream as awd.perplexity.stream_losses does at batch size 1, but in chunks of
+    ``bptt``: each is scored with the weights its predecessors left, and only then learned from.
+    Nothing is scored by weights that have seen it. The authors' implementation leaves out a last
+    chunk of a single token; here it is scored, too.
 
     Args:
         stream: (tokens), int64.

@@ -14,7 +14,7 @@ from awd import __version__, corpora
 from awd.errors import InputError, nearest
 from awd.files import write_json
 from awd.methods import KEYS, Method, make_method
-from awd.spec import HYPERPARAMETERS, RunSpec, make_spec
+from awd.spec import HYPERPARAMETERS, RunSpec, check_value, make_spec
 from awd.validation import check, parse_yaml, read_yaml
 
 HOME = Path(__file__).resolve().parent.parent
@@ -139,6 +139,7 @@ class Plan:
             "base": suite["base_row"],
             "notes": suite.get("notes", []),
             "figures": suite["figures"],
+            "curves": suite.get("curves"),
             "rows": rows,
         }
         return suite.get("recipes", {}).keys()
@@ -217,11 +218,13 @@ class Plan:
         run.stages.add(stage)
         return run
 
-    def evaluations(self) -> Iterable[Path]:
+    def evaluations(self) -> list[Path]:
         """The record of each evaluation that a row asks for."""
-        for run in self.runs.values():
-            for stage, method in run.evaluations:
-                yield run.folder / f"{stage}.{method}.json"
+        return [
+            run.folder / f"{stage}.{method}.json"
+            for run in self.runs.values()
+            for stage, method in run.evaluations
+        ]
 
     def corpus_folder(self, corpus: str) -> Path:
         """Where the encoded corpus is; its name carries the fingerprint, so it is never stale."""
@@ -309,6 +312,11 @@ def _check_names(suite: Mapping, where: str) -> None:
                 raise InputError(
                     f"{where}: {place}: no hyperparameter '{key}'; {nearest(key, allowed)}"
                 )
+            if key in HYPERPARAMETERS:
+                try:
+                    check_value(key, block[key])
+                except InputError as error:
+                    raise InputError(f"{where}: {place}: {error}") from error
 
 
 def _row_references(suite: Mapping) -> Iterable[tuple[str, str]]:
@@ -316,5 +324,7 @@ def _row_references(suite: Mapping) -> Iterable[tuple[str, str]]:
     for name, scale in suite["scales"].items():
         for row in scale.get("rows", {}):
             yield f"scales.{name}.rows", row
+    for row in suite.get("curves", {}).get("logs", {}):
+        yield "curves.logs", row
     for number, cell in enumerate(suite.get("published", []), 1):
         yield f"published[{number}]", cell["row"]

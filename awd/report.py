@@ -9,6 +9,7 @@ from awd import records as run_records
 from awd import tables
 from awd.errors import InputError, nearest
 from awd.files import read_json
+from awd.published import published_curves
 
 PARTS = ("records", "tables", "figures")
 
@@ -23,10 +24,10 @@ def report(
     """Build the report of one scale, or scale-recipe, and return the paths written.
 
     ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``suites`` are the
-    names to build, all by default; ``parts`` limits what is built, ``figures`` which figures. Rows without records are
-    shown as missing. If there is no record under runs/ but {scale}/records.csv is there (a copy
-    without its run folders), the report is built from that, and single-seed intervals, which
-    need the per-token files, stay empty.
+    names to build, all by default; ``parts`` limits what is built, ``figures`` which figures.
+    Rows without records are shown as missing. If there is no record under runs/ but
+    {scale}/records.csv is there (a copy without its run folders), the report is built from that,
+    and single-seed intervals, which need the per-token files, stay empty.
 
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
@@ -45,10 +46,11 @@ def report(
         if "figures" in parts:
             from awd.figures import FIGURES, save  # matplotlib, which tables do not need
 
+            frames = {"table": table, "curves": curves, "records": records}
+            frames["published"] = published_curves(suite)
             for name in suite["figures"]:
                 if figures is not None and name not in figures:
                     continue
-                frames = {"table": table, "curves": curves, "records": records}
                 drawn = FIGURES[name](suite, scale=plan["scale"], **frames)
                 stem = folder / scale / "figures" / f"{suite['suite']}-{name}"
                 written += save(drawn, stem)

@@ -208,6 +208,11 @@ def cutoffs(vocabulary: int) -> list[int]:
 HYPERPARAMETERS = {item.name: item for item in fields(RunSpec)}
 
 
+def check_value(name: str, value: object) -> None:
+    """Raise InputError if ``value`` is not allowed for the hyperparameter called ``name``."""
+    _checked(HYPERPARAMETERS[name], value)
+
+
 def make_spec(settings: Mapping, where: str) -> RunSpec:
     """A RunSpec from plain ``settings``; errors are prefixed with ``where`` they were written.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from awd import batching
 from awd.checkpoint import Checkpoint
@@ -185,11 +185,11 @@ class Trainer:
             loss = mean_loss(stream_losses(self.model, self.valid, VALIDATION_BATCH))
             # For the curve alone: nothing is ever decided by the test text.
             test_loss = mean_loss(stream_losses(self.model, self.test, VALIDATION_BATCH))
+            if not math.isfinite(perplexity(loss)):
+                raise Diverged(f"the validation loss became {loss:g} in epoch {self.epoch}")
             if loss < self.best["loss"]:
                 self.best = {"epoch": self.epoch, "loss": loss}
                 self.best_weights = self._weights()
-        if not math.isfinite(loss):
-            raise Diverged(f"the validation loss became {loss} in epoch {self.epoch}")
         event = self.schedule.epoch_ended(loss)
         self.finished = self.epoch >= self.epochs
         if self.stage == "finetune" and self.trigger.fires(loss):
@@ -333,7 +333,7 @@ def train_stage(
         "resumes": trainer.resumes,
     }
     with atomic(folder / f"{stage}.safetensors") as temporary:
-        save_file(trainer.best_weights, temporary)
+        temporary.write_bytes(save(trainer.best_weights))
     with atomic(folder / f"{stage}.csv") as temporary:
         _write_history(temporary, trainer.history)
     write_json(folder / f"{stage}.json", record)

@@ -24,6 +24,7 @@ CORPORA = {
     "wikitext2": "WikiText-2",
 }
 # In print the page is narrow; these are in the csv and Markdown files.
+COSTS = ("parameters", "seconds_per_epoch")  # what a published row may give besides perplexity
 NOT_IN_LATEX = ("p", "s/epoch", "Verdict")
 DASH = "\N{EN DASH}"
 COUNTED = ("done", "partial")  # the states whose values may be compared with others
@@ -134,10 +135,8 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
 
 def _two_header_lines(header: list[str]) -> list[str]:
     """`Published valid` and `Published test` as one heading over two columns, and a rule."""
-    pairs = [
-        name.rsplit(" ", 1) if name.endswith((" train", " valid", " test")) else ["", name]
-        for name in header
-    ]
+    below = (" params", " s/epoch", " train", " valid", " test")
+    pairs = [name.rsplit(" ", 1) if name.endswith(below) else ["", name] for name in header]
     above, rules, column = [], [], 1
     for group, columns in itertools.groupby(pairs, key=lambda pair: pair[0]):
         span = len(list(columns))
@@ -154,16 +153,16 @@ def corpus_name(corpus: str) -> str:
 
 
 def published_columns(row: dict) -> dict[str, dict]:
-    """Published values of a row by column; the first value given for a split counts.
+    """Published values of a row by column; the first one given for a split, or a cost, counts.
 
     A column is verified only if every value taken from it is.
     """
     columns: dict[str, dict] = {}
     for entry in row.get("published") or []:
         column = columns.setdefault(entry.get("column", "paper"), {"verified": True})
-        for split in ("train", "valid", "test"):
-            if entry.get(split) is not None and split not in column:
-                column[split] = entry[split]
+        for value in ("train", "valid", "test", *COSTS):
+            if entry.get(value) is not None and value not in column:
+                column[value] = entry[value]
                 column["verified"] &= bool(entry.get("verified", False))
     return columns
 
@@ -205,6 +204,9 @@ def _body(
         mark = markup.mark(footnotes.index(note) + 1) if note else ""
         cells = {"": markup.text(line["label"]) + mark, "Params": _count(line["params"])}
         published = published_columns(row)
+        for name, text in _published_costs(published.get("paper", {})).items():
+            pale = scale != "paper" and text != DASH
+            cells[name] = markup.pale(markup.text(text)) if pale else markup.text(text)
         for column in columns:
             name = "published" if column == "paper" else column
             for split in splits:
@@ -319,6 +321,15 @@ def _count(parameters: int | None) -> str:
     if parameters is None or pd.isna(parameters):
         return DASH
     return f"{parameters / 1e6:.1f}M" if parameters >= 1e6 else f"{parameters / 1e3:.0f}k"
+
+
+def _published_costs(paper: dict) -> dict[str, str]:
+    """As many digits as the paper gives."""
+    parameters, seconds = (paper.get(key) for key in COSTS)
+    return {
+        "Published params": DASH if parameters is None else f"{parameters / 1e6:g}M",
+        "Published s/epoch": DASH if seconds is None else f"{seconds:g}",
+    }
 
 
 def _seconds(seconds: float) -> str:

@@ -72,6 +72,8 @@ def make_plan(seeds=(1,), corpora=("ptb", "wikitext-2"), scale="paper", name="me
         "paper": {"citation": "Merity et al., 2018", "url": "https://arxiv.org/abs/1708.02182"},
         "base": "full",
         "notes": ["Fine-tuning starts from the averaged weights."],
+        "figures": ["curves", "ablation"],
+        "curves": None,
         "rows": rows,
     }
     return {"format": 1, "scale": scale, "seeds": list(seeds), "runs": runs, "suites": [suite]}
@@ -160,7 +162,7 @@ def _write_row(folder, row, item, epochs, tokens, arrays):
 
 def _write_curve(folder, stage, target, epochs, switch, diverged, generator):
     lines = [
-        "epoch,train_loss,valid_loss,valid_perplexity,learning_rate,averaging,event,seconds,"
+        "epoch,train_loss,valid_loss,valid_perplexity,test_loss,learning_rate,averaging,event,seconds,"
         "tokens_per_second"
     ]
     settled = np.log(target)
@@ -176,9 +178,9 @@ def _write_curve(folder, stage, target, epochs, switch, diverged, generator):
         event = "averaging starts" if stage == "train" and epoch == switch else ""
         averaging = int(stage == "finetune" or bool(switch and epoch >= switch))
         if diverged and stage == "train" and epoch >= max(2, epochs // 3):
-            lines.append(f"{epoch},nan,nan,nan,30.0,0,,85.1,10900.0")
+            lines.append(f"{epoch},nan,nan,nan,nan,30.0,0,,85.1,10900.0")
             break
-        losses = f"{loss - 0.3:.6f},{loss:.6f},{np.exp(loss):.4f}"
+        losses = f"{loss - 0.3:.6f},{loss:.6f},{np.exp(loss):.4f},{loss - 0.04:.6f}"
         lines.append(f"{epoch},{losses},30.0,{averaging},{event},85.1,10900.0")
     if diverged and stage == "finetune":
         return

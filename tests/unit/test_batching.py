@@ -1,5 +1,7 @@
 """How a stream becomes chunks, and how long they are."""
 
+from itertools import pairwise
+
 import numpy
 import pytest
 import torch
@@ -37,7 +39,7 @@ def test_variable_lengths_follow_the_papers_distribution():
 
 def test_variable_chunks_touch_each_other_and_scale_the_rate_by_the_drawn_length():
     result = chunks(5_000, 35, variable=True, seed=(1, 0, 3))
-    for chunk, following in zip(result, result[1:], strict=False):
+    for chunk, following in pairwise(result):
         assert chunk.start + chunk.length == following.start
         assert chunk.rate_scale == chunk.length / 35
     assert result[-1].rate_scale >= result[-1].length / 35

@@ -11,8 +11,8 @@ from torch.utils._pytree import tree_leaves
 from awd import cache
 from awd.cache import cache_losses, grid
 from awd.errors import InputError
-from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.model import LanguageModel
+from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.spec import RunSpec
 
 VOCABULARY = 13

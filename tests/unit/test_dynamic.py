@@ -7,8 +7,8 @@ from torch.nn.functional import log_softmax
 from awd import dynamic
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.errors import InputError
-from awd.perplexity import stream_losses
 from awd.model import LanguageModel
+from awd.perplexity import stream_losses
 from awd.spec import RunSpec
 
 VOCABULARY = 12

@@ -5,8 +5,8 @@ import torch
 
 from awd.ensemble import ensemble_losses
 from awd.errors import InputError
-from awd.perplexity import stream_losses
 from awd.model import LanguageModel
+from awd.perplexity import stream_losses
 from awd.spec import RunSpec
 
 VOCABULARY = 11

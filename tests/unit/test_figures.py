@@ -4,10 +4,13 @@ import itertools
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
-from synthetic import DIVERGED, make_plan, write_runs
+from synthetic import DIVERGED, MISSING, make_plan, write_runs
 
-from awd import figures, records, tables
+from awd import bars, curves, drawing, epochs, figures, records, tables
+
+SMALL_PANELS = ("losses", "perplexities")  # figures with a panel per training, not per corpus
 
 
 def study(folder, scale="demo", run=True, **options):
@@ -15,10 +18,10 @@ def study(folder, scale="demo", run=True, **options):
     plan = make_plan(seeds=(1, 2), scale=scale, **options)
     if run:
         write_runs(plan, folder / "runs", epochs=12, tokens=500)
-    frame, curves = records.collect(plan, folder / "runs")
+    frame, lines = records.collect(plan, folder / "runs")
     suite = plan["suites"][0]
     table = tables.build(suite, frame, folder / "runs", scale)
-    return {"suite": suite, "table": table, "curves": curves, "records": frame, "scale": scale}
+    return {"suite": suite, "table": table, "curves": lines, "records": frame, "scale": scale}
 
 
 def words(figure):
@@ -29,11 +32,13 @@ def words(figure):
 
 @pytest.mark.parametrize("corpora", [("ptb",), ("ptb", "wikitext-2"), ("a", "b", "c")])
 @pytest.mark.parametrize("name", sorted(figures.FIGURES))
-def test_every_figure_has_a_panel_per_corpus(tmp_path, name, corpora):
-    """One panel is a column wide, several fill the page, and sizes stay those of print."""
+def test_every_figure_fits_the_page(tmp_path, name, corpora):
+    """A panel per corpus, or eight small ones; a column or a page wide; in sizes of print."""
     figure = figures.FIGURES[name](**study(tmp_path, corpora=corpora))
-    assert len(figure.axes) == len(corpora)
-    assert figure.get_figwidth() == (3.4 if len(corpora) == 1 else 7.0)
+    small = name in SMALL_PANELS
+    assert len(figure.axes) == len(corpora) * (8 if small else 1)
+    assert figure.get_figwidth() == (3.4 if len(corpora) == 1 and not small else 7.0)
+    assert figure.get_figheight() < 10
     sizes = [t.get_fontsize() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
     assert min(sizes) >= 6
     assert max(sizes) <= 9
@@ -43,16 +48,16 @@ def test_every_figure_has_a_panel_per_corpus(tmp_path, name, corpora):
 def test_nothing_recorded_yet_is_said(tmp_path, name):
     """Before the first run a figure is a sentence or words in place of bars, not an error."""
     figure = figures.FIGURES[name](**study(tmp_path, run=False))
-    figures.save(figure, tmp_path / name)
+    drawing.save(figure, tmp_path / name)
     assert any("recorded yet" in text or "missing" in text for text in words(figure))
 
 
 @pytest.mark.parametrize("name", sorted(figures.FIGURES))
 def test_saving_twice_gives_equal_files(tmp_path, name):
     """No dates, no random identifiers: a rebuilt figure is not a change."""
-    inputs = study(tmp_path)
+    inputs = study(tmp_path, corpora=("ptb",))
     for copy in ("one", "two"):
-        figures.save(figures.FIGURES[name](**inputs), tmp_path / copy)
+        drawing.save(figures.FIGURES[name](**inputs), tmp_path / copy)
     for kind in ("png", "pdf", "svg"):
         first = (tmp_path / f"one.{kind}").read_bytes()
         assert len(first) > 1000
@@ -62,12 +67,12 @@ def test_saving_twice_gives_equal_files(tmp_path, name):
 def test_curves_continue_into_fine_tuning(tmp_path):
     """The base row's line runs over both stages; the row without fine-tuning ends before it."""
     inputs = study(tmp_path)
-    figure = figures.learning_curves(**inputs)
+    figure = curves.learning_curves(**inputs)
     lines = {line.get_label(): line for line in figure.axes[0].lines if line.get_gid() == "mean"}
     assert list(lines["AWD-LSTM"].get_xdata()) == list(range(1, 25))
     assert list(lines["− fine-tuning"].get_xdata()) == list(range(1, 13))
-    curves = inputs["curves"]
-    of_base = curves[curves["run"].str.fullmatch("ptb.*-full") & (curves["stage"] == "finetune")]
+    frame = inputs["curves"]
+    of_base = frame[frame["run"].str.fullmatch("ptb.*-full") & (frame["stage"] == "finetune")]
     mean = of_base.groupby("epoch")["valid_perplexity"].mean()
     np.testing.assert_allclose(lines["AWD-LSTM"].get_ydata()[12:], mean)
     assert "fine-tuning" in words(figure)
@@ -78,18 +83,26 @@ def test_diverged_row_is_marked(tmp_path):
     """A curve that stops because of nan says so."""
     inputs = study(tmp_path)
     label = next(row["label"] for row in inputs["suite"]["rows"] if row["row"] == DIVERGED[0])
-    assert f"{label} (diverged)" in words(figures.learning_curves(**inputs))
-    assert "diverged" in words(figures.ablation(**inputs))
+    assert f"{label} (diverged)" in words(curves.learning_curves(**inputs))
+    assert "diverged" in words(bars.ablation(**inputs))
 
 
-def test_names_of_lines_do_not_overlap(tmp_path):
-    """However close the lines end, their names can be read."""
-    figure = figures.learning_curves(**study(tmp_path))
+@pytest.mark.parametrize("name", ["curves", "schedules"])
+def test_names_of_lines_do_not_overlap(tmp_path, name):
+    """However close the lines end, and however long their names are, they can be read."""
+    inputs = study(tmp_path)
+    inputs["suite"]["rows"][2]["label"] = "a name that is much too long to stand in one line"
+    if name == "schedules":  # one schedule for each row
+        rates = inputs["curves"]["run"].str[-6:].rank(method="dense") / 1000
+        inputs["curves"]["learning_rate"] += rates
+    figure = figures.FIGURES[name](**inputs)
     figure.draw_without_rendering()
     for axis in figure.axes:
         labels = [line.get_label() for line in axis.lines if line.get_gid() == "mean"]
-        boxes = [text.get_window_extent() for text in axis.texts if text.get_text() in labels]
-        assert len(boxes) == len(labels)
+        texts = [text for text in axis.texts if text.get_text().replace("\n", " ") in labels]
+        assert len(texts) == len(labels)
+        assert len(labels) > 6
+        boxes = [text.get_window_extent() for text in texts]
         for one, other in itertools.combinations(boxes, 2):
             assert not one.padded(-1).overlaps(other.padded(-1))
 
@@ -97,20 +110,22 @@ def test_names_of_lines_do_not_overlap(tmp_path):
 def test_spread_moves_no_more_than_needed():
     """Apart already: untouched. Crowded: evenly around their middle, inside the bounds."""
     apart = np.array([0.1, 0.4, 0.9])
-    np.testing.assert_allclose(figures.spread(apart, 0.1, 0, 1), apart)
-    crowded = figures.spread(np.array([0.5, 0.5, 0.5]), 0.1, 0, 1)
+    np.testing.assert_allclose(curves.spread(apart, 0.1, 0, 1), apart)
+    crowded = curves.spread(np.array([0.5, 0.5, 0.5]), 0.1, 0, 1)
     np.testing.assert_allclose(crowded, [0.4, 0.5, 0.6])
-    np.testing.assert_allclose(figures.spread(np.zeros(3), 0.1, 0, 1), [0, 0.1, 0.2])
-    np.testing.assert_allclose(figures.spread(np.ones(3), 0.1, 0, 1), [0.8, 0.9, 1.0])
+    np.testing.assert_allclose(curves.spread(np.zeros(3), 0.1, 0, 1), [0, 0.1, 0.2])
+    np.testing.assert_allclose(curves.spread(np.ones(3), 0.1, 0, 1), [0.8, 0.9, 1.0])
+    uneven = curves.spread(np.zeros(3), np.array([0.1, 0.3]), 0, 1)
+    np.testing.assert_allclose(uneven, [0, 0.1, 0.4])
 
 
 def test_ablation_shows_the_table(tmp_path):
     """Bars are the table's differences, in the suite's order, with its values beside them."""
     inputs = study(tmp_path, scale="paper")
-    figure = figures.ablation(**inputs)
+    figure = bars.ablation(**inputs)
     table = inputs["table"][inputs["table"]["corpus"] == "ptb"]
-    bars = [patch.get_width() for patch in figure.axes[0].patches]
-    np.testing.assert_allclose(bars, table["delta_test"].dropna())
+    widths = [patch.get_width() for patch in figure.axes[0].patches]
+    np.testing.assert_allclose(widths, table["delta_test"].dropna())
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == list(table["label"])
     assert set(words(figure)) >= {f"{value:.2f}" for value in table["test"].dropna()}
@@ -119,12 +134,181 @@ def test_ablation_shows_the_table(tmp_path):
 def test_published_differences_are_context_at_other_scales(tmp_path):
     """The legend of a demo does not let the paper's numbers pass for a comparison."""
     inputs = study(tmp_path, scale="demo")
-    assert "published, at another corpus or scale" in words(figures.ablation(**inputs))
-    assert "published" in words(figures.ablation(**inputs | {"scale": "paper"}))
+    assert "published, at another corpus or scale" in words(bars.ablation(**inputs))
+    assert "published" in words(bars.ablation(**inputs | {"scale": "paper"}))
 
 
 def test_the_callers_style_is_left_alone(tmp_path):
     """Drawing changes no global setting of matplotlib."""
     before = dict(matplotlib.rcParams)
-    figures.save(figures.ablation(**study(tmp_path)), tmp_path / "figure")
+    drawing.save(bars.ablation(**study(tmp_path)), tmp_path / "figure")
     assert dict(matplotlib.rcParams) == before
+
+
+# a panel per training -----------------------------------------------------------------------
+
+
+def panel(figure, label, corpus=0):
+    """The panel of a row; of the several corpora, that of the one with this number."""
+    return [axis for axis in figure.axes if axis.get_title(loc="left") == label][corpus]
+
+
+def values(axis, kind):
+    """Epochs and values of the lines of a panel that are of this kind, by colour."""
+    lines = [line for line in axis.lines if line.get_gid() == kind]
+    return {line.get_color(): line.get_xydata() for line in lines}
+
+
+def published(*logs):
+    """Published curves: (row, corpus, stage, epochs), with training loss 4 and validation 5."""
+    parts = [
+        pd.DataFrame({"row": row, "corpus": corpus, "stage": stage, "epoch": range(1, last + 1)})
+        for row, corpus, stage, last in logs
+    ]
+    return pd.concat(parts).assign(train_loss=4.0, valid_loss=5.0)
+
+
+def test_losses_of_a_training_and_its_fine_tuning_share_a_panel(tmp_path):
+    """Both rows of the full model are one panel: training and validation loss over both stages."""
+    inputs = study(tmp_path)
+    axis = panel(epochs.losses(**inputs), "AWD-LSTM")
+    drawn = values(axis, "mean")
+    assert len(drawn) == 2
+    frame = inputs["curves"]
+    of_base = frame[frame["run"].str.fullmatch("ptb.*-full")]
+    mean = of_base.groupby(["stage", "epoch"], sort=False)[["train_loss", "valid_loss"]].mean()
+    for split in ("train", "valid"):
+        line = drawn[epochs.LOOKS[split]["color"]]
+        np.testing.assert_allclose(line[:, 0], range(1, 25))
+        np.testing.assert_allclose(line[:, 1], mean[f"{split}_loss"])
+    titles = [each.get_title(loc="left") for each in epochs.losses(**inputs).axes]
+    assert "− fine-tuning" not in titles
+
+
+def test_published_losses_lie_behind_at_their_own_epochs(tmp_path):
+    """At paper scale they are the row's, of its corpus; fine-tuning follows their training."""
+    theirs = published(
+        ("minus-fine-tuning", "ptb", "train", 20),
+        ("full", "ptb", "finetune", 5),
+        ("minus-nt-asgd", "wikitext-2", "finetune", 5),
+    )
+    figure = epochs.losses(**study(tmp_path, scale="paper"), published=theirs)
+    axis = panel(figure, "AWD-LSTM")
+    for split, loss in (("train", 4.0), ("valid", 5.0)):
+        line = values(axis, f"published {split}")[epochs.PALE]
+        np.testing.assert_allclose(line[:, 0], range(1, 26))
+        np.testing.assert_allclose(line[:, 1], loss)
+    dashes = {line.get_linestyle() for line in axis.lines if line.get_color() == epochs.PALE}
+    assert len(dashes) == 2
+    assert not values(panel(figure, "AWD-LSTM", 1), "published valid")
+    assert not values(panel(figure, "− NT-ASGD"), "published valid")
+    assert "published" in words(figure)
+
+
+def test_published_losses_are_context_at_other_scales(tmp_path):
+    """They are those of the corpus of the published values, as long as ours, and labelled so."""
+    inputs = study(tmp_path, scale="demo", corpora=("python-reference",))
+    for row in inputs["suite"]["rows"]:
+        row["published"][0]["corpus"] = "ptb"
+    theirs = published(("minus-fine-tuning", "ptb", "train", 500), ("full", "ptb", "finetune", 405))
+    figure = epochs.losses(**inputs, published=theirs)
+    line = values(panel(figure, "AWD-LSTM"), "published valid")[epochs.PALE]
+    assert len(line) == 905
+    assert line[[0, 499, 500, 904], 0].tolist() == [1, 12, 13, 24]
+    assert "published (PTB, paper scale; epochs compressed)" in words(figure)
+
+
+def test_absurd_losses_leave_the_panel(tmp_path):
+    """A divergence to 60 nats is told, not shown: what follows it stays readable."""
+    inputs = study(tmp_path)
+    frame = inputs["curves"]
+    run = frame["run"].str.fullmatch("ptb.*-full") & (frame["stage"] == "train")
+    frame.loc[run & (frame["epoch"] < 6), ["train_loss", "valid_loss"]] = 60.0
+    axis = panel(epochs.losses(**inputs), "AWD-LSTM")
+    assert axis.get_ylim()[1] < 12
+    assert "↑ peak 60" in words(axis)
+    assert "↑ peak 60" not in words(panel(epochs.losses(**inputs), "− NT-ASGD"))
+
+
+def test_a_later_rise_stays_in_the_panel(tmp_path):
+    """Overfitting is seen: only the first, steep epochs are cut."""
+    inputs = study(tmp_path)
+    frame = inputs["curves"]
+    chosen = frame["run"].str.fullmatch("ptb.*-full") & (frame["stage"] == "train")
+    frame.loc[chosen & frame["epoch"].between(8, 11), "valid_loss"] = 7.5
+    assert panel(epochs.losses(**inputs), "AWD-LSTM").get_ylim()[1] > 7.4
+
+
+@pytest.mark.parametrize("name", SMALL_PANELS)
+def test_a_training_without_record_has_an_empty_panel(tmp_path, name):
+    """Its place is kept, and says why it is empty."""
+    inputs = study(tmp_path)
+    label = next(row["label"] for row in inputs["suite"]["rows"] if row["row"] == MISSING[0])
+    axis = panel(figures.FIGURES[name](**inputs), label)
+    assert not values(axis, "mean")
+    assert "not recorded yet" in words(axis)
+    losses = [column for column in inputs["curves"] if column.endswith("_loss")]
+    inputs["curves"].loc[inputs["curves"]["run"].str.endswith("minus-nt-asgd"), losses] = np.nan
+    axis = panel(figures.FIGURES[name](**inputs), "− NT-ASGD")
+    assert "diverged in its first epoch" in words(axis)
+
+
+def test_perplexities_in_training_and_test(tmp_path):
+    """Means over seeds of the exponential of the losses; an ensemble has none."""
+    inputs = study(tmp_path)
+    inputs["suite"]["rows"][2]["method"] = "ensemble-2"
+    figure = epochs.perplexities(**inputs)
+    assert len(figure.axes) == 8 + 7
+    drawn = values(panel(figure, "AWD-LSTM"), "mean")
+    frame = inputs["curves"]
+    frame = frame[frame["run"].str.fullmatch("ptb.*-full")]
+    for split in ("train", "test"):
+        each = np.exp(frame[f"{split}_loss"]).groupby([frame["stage"], frame["epoch"]], sort=False)
+        np.testing.assert_allclose(drawn[epochs.LOOKS[split]["color"]][:, 1], each.mean())
+    without = inputs | {"curves": inputs["curves"].drop(columns="test_loss")}
+    axis = panel(epochs.perplexities(**without), "AWD-LSTM")
+    assert len(values(axis, "mean")) == 1, "records of training perplexity alone are drawn, too"
+
+
+@pytest.mark.parametrize(("scale", "label"), [("paper", "published"), ("demo", "at another")])
+def test_published_perplexities_are_marked_at_the_edge(tmp_path, scale, label):
+    """Training and test, on the axis, opaque only where they are a comparison."""
+    inputs = study(tmp_path, scale=scale)
+    for row in inputs["suite"]["rows"]:
+        row["published"][0]["train"] = 31.5
+    figure = epochs.perplexities(**inputs)
+    axis = panel(figure, "− NT-ASGD")
+    marks = {line.get_gid(): line for line in axis.lines if "published" in str(line.get_gid())}
+    assert marks["published train"].get_xydata().tolist() == [[1, 31.5]]
+    assert marks["published test"].get_xydata().tolist() == [[1, 63.7]]
+    assert axis.get_ylim()[0] < 31.5
+    assert len(marks["published test"].get_markeredgecolor()) == (3 if scale == "paper" else 4)
+    assert any(label in text for text in words(figure))
+
+
+# schedules ----------------------------------------------------------------------------------
+
+
+def test_rows_of_one_schedule_share_a_line(tmp_path):
+    """Seven rows keep rate 30, one is decayed: two lines, and each start of averaging is marked."""
+    inputs = study(tmp_path)
+    frame = inputs["curves"]
+    decayed = frame["run"].str.endswith("minus-nt-asgd")
+    frame.loc[decayed, "learning_rate"] = 30 / 2.0 ** frame.loc[decayed, "epoch"]
+    axis = curves.schedules(**inputs).axes[0]
+    lines = {line.get_label(): line for line in axis.lines if line.get_gid() == "mean"}
+    assert set(lines) == {"AWD-LSTM and 6 more", "− NT-ASGD"}
+    assert set(lines["AWD-LSTM and 6 more"].get_ydata()) == {30.0}
+    assert lines["− NT-ASGD"].get_ydata()[:3].tolist() == [15, 7.5, 3.75]
+    assert axis.get_yscale() == "log"
+    # the six trainings and the row without fine-tuning, which is one of them
+    assert sum(line.get_marker() == "D" for line in axis.lines) == 7
+
+
+def test_rates_close_together_have_a_linear_axis_from_zero(tmp_path):
+    """A logarithm would make a small difference look large."""
+    inputs = study(tmp_path)
+    inputs["curves"].loc[inputs["curves"]["run"].str.endswith("full"), "learning_rate"] = 10.0
+    axis = curves.schedules(**inputs).axes[0]
+    assert axis.get_yscale() == "linear"
+    assert axis.get_ylim()[0] == 0

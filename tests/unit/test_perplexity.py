@@ -1,6 +1,7 @@
 """Perplexity as it is defined, on models whose answer is known."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_chunk_length_does_not_change_a_causal_models_losses():
 def test_losses_are_those_of_the_step_by_step_definition():
     model, stream = model_of(), torch.randint(13, (20,))
     state, expected = model.initial_state(1), []
-    for token, target in zip(stream[:-1], stream[1:], strict=True):
+    for token, target in pairwise(stream):
         output, _, state = model(token.view(1, 1), state)
         logits = output[0, 0] @ model.decoder_weight.t() + model.bias
         expected.append(-logits.log_softmax(0)[target])

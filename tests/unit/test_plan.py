@@ -341,6 +341,8 @@ def test_a_row_that_changes_nothing_is_refused(plan_of, suite, scale):
         (("scales", "demo", "corpora"), ["pbt"], "unknown corpus 'pbt': did you mean 'ptb'?"),
         (("base_row",), "ful", "base_row: no row 'ful'; did you mean 'full'?"),
         (("published", 0, "row"), "ful", "published[1]: no row 'ful'; did you mean 'full'?"),
+        (("curves",), {"file": "x.csv", "logs": {"ful": {}}}, "curves.logs: no row 'ful'; did you"),
+        (("curves",), {"file": "../x.csv", "logs": {}}, "curves.file"),
         (("rows", "full", "stage"), "finetuning", "rows.full.stage: no 'finetuning'; did you mean"),
         (("scales", "demo", "set", "finetune_epochs"), 0, "needs finetune_epochs of at least 1"),
         (("scales", "demo", "set", "layers"), 10**30, "layers is too large"),

@@ -11,7 +11,7 @@ from synthetic import make_plan, write_runs
 
 import awd
 from awd.errors import InputError
-from awd.files import write_json
+from awd.files import read_json, write_json
 from awd.report import report
 
 
@@ -47,6 +47,24 @@ def test_parts_and_suites_can_be_chosen(results):
     assert {path.parent.name for path in written} == {"tables"}
     assert not (results / "demo/figures").exists()
     assert not (results / "demo/records.csv").exists()
+
+
+def test_published_curves_are_drawn_where_the_plan_names_them(results):
+    """They come from the file of the suite; without it the figure is built all the same."""
+    plan = read_json(results / "demo/plan.json")
+    (suite,) = plan["suites"]
+    suite["figures"] = ["losses"]
+    built = {}
+    for name in (None, "yoon2019-curves.csv", "absent.csv"):
+        suite["curves"] = name and {
+            "file": name,
+            "logs": {"full": {"ptb": "ptb-lstm-finetune.log"}},
+        }
+        write_json(results / "demo/plan.json", plan)
+        written = report(results, "demo", parts=("figures",))
+        assert [path.suffix for path in written] == [".png", ".pdf", ".svg"]
+        built[name] = written[2].read_bytes()
+    assert built[None] == built["absent.csv"] != built["yoon2019-curves.csv"]
 
 
 def test_copy_without_run_folders(results):

@@ -76,23 +76,17 @@ def test_a_new_hyperparameter_keeps_old_names():
 @pytest.mark.parametrize("name", list(HYPERPARAMETERS))
 def test_every_hyperparameter_is_part_of_the_name(name):
     """No two trainings that differ may share a folder."""
-    others = {
-        "corpus": "wikitext-2",
-        "cell": "gru",
-        "initialization": "uniform",
-        "dropout_kind": "standard",
-        "optimizer": "adamw",
-        "schedule": "non-monotonic",
-    }
-    default = HYPERPARAMETERS[name].default
-    plain = {"corpus": "ptb"}
-    other = others.get(name)
-    if other is None:
-        other = not default if isinstance(default, bool) else default / 2 + 0.25
-    if isinstance(default, int) and not isinstance(default, bool):
-        other = default + 2
-    if name == "decay_factor":
-        other = 4.0
+    item, plain = HYPERPARAMETERS[name], {"corpus": "ptb"}
+    if name == "corpus":
+        other = "wikitext-2"
+    elif item.type is bool:
+        other = not item.default
+    elif item.type is str:
+        other = next(choice for choice in item.metadata["choices"] if choice != item.default)
+    elif item.type is int:
+        other = item.default + 2
+    else:
+        other = item.default * 2 or 0.25
     changed = make_spec({**plain, name: other}, "test")
     assert changed.run(PRINT) != make_spec(plain, "test").run(PRINT)
 

@@ -179,6 +179,28 @@ def test_unverified_and_additional_published_values(tmp_path):
     assert "<sup>1</sup> Published value unverified." in text
 
 
+def test_published_costs_are_shown_where_there_are_any(tmp_path):
+    """Parameters and seconds per epoch, beside the perplexities; the csv has none of them."""
+
+    def change(plan):
+        costs = {"parameters": 24_000_000, "seconds_per_epoch": 48}
+        plan["suites"][0]["rows"][0]["published"][0].update(costs)
+
+    suite, table = study(tmp_path, change=change, scale="demo")
+    assert list(table) == tables.COLUMNS
+    text = typeset.markdown(table, suite, "demo")
+    assert "Published params" in text
+    assert "<sub>24M</sub>" in text
+    assert "<sub>48</sub>" in text
+    text = typeset.latex(table, suite, "paper")
+    assert r"\multicolumn{4}{c}{Published}" in text
+    assert "Params & params & s/epoch & valid & test" in text
+    assert "& 24M & 48 & 60.00 & 57.30 &" in text
+    suite, table = study(tmp_path)
+    assert "Published params" not in typeset.markdown(table, suite, "paper")
+    assert "Published s/epoch" not in typeset.markdown(table, suite, "paper")
+
+
 def test_markdown(tmp_path):
     """Two decimals, the best value of a corpus bold, what is missing a dash with its status."""
     suite, table = study(tmp_path, seeds=(1, 2, 3))

@@ -294,7 +294,7 @@ def test_too_large_a_batch_is_one_sentence(corpus):
 
 
 def test_a_folder_named_for_another_run_is_refused(corpus, tmp_path):
-    with pytest.raises(InputError, match="which .* is not named"):
+    with pytest.raises(InputError, match=r"which .* is not named"):
         train_stage(
             spec_of(), corpus, "train", tmp_path / "other", device=CPU, checkpoints=tmp_path
         )

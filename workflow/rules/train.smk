@@ -14,6 +14,8 @@ rule train:
         weights="results/runs/{run}/train.safetensors",
     log:
         "results/logs/train-{run}.log",
+    conda:
+        "../envs/awd.yaml"
     threads: 1
     resources:
         **plan.resources(),
@@ -23,8 +25,8 @@ rule train:
         spec=plan.spec,
     shell:
         "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
-        " --device {config[device]:q} --threads {threads}"
-        " --checkpoint-minutes {config[checkpoint_minutes]} --log {log:q}"
+        " --device {resources.device:q} --threads {threads}"
+        " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
 
 
 rule finetune:
@@ -37,6 +39,8 @@ rule finetune:
         weights="results/runs/{run}/finetune.safetensors",
     log:
         "results/logs/finetune-{run}.log",
+    conda:
+        "../envs/awd.yaml"
     threads: 1
     resources:
         **plan.resources(),
@@ -46,5 +50,5 @@ rule finetune:
         spec=plan.spec,
     shell:
         "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
-        " --device {config[device]:q} --threads {threads}"
-        " --checkpoint-minutes {config[checkpoint_minutes]} --log {log:q}"
+        " --device {resources.device:q} --threads {threads}"
+        " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"

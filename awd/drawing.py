@@ -1,0 +1,186 @@
+"""How every figure looks, and the parts that several share; sizes fit a paper."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from awd.files import atomic
+from awd.traces import SWITCH, Trace
+
+COLUMN, TEXT = 3.4, 7.0  # inches: the width of one column and of the page
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
+    "font.size": 7.5,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.solid_capstyle": "round",
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "awd",  # without it every save gets other identifiers
+}
+PALETTE = seaborn.color_palette("colorblind")
+BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw with STYLE, leaving the caller's own settings alone."""
+
+    @functools.wraps(draw)
+    def drawn(*inputs, **named) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*inputs, **named)
+
+    return drawn
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Write ``stem``.png, ``stem``.pdf and ``stem``.svg; equal figures give equal files."""
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    paths = []
+    for kind, metadata in undated.items():
+        path = Path(f"{stem}.{kind}")
+        with matplotlib.rc_context(STYLE), atomic(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata)
+        paths.append(path)
+    return paths
+
+
+def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """Panels side by side, at most two in a line: one is a column wide, more fill the page."""
+    columns = min(2, len(corpora))
+    lines = math.ceil(len(corpora) / 2)
+    size = (COLUMN if columns == 1 else TEXT, height * lines)
+    figure = Figure(size, layout="constrained")
+    axes = list(figure.subplots(lines, columns, sharey=sharey, squeeze=False).flat)
+    for spare in axes[len(corpora) :]:
+        spare.remove()
+    return figure, axes[: len(corpora)]
+
+
+def nothing(text: str) -> Figure:
+    """A small figure that only says ``text``."""
+    figure = Figure((COLUMN, 1.2), layout="constrained")
+    axis = figure.subplots()
+    axis.set_axis_off()
+    say(axis, text)
+    return figure
+
+
+def say(axis: Axes, text: str) -> None:
+    """Words in the middle of a panel, in place of what is not there."""
+    where = {"transform": axis.transAxes, "ha": "center", "va": "center", "zorder": 5}
+    axis.text(0.5, 0.5, text, color=GREY, bbox={"pad": 1.5, "lw": 0, "fc": "w"}, **where)
+
+
+def draw_trace(
+    axis: Axes, trace: Trace, column: str, mark_switch: bool = True, **line
+) -> tuple[pd.Series, set[str]]:
+    """Draw the mean over seeds, with a thin line per seed beneath, and what happened on the way.
+
+    A diamond marks where averaging starts, a cross where the runs diverged. ``line`` are the
+    properties of the mean's line. Returns the mean by epoch, and what a legend has to explain.
+    """
+    seen = set()
+    mean = trace.mean(column)
+    if mean.empty:
+        return mean, seen
+    thin = line | {"lw": 0.4, "alpha": 0.35, "label": None, "gid": "seed"}
+    for table in trace.seeds(column):
+        if (table.max(axis=1) > table.min(axis=1)).any():
+            seen.add("seeds")
+            axis.plot(table.index, table, **thin)
+    axis.plot(mean.index, mean, **{"gid": "mean"} | line)
+    color = line["color"]
+    if mark_switch and trace.switch is not None:
+        seen.add("switch")
+        size = 3.5 if line["lw"] > 1 else 2.8
+        at = trace.switch
+        place = (at, np.interp(at, mean.index, mean))
+        axis.plot(*place, "D", color=color, ms=size, mec="w", mew=0.3, zorder=4)
+    if trace.diverged:
+        seen.add("diverged")
+        axis.plot(mean.index[-1], mean.iloc[-1], "x", ms=5, mew=1.3, color=color, zorder=4)
+    return mean, seen
+
+
+def explanations(seen: Iterable[str]) -> list[Line2D]:
+    """Legend entries for what `draw_trace` has drawn."""
+    entries = {
+        "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=f"{SWITCH} (NT-ASGD)"),
+        "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
+        "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seed"),
+        "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
+    }
+    return [entry for name, entry in entries.items() if name in seen]
+
+
+def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") -> None:
+    """A thin line between ``epoch`` and the next, where fine-tuning begins."""
+    axis.axvline(epoch + 0.5, color="0.8", lw=0.6, zorder=0)
+    if text:
+        left, right = axis.get_xlim()
+        late = (epoch - left) / (right - left) > 0.6  # then the words do not fit behind it
+        axis.annotate(
+            f"{text} \N{RIGHTWARDS ARROW}" if late else text,
+            (epoch + 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-2 if late else 3, -1),
+            textcoords="offset points",
+            ha="right" if late else "left",
+            va="top",
+            color=GREY,
+            fontsize=7,
+        )
+
+
+def limit_values(axis: Axes, low: float, high: float, logarithmic_from: float = 1.6) -> None:
+    """Show ``low`` to ``high``, with a logarithmic axis if they are far apart."""
+    ratio = high / low
+    if ratio > logarithmic_from:
+        axis.set_yscale("log")
+        wide = ratio > 1e4
+        places = {"numticks": 7} if wide else {"subs": _subdivisions(ratio), "numticks": 20}
+        axis.yaxis.set_major_locator(LogLocator(**places))
+        axis.yaxis.set_major_formatter(FuncFormatter(_tick))
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        if wide:
+            axis.yaxis.set_minor_locator(NullLocator())
+    axis.set_ylim(low, high)
+
+
+def _tick(value: float, _: int) -> str:
+    power = math.log10(value)
+    if 1e-3 <= value < 1e5 or not math.isclose(power, round(power), abs_tol=1e-9):
+        return f"{value:g}"
+    return f"$10^{{{round(power)}}}$"
+
+
+def _subdivisions(ratio: float) -> tuple[float, ...]:
+    """Which numbers of a decade get a tick: more of them, the less of a decade is shown."""
+    if ratio < 2.5:
+        return (1, 1.2, 1.4, 1.6, 1.8, *np.arange(2, 10, 0.5))
+    if ratio < 8:
+        return (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
+    return (1, 2, 5) if ratio < 40 else (1,)

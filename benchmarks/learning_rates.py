@@ -1,0 +1,64 @@
+"""Which learning rate suits a cell or an optimizer: a small search on validation perplexity.
+
+    python benchmarks/learning_rates.py demo results/corpora/python-reference-3987dfbf
+
+Trains the base row of the suite ``factors``, at the scale and on the encoded corpus given, for a
+few epochs at each rate, and writes benchmarks/learning_rates-{scale}.csv. The suites take the best
+rate of each block; the test text plays no part.
+"""
+
+import csv
+import math
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import track
+
+from awd import corpora, devices
+from awd.batching import chunks
+from awd.plan import Plan, load_config
+from awd.train import Diverged, Trainer
+
+BLOCKS = {
+    "gru": ({"cell": "gru"}, [0.5, 1, 2, 5, 10, 20, 30]),
+    "rnn": ({"cell": "rnn"}, [0.5, 1, 2, 5, 10, 20, 30]),
+    "adamw": ({"optimizer": "adamw", "weight_decay": 0.01}, [0.0005, 0.001, 0.002, 0.005, 0.01]),
+    "sgd": ({"optimizer": "sgd"}, [5, 10, 20, 30, 40]),
+}
+EPOCHS = {"demo": 5, "small": 2}
+
+
+def search(scale: str, folder: Path) -> None:
+    """Train each block at each of its rates and write the validation perplexities."""
+    device = devices.prepare("auto")
+    corpus = corpora.load(folder)
+    plan = Plan(load_config(overrides={"scale": scale, "suites": "factors", "corpora": corpus.name}))
+    base = next(run.spec for run in plan.runs.values() if "factors/full" in run.rows)
+    trials = [(name, rate) for name, (_, rates) in BLOCKS.items() for rate in rates]
+    with Path(f"benchmarks/learning_rates-{scale}.csv").open("w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["block", "learning_rate", "epochs", "valid_perplexity"])
+        for name, rate in track(trials, "learning rates"):
+            spec = replace(base, learning_rate=rate, epochs=EPOCHS[scale], **BLOCKS[name][0])
+            table.writerow([name, rate, spec.epochs, round(best_perplexity(spec, corpus, device), 2)])
+            file.flush()
+
+
+def best_perplexity(spec, corpus, device) -> float:
+    """The best validation perplexity of a short training; infinite if it diverges at once."""
+    trainer = Trainer(spec, corpus, "train", device)
+    lengths = {"variable": spec.variable_bptt}
+    try:
+        while not trainer.finished:
+            seed = (*trainer.seeds, trainer.epoch)
+            for chunk in chunks(len(trainer.batches), spec.bptt, **lengths, seed=seed):
+                trainer.step(chunk)
+            trainer.end_epoch()
+    except Diverged:
+        pass
+    return math.exp(trainer.best["loss"]) if trainer.best["epoch"] else math.inf
+
+
+if __name__ == "__main__":
+    search(sys.argv[1], Path(sys.argv[2]))
