@@ -11,6 +11,7 @@ from torch import Tensor
 
 from awd.batching import as_stream
 from awd.cache import cache_losses
+from awd.causality import first_leak
 from awd.corpora import Corpus
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.ensemble import ensemble_losses
@@ -36,8 +37,8 @@ def evaluate_stage(
     """Measure the weights that ``stage`` left in ``folder`` and write {stage}.{method}.json there.
 
     Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits. The plain
-    stream is also measured on the training text. A training that diverged has no perplexity; its
-    evaluation says so and goes on.
+    stream is also measured on the training text. A model that sees the words it predicts is marked
+    as leaking. A training that diverged has no perplexity; its evaluation says so and goes on.
 
     Args:
         members: folders of the other runs of an ensemble, trained like this one.
@@ -50,12 +51,17 @@ def evaluate_stage(
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")
     records = [trained, *(read_json(member / f"{stage}.json") for member in members)]
     diverged = next((record for record in records if record["status"] == "diverged"), None)
+    status, reason = "done", None
     splits, losses = {}, {"valid": numpy.empty(0), "test": numpy.empty(0)}
-    if diverged is None:
+    if diverged is not None:
+        status, reason = "diverged", diverged["reason"]
+    else:
         models = [
             _load(spec, corpus, path / f"{stage}.safetensors", device)
             for path in (folder, *members)
         ]
+        if (ahead := first_leak(models[0])) is not None:
+            status, reason = "leaks", f"the model reads {ahead} token(s) ahead of what it predicts"
         measured = _measure(models, corpus, method, device)
         for split, values in measured.items():
             splits[split] = {
@@ -70,8 +76,8 @@ def evaluate_stage(
         "run": trained["run"],
         "stage": stage,
         "method": method.name,
-        "status": "diverged" if diverged else "done",
-        "reason": diverged and diverged["reason"],
+        "status": status,
+        "reason": reason,
         "spec": trained["spec"],
         "corpus": trained["corpus"],
         "members": [member["run"] for member in records[1:]],

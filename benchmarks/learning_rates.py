@@ -33,7 +33,8 @@ def search(scale: str, folder: Path) -> None:
     """Train each block at each of its rates and write the validation perplexities."""
     device = devices.prepare("auto")
     corpus = corpora.load(folder)
-    plan = Plan(load_config(overrides={"scale": scale, "suites": "factors", "corpora": corpus.name}))
+    chosen = {"scale": scale, "suites": "factors", "corpora": corpus.name}
+    plan = Plan(load_config(overrides=chosen))
     base = next(run.spec for run in plan.runs.values() if "factors/full" in run.rows)
     trials = [(name, rate) for name, (_, rates) in BLOCKS.items() for rate in rates]
     with Path(f"benchmarks/learning_rates-{scale}.csv").open("w", newline="") as file:
@@ -41,7 +42,8 @@ def search(scale: str, folder: Path) -> None:
         table.writerow(["block", "learning_rate", "epochs", "valid_perplexity"])
         for name, rate in track(trials, "learning rates"):
             spec = replace(base, learning_rate=rate, epochs=EPOCHS[scale], **BLOCKS[name][0])
-            table.writerow([name, rate, spec.epochs, round(best_perplexity(spec, corpus, device), 2)])
+            found = best_perplexity(spec, corpus, device)
+            table.writerow([name, rate, spec.epochs, round(found, 2)])
             file.flush()
 
 
