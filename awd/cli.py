@@ -151,7 +151,8 @@ def finetune(**options):
 def _train(stage, corpus, run, spec, device, threads, log, checkpoints, checkpoint_minutes):
     from awd import corpora, devices
     from awd.spec import parse_spec
-    from awd.train import Interrupted, train_stage
+    from awd.stages import train_stage
+    from awd.train import Interrupted
 
     start_log(log)
     spec = parse_spec(spec)

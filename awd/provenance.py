@@ -53,5 +53,11 @@ def commit() -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str:
-    result = subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True, text=True)
+    result = subprocess.run(
+        ["git", "--no-optional-locks", *words],
+        cwd=folder,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
     return result.stdout.strip()

@@ -19,7 +19,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from awd import archives, builtin, corpora
+from awd import corpora
+from awd.corpora import archives, builtin
 from awd.errors import InputError
 
 TEXTS = {"train": b"a b a\n\nc b\n", "valid": b"b d\n", "test": b"a\na c\n"}

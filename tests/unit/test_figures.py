@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from synthetic import DIVERGED, MISSING, make_plan, write_runs
 
-from awd import bars, curves, drawing, epochs, figures, records, tables
+from awd import figures, records, tables
+from awd.figures import bars, curves, drawing, epochs
 
 SMALL_PANELS = ("losses", "perplexities")  # figures with a panel per training, not per corpus
 

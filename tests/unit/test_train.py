@@ -15,7 +15,8 @@ from awd.corpora import Corpus
 from awd.errors import InputError
 from awd.progress import Progress
 from awd.spec import RunSpec
-from awd.train import Diverged, Interrupted, Trainer, train_stage
+from awd.stages import train_stage
+from awd.train import Diverged, Interrupted, Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}

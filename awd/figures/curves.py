@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from awd.drawing import (
+from awd.figures.drawing import (
     BASE,
     INK,
     PALETTE,
@@ -23,7 +23,7 @@ from awd.drawing import (
     say,
     styled,
 )
-from awd.traces import ASTRAY, Trace, corpora, settled_top, traces
+from awd.figures.traces import ASTRAY, Trace, corpora, settled_top, traces
 from awd.typeset import corpus_name
 
 OTHERS = [

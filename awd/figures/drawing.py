@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from awd.figures.traces import SWITCH, Trace
 from awd.files import atomic
-from awd.traces import SWITCH, Trace
 
 COLUMN, TEXT = 3.4, 7.0  # inches: the width of one column and of the page
 STYLE = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from awd.archives import CHUNK, LIMIT, extract
+from awd.corpora.archives import CHUNK, LIMIT, extract
 from awd.errors import InputError
 
 if TYPE_CHECKING:

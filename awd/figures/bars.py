@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from awd.drawing import BASE, GREY, INK, PALETTE, nothing, panels, styled
+from awd.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, styled
 from awd.typeset import corpus_name
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from awd.drawing import (
+from awd.figures.drawing import (
     BASE,
     COLUMN,
     GREY,
@@ -29,7 +29,7 @@ from awd.drawing import (
     say,
     styled,
 )
-from awd.traces import ASTRAY, Trace, corpora, settled_top, traces
+from awd.figures.traces import ASTRAY, Trace, corpora, settled_top, traces
 from awd.typeset import corpus_name, published_columns
 
 LOOKS = {

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from awd import builtin
-from awd.builtin import END, known_entropy_chain
+from awd.corpora import builtin
+from awd.corpora.builtin import END, known_entropy_chain
 from awd.errors import InputError, nearest
 from awd.files import atomic, read_json, write_json, write_text
 
@@ -112,7 +112,7 @@ def fetch(
             if own is not None:
                 files = _copy(own, workplace)
             elif "sources" in catalogue()[corpus]:
-                from awd.download import download
+                from awd.corpora.download import download
 
                 files = download(corpus, catalogue()[corpus], workplace, mirror)
             else:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from awd.bars import ablation
-from awd.curves import learning_curves, schedules
-from awd.drawing import save
-from awd.epochs import losses, perplexities
+from awd.figures.bars import ablation
+from awd.figures.curves import learning_curves, schedules
+from awd.figures.drawing import save
+from awd.figures.epochs import losses, perplexities
 
 __all__ = ["FIGURES", "save"]
 
