@@ -19,6 +19,9 @@ try:
 except InputError as error:
     sys.exit(f"awd: {error}")
 
+if plan.gpus():
+    workflow.global_resources.setdefault("gpu", plan.gpus())
+
 
 wildcard_constraints:
     corpus="[a-z0-9-]+",

@@ -204,6 +204,29 @@ def evaluate(corpus, run, spec, device, threads, log, stage, method, members):
     )
 
 
+@main.command("tune-cache")
+@folder("corpus")
+@folder("run")
+@click.option("--stage", default="finetune", show_default=True, help="train or finetune.")
+@click.option("--window", "windows", multiple=True, type=int, default=(100, 500, 2000))
+@click.option("--theta", "thetas", multiple=True, type=float, default=(0.3, 0.6, 1.0))
+@click.option("--weight", "weights", multiple=True, type=float, default=(0.05, 0.1, 0.2))
+def tune_cache(corpus, run, stage, windows, thetas, weights):
+    """Try cache settings on the validation text of CORPUS with the weights in the folder RUN.
+
+    Options can be repeated; every combination is tried. The settings go into a suite as
+    cache_window, cache_theta and cache_weight.
+    """
+    from awd import corpora, devices
+    from awd.evaluate import tune_cache as tune
+
+    device = devices.prepare()
+    tried = tune(corpora.load(corpus), run, stage, windows, thetas, weights, device=device)
+    click.echo("window  theta  weight  validation perplexity")
+    for window, theta, weight, perplexity in sorted(tried, key=lambda trial: trial[-1]):
+        click.echo(f"{window:6d}  {theta:5g}  {weight:6g}  {perplexity:.2f}")
+
+
 @main.command()
 @click.option("--scale", required=True, help="demo, small or paper, or scale-recipe.")
 @click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")

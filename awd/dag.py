@@ -53,7 +53,11 @@ class WorkflowPlan(Plan):
         return settings | ({"gpu": 1} if self.gpus() else {})
 
     def gpus(self) -> int:
-        """How many GPUs of this machine the jobs may use."""
-        if self.config["device"] == "cpu" or not GPUS.is_dir():
+        """How many jobs may hold a GPU at once: as many as this machine has.
+
+        Where cuda is asked for, at least one, since the jobs may run on another machine.
+        """
+        if self.config["device"] == "cpu":
             return 0
-        return len(list(GPUS.iterdir()))
+        found = len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
+        return max(found, self.config["device"] == "cuda")

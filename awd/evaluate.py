@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from awd.batching import as_stream
-from awd.cache import cache_losses
+from awd.cache import cache_losses, grid
 from awd.causality import first_leak
 from awd.corpora import Corpus
 from awd.dynamic import dynamic_losses, gradient_statistics
@@ -21,7 +21,7 @@ from awd.methods import Method
 from awd.model import LanguageModel
 from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.provenance import now, provenance
-from awd.spec import RunSpec
+from awd.spec import RunSpec, make_spec
 
 
 def evaluate_stage(
@@ -98,6 +98,29 @@ def evaluate_stage(
         numpy.savez_compressed(temporary, **losses)
     write_json(folder / f"{stage}.{method.name}.json", record)
     return record
+
+
+def tune_cache(
+    corpus: Corpus,
+    folder: Path,
+    stage: str,
+    windows: Sequence[int],
+    thetas: Sequence[float],
+    weights: Sequence[float],
+    *,
+    device: torch.device,
+) -> list[tuple[int, float, float, float]]:
+    """(window, theta, weight, validation perplexity) of each combination of cache settings.
+
+    For the weights that ``stage`` left in ``folder``; the test text is not touched. Raises
+    InputError where there are none, or they belong to another corpus.
+    """
+    trained = read_json(folder / f"{stage}.json")
+    spec = make_spec(trained["spec"], str(folder))
+    if trained["run"] != spec.run(corpus.fingerprint):
+        raise InputError(f"{folder} was not trained on this text of '{corpus.name}'")
+    model = _load(spec, corpus, folder / f"{stage}.safetensors", device)
+    return grid(model, as_stream(corpus.valid, device), windows, thetas, weights)
 
 
 def _load(spec: RunSpec, corpus: Corpus, path: Path, device: torch.device) -> LanguageModel:
