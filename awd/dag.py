@@ -60,4 +60,4 @@ class WorkflowPlan(Plan):
         if self.config["device"] == "cpu":
             return 0
         found = len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
-        return max(found, self.config["device"] == "cuda")
+        return max(found, int(self.config["device"] == "cuda"))
