@@ -2,5 +2,22 @@
 
 import os
 
+import pytest
+
 # Tests run side by side, so each takes one thread; set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def corpus():
+    """An encoded corpus of 12 word types, small enough to train on in a moment."""
+    import numpy
+
+    from awd.corpora import Corpus
+
+    draw = numpy.random.default_rng(0)
+    splits = {
+        name: (draw.integers(0, 12, size).cumsum() % 12).astype(numpy.uint16)
+        for name, size in {"train": 800, "valid": 200, "test": 200}.items()
+    }
+    return Corpus("tiny", "f" * 64, [f"w{number}" for number in range(12)], **splits, info={})

@@ -4,14 +4,12 @@ import json
 import os
 import signal
 
-import numpy
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from awd.batching import Chunk
 from awd.checkpoint import Checkpoint
-from awd.corpora import Corpus
 from awd.errors import InputError
 from awd.progress import Progress
 from awd.spec import RunSpec
@@ -20,16 +18,6 @@ from awd.train import Diverged, Interrupted, Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    draw = numpy.random.default_rng(0)
-    splits = {
-        name: (draw.integers(0, 12, size).cumsum() % 12).astype(numpy.uint16)
-        for name, size in {"train": 800, "valid": 200, "test": 200}.items()
-    }
-    return Corpus("tiny", "f" * 64, [f"w{number}" for number in range(12)], **splits, info={})
 
 
 def spec_of(**settings) -> RunSpec:

@@ -1,0 +1,92 @@
+"""Evaluation records: every method, on weights that a training left."""
+
+import json
+import math
+
+import numpy
+import pytest
+import torch
+
+from awd.errors import InputError
+from awd.evaluate import evaluate_stage, tune_cache
+from awd.methods import parse_method
+from awd.spec import RunSpec
+from awd.stages import train_stage
+
+CPU = torch.device("cpu")
+
+
+def spec_of(**settings) -> RunSpec:
+    sizes = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
+    return RunSpec(corpus="tiny", **(sizes | settings))
+
+
+def trained(corpus, folder, spec):
+    run = folder / "runs" / spec.run(corpus.fingerprint)
+    train_stage(spec, corpus, "train", run, device=CPU, checkpoints=folder / "checkpoints")
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(corpus, tmp_path_factory):
+    """Two seeds of the same training."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    return [trained(corpus, folder, spec_of(seed=seed)) for seed in (1, 2)]
+
+
+def evaluate(corpus, run, name, spec=None, members=()):
+    method = parse_method(name)
+    spec = spec or spec_of()
+    return evaluate_stage(spec, corpus, "train", method, run, device=CPU, members=members)
+
+
+@pytest.mark.parametrize("name", ["stream", "cache-20-1-0.1", "dynamic-0.01-0.02-0.001-5"])
+def test_record_and_losses_of_a_method(corpus, runs, name):
+    record = evaluate(corpus, runs[0], name)
+    assert json.loads((runs[0] / f"train.{name}.json").read_text()) == record
+    assert (record["status"], record["method"]) == ("done", name)
+    losses = numpy.load(runs[0] / f"train.{name}.npz")
+    for split in ("valid", "test"):
+        assert losses[split].shape == (199,)
+        values = record["splits"][split]
+        assert values["tokens"] == 199
+        assert values["nll"] == pytest.approx(losses[split].sum(dtype="float64"))
+        assert values["perplexity"] == pytest.approx(math.exp(values["nll"] / 199))
+    assert ("train" in record["splits"]) is (name == "stream")
+
+
+def test_an_ensemble_names_its_members_and_beats_their_mean(corpus, runs):
+    record = evaluate(corpus, runs[0], "ensemble-2", members=runs[1:])
+    assert record["members"] == [runs[1].name]
+    alone = [
+        evaluate(corpus, run, "stream", spec_of(seed=seed))["splits"]["test"]["nll"]
+        for seed, run in enumerate(runs, 1)
+    ]
+    assert record["splits"]["test"]["nll"] < sum(alone) / 2
+
+
+def test_a_bidirectional_model_is_marked_as_leaking(corpus, tmp_path):
+    spec = spec_of(bidirectional=True)
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert record["status"] == "leaks"
+    assert record["reason"] == "the model reads 1 token(s) ahead of what it predicts"
+    assert record["splits"]["test"]["perplexity"] > 1
+
+
+def test_a_diverged_training_has_an_evaluation_without_perplexity(corpus, tmp_path):
+    spec = spec_of(learning_rate=1e30, clip=0)
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert (record["status"], record["splits"]) == ("diverged", {})
+    assert "epoch 1" in record["reason"]
+
+
+def test_weights_of_another_run_are_refused(corpus, runs):
+    with pytest.raises(InputError, match="not that of this spec"):
+        evaluate(corpus, runs[0], "stream", spec_of(seed=9))
+
+
+def test_cache_settings_are_tuned_on_validation_alone(corpus, runs):
+    tried = tune_cache(corpus, runs[0], "train", [20, 50], [1.0], [0.1], device=CPU)
+    record = evaluate(corpus, runs[0], "cache-20-1-0.1")
+    assert len(tried) == 2
+    assert tried[0][3] == pytest.approx(record["splits"]["valid"]["perplexity"], rel=1e-5)
