@@ -105,6 +105,7 @@ def training_options(command):
     for option in (
         click.option("--log", type=click.Path(path_type=Path), help="Write a log there."),
         click.option("--threads", default=1, show_default=True, help="CPU threads."),
+        click.option("--gpu-slots", default=1, show_default=True, help="Jobs that share a GPU."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
         click.option("--spec", required=True, help="The run's hyperparameters as JSON."),
         folder("run"),
@@ -148,7 +149,9 @@ def finetune(**options):
     _train("finetune", **options)
 
 
-def _train(stage, corpus, run, spec, device, threads, log, checkpoints, checkpoint_minutes):
+def _train(
+    stage, corpus, run, spec, device, gpu_slots, threads, log, checkpoints, checkpoint_minutes
+):
     from awd import corpora, devices
     from awd.spec import parse_spec
     from awd.stages import train_stage
@@ -162,7 +165,7 @@ def _train(stage, corpus, run, spec, device, threads, log, checkpoints, checkpoi
             corpora.load(corpus),
             stage,
             run,
-            device=devices.prepare(device, threads),
+            device=devices.prepare(device, threads, gpu_slots),
             checkpoints=checkpoints,
             checkpoint_seconds=checkpoint_minutes * 60,
             live=log is None and sys.stderr.isatty(),
@@ -185,7 +188,7 @@ def _train(stage, corpus, run, spec, device, threads, log, checkpoints, checkpoi
     type=click.Path(path_type=Path),
     help="Folder of another run of the ensemble; can be repeated.",
 )
-def evaluate(corpus, run, spec, device, threads, log, stage, method, members):
+def evaluate(corpus, run, spec, device, gpu_slots, threads, log, stage, method, members):
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
     from awd import corpora, devices
     from awd.evaluate import evaluate_stage
@@ -199,7 +202,7 @@ def evaluate(corpus, run, spec, device, threads, log, stage, method, members):
         stage,
         parse_method(method),
         run,
-        device=devices.prepare(device, threads),
+        device=devices.prepare(device, threads, gpu_slots),
         members=members,
     )
 

@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
+from awd import lease
 from awd.plan import Plan
-
-GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 class WorkflowPlan(Plan):
@@ -49,15 +48,17 @@ class WorkflowPlan(Plan):
 
         These are resources and no parameters, since changing them is no reason to train again.
         """
-        settings = {key: str(self.config[key]) for key in ("device", "checkpoint_minutes")}
+        settings = {
+            key: str(self.config[key]) for key in ("device", "gpu_slots", "checkpoint_minutes")
+        }
         return settings | ({"gpu": 1} if self.gpus() else {})
 
     def gpus(self) -> int:
-        """How many jobs may hold a GPU at once: as many as this machine has.
+        """How many jobs may hold a GPU at once: as many as this machine's GPUs have slots.
 
         Where cuda is asked for, at least one, since the jobs may run on another machine.
         """
         if self.config["device"] == "cpu":
             return 0
-        found = len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
-        return max(found, int(self.config["device"] == "cuda"))
+        found = len(lease.installed()) or int(self.config["device"] == "cuda")
+        return found * self.config["gpu_slots"]

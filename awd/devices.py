@@ -1,18 +1,26 @@
 """Where a training runs, and how that place is set up."""
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 
 import torch
 
+from awd import lease
 from awd.errors import InputError
 
 MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": -3, "M_TRIM_THRESHOLD": -1, "M_TOP_PAD": -2}
 
 
-def prepare(device: str = "auto", threads: int = 1) -> torch.device:
+_held = []  # locks of this process's GPU, kept until it ends
+
+
+def prepare(device: str = "auto", threads: int = 1, gpu_slots: int = 1) -> torch.device:
     """Set the process up for training and return its device.
+
+    On a machine with several GPUs it takes one of them for itself, or one of the ``gpu_slots`` on
+    it, waiting until there is one; unless CUDA_VISIBLE_DEVICES says that this was settled before.
 
     Args:
         device: "cpu", "cuda", or "auto": cuda where torch sees one.
@@ -22,6 +30,11 @@ def prepare(device: str = "auto", threads: int = 1) -> torch.device:
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
+    gpus = lease.installed()
+    if device != "cpu" and gpus and not lease.assigned():
+        chosen, lock = lease.acquire(gpus, gpu_slots, lease.lock_folder())
+        _held.append(lock)
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(chosen)  # read when CUDA is first used
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and not cpu_flags() & {"amx_bf16", "amx_tile"}:

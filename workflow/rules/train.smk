@@ -25,7 +25,7 @@ rule train:
         spec=plan.spec,
     shell:
         "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
-        " --device {resources.device:q} --threads {threads}"
+        " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
 
 
@@ -50,5 +50,5 @@ rule finetune:
         spec=plan.spec,
     shell:
         "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
-        " --device {resources.device:q} --threads {threads}"
+        " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
