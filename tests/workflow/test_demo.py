@@ -104,7 +104,7 @@ def write_texts(folder: Path) -> None:
 def finished(tmp_path_factory) -> Path:
     """A copy of the project with a small suite, run to its end. Tests that change it copy it."""
     project = tmp_path_factory.mktemp("workflow") / "project"
-    for name in ("awd", "workflow"):
+    for name in ("awd", "workflow", "profiles"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", project)
     for path in (project / "workflow" / "suites").iterdir():
