@@ -352,6 +352,7 @@ def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):
     """Of this project, not of the engine: no place in a Snakefile, no traceback."""
     answer = run(["snakemake", "-n", "--config", option], finished)
     assert answer.returncode == 1
-    complaints = [line for line in answer.stdout.splitlines() if not line.startswith("Config file")]
+    announced = ("Config file", "Using workflow specific profile")
+    complaints = [line for line in answer.stdout.splitlines() if not line.startswith(announced)]
     assert len(complaints) == 1
     assert complaints[0].startswith(f"awd: {said}")
