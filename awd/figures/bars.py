@@ -1,15 +1,19 @@
 """Ablation bars: what each row costs or gains, beside what was published."""
 
 import math
+import statistics
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from awd.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, styled
 from awd.typeset import corpus_name
+
+ASTRAY = 30
+"""How many times the usual difference makes a row one that went astray."""
 
 
 @styled
@@ -60,7 +64,7 @@ def ablation(suite: dict, table: pd.DataFrame, scale: str = "paper", **_) -> Fig
                     fontsize=7,
                 )
         axis.set_xlabel(f"Δ test perplexity from {names.get(base, 'base')}")
-        axis.xaxis.set_major_locator(MaxNLocator(5))
+        _fit_values(axis, [abs(line["delta_test"]) for line in lines.values()])
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
         axis.margins(x=0.06)
@@ -77,6 +81,17 @@ def ablation(suite: dict, table: pd.DataFrame, scale: str = "paper", **_) -> Fig
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _fit_values(axis: Axes, sizes: list[float]) -> None:
+    """A linear axis, unless one row went astray: then logarithmic beyond the usual difference."""
+    sizes = [size for size in sizes if size > 0]  # nan is not
+    usual = statistics.median(sizes) if sizes else 1.0
+    if sizes and max(sizes) > ASTRAY * usual:
+        axis.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(usual)), linscale=1.0)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def _published_ink(scale: str) -> str | tuple:

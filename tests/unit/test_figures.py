@@ -120,6 +120,14 @@ def test_spread_moves_no_more_than_needed():
     np.testing.assert_allclose(uneven, [0, 0.1, 0.4])
 
 
+def test_a_row_that_went_astray_does_not_flatten_the_others(tmp_path):
+    """The axis turns logarithmic beyond the usual difference, and only then."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    assert bars.ablation(**inputs).axes[0].get_xscale() == "linear"
+    inputs["table"].loc[2, ["delta_test", "delta_low", "delta_high"]] = [5000.0, 4900.0, 5100.0]
+    assert bars.ablation(**inputs).axes[0].get_xscale() == "symlog"
+
+
 def test_ablation_shows_the_table(tmp_path):
     """Bars are the table's differences, in the suite's order, with its values beside them."""
     inputs = study(tmp_path, scale="paper")
