@@ -136,32 +136,33 @@ def _measure(
 ) -> dict[str, Tensor]:
     """Token losses (predicted tokens, parallel streams) of each split, on the CPU."""
     model = models[0]
-    streams = {
-        split: as_stream(getattr(corpus, split), device) for split in ("train", "valid", "test")
-    }
+
+    def stream(split):
+        return as_stream(getattr(corpus, split), device)
+
     if method.kind == "stream":
         # The training text is long and only its mean is asked for: parallel streams will do.
         batch_sizes = {"train": model.spec.batch_size, "valid": 1, "test": 1}
         return {
-            split: stream_losses(model, streams[split], size).cpu()
+            split: stream_losses(model, stream(split), size).cpu()
             for split, size in batch_sizes.items()
         }
     if method.kind == "cache":
         settings = method.plain_settings()
 
-        def losses(stream):
-            return cache_losses(model, stream, **settings)
+        def losses(text):
+            return cache_losses(model, text, **settings)
 
     elif method.kind == "dynamic":
         settings = method.plain_settings()
-        statistics = gradient_statistics(model, streams["train"], bptt=settings["bptt"])
+        statistics = gradient_statistics(model, stream("train"), bptt=settings["bptt"])
 
-        def losses(stream):
-            return dynamic_losses(model, stream, statistics, **settings)
+        def losses(text):
+            return dynamic_losses(model, text, statistics, **settings)
 
     else:
 
-        def losses(stream):
-            return ensemble_losses(models, stream)
+        def losses(text):
+            return ensemble_losses(models, text)
 
-    return {split: losses(streams[split]).cpu()[:, None] for split in ("valid", "test")}
+    return {split: losses(stream(split)).cpu()[:, None] for split in ("valid", "test")}

@@ -5,7 +5,6 @@ of ASGD hot-started from the trained weights (section 5). They differ in where w
 when averaging starts and what ends them; everything else is one path.
 """
 
-import logging
 import math
 import signal
 import time
@@ -25,8 +24,6 @@ from awd.progress import Progress
 from awd.regularize import activation_regularization, temporal_activation_regularization
 from awd.schedules import Schedule
 from awd.spec import RunSpec
-
-log = logging.getLogger(__name__)
 
 STAGES = ("train", "finetune")
 VALIDATION_BATCH = 10
