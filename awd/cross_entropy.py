@@ -1,16 +1,16 @@
 """Cross-entropy of a linear decoder without ever holding all its logits.
 
 A chunk's logits are (time * batch, vocabulary): larger than the model itself. Here they are made
-a few rows at a time, in one buffer that turns from logits into their gradient in place, while
-they are still in the processor's cache.
+a few hundred rows at a time, and turned into their gradient while they are still in the
+processor's cache.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-ROWS = 128
-"""Rows of logits held at once: 5 MB for 10,000 word types."""
+ROWS = 256
+"""Rows of logits held at once: 10 MB for 10,000 word types. The fastest of 32 to 400."""
 
 
 def mean_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -42,27 +42,40 @@ class _MeanCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, bias, targets):
         count = len(targets)
+        scaled = hidden / count  # the mean's 1 / count, where it costs least
         hidden_gradient = torch.empty_like(hidden)
-        weight_gradient = torch.zeros_like(weight)
+        weight_gradient = torch.empty_like(weight)
         bias_gradient = torch.zeros_like(bias)
         total = hidden.new_zeros(())
-        buffer = hidden.new_empty(min(ROWS, count), len(weight))
+        buffers = hidden.new_empty(2, min(ROWS, count), len(weight))
         for start in range(0, count, ROWS):
             rows, target = hidden[start : start + ROWS], targets[start : start + ROWS, None]
-            logits = torch.addmm(bias, rows, weight.t(), out=buffer[: len(rows)])
-            log_normalizer = logits.logsumexp(1, keepdim=True)
+            logits, probabilities = buffers[:, : len(rows)]
+            torch.addmm(bias, rows, weight.t(), out=logits)
+            torch.softmax(logits, 1, out=probabilities)
+            # Not the log of the target's probability, which may have become zero: the largest
+            # logit and its probability, which is never small, give the normaliser.
+            largest = probabilities.amax(1, keepdim=True).log_()
+            log_normalizer = logits.amax(1, keepdim=True) - largest
             total += (log_normalizer - logits.gather(1, target)).sum()
-            # d loss / d logits = (softmax - one hot) / count, in the logits' own memory
-            gradient = logits.sub_(log_normalizer).exp_()
-            gradient.scatter_add_(1, target, gradient.new_full(target.shape, -1.0))
+            # d loss / d logits = (softmax - one hot) / count
+            gradient = probabilities.scatter_add_(1, target, logits.new_full(target.shape, -1.0))
             torch.mm(gradient, weight, out=hidden_gradient[start : start + ROWS])
-            weight_gradient.addmm_(gradient.t(), rows)
+            if start == 0:
+                torch.mm(gradient.t(), scaled[:ROWS], out=weight_gradient)
+            else:
+                weight_gradient.addmm_(gradient.t(), scaled[start : start + ROWS])
             bias_gradient += gradient.sum(0)
-        ctx.save_for_backward(hidden_gradient, weight_gradient, bias_gradient)
-        ctx.count = count
+        ctx.save_for_backward(
+            hidden_gradient.div_(count), weight_gradient, bias_gradient.div_(count)
+        )
         return total / count
 
     @staticmethod
     def backward(ctx, outer):
-        scale = outer / ctx.count
-        return *(gradient * scale for gradient in ctx.saved_tensors), None
+        gradients = ctx.saved_tensors
+        # Nearly always 1, and then a pass over the decoder's gradient is saved; asking a GPU
+        # would make the host wait for it.
+        if outer.device.type != "cpu" or outer != 1:
+            gradients = [gradient * outer for gradient in gradients]
+        return *gradients, None

@@ -5,9 +5,15 @@ and its reference implementation differ, the definition is the implementation's 
 is named. All masks are inverted (scaled by 1 / (1 - p)), so that evaluation changes nothing.
 """
 
+import math
+
+import numpy
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+LEVELS = 1 << 16
+"""Steps between 0 and 1 in which a probability is drawn on a CPU."""
 
 
 def weight_drop(weight: Tensor, p: float, *, training: bool) -> Tensor:
@@ -23,7 +29,7 @@ def weight_drop(weight: Tensor, p: float, *, training: bool) -> Tensor:
     """
     if not training or p == 0:
         return weight
-    return functional.dropout(weight, p)
+    return weight * _mask(weight, weight.shape, p)
 
 
 def locked_dropout(activations: Tensor, p: float, *, training: bool) -> Tensor:
@@ -36,15 +42,14 @@ def locked_dropout(activations: Tensor, p: float, *, training: bool) -> Tensor:
     """
     if not training or p == 0:
         return activations
-    kept = activations.new_empty(1, *activations.shape[1:]).bernoulli_(1 - p)
-    return activations * kept.div_(1 - p)
+    return activations * _mask(activations, (1, *activations.shape[1:]), p)
 
 
 def standard_dropout(activations: Tensor, p: float, *, training: bool) -> Tensor:
     """Dropout with a new mask at every time step (Zaremba et al. 2014), shapes as locked."""
     if not training or p == 0:
         return activations
-    return functional.dropout(activations, p)
+    return activations * _mask(activations, activations.shape, p)
 
 
 def embedding_dropout(tokens: Tensor, embedding: Tensor, p: float, *, training: bool) -> Tensor:
@@ -61,8 +66,7 @@ def embedding_dropout(tokens: Tensor, embedding: Tensor, p: float, *, training: 
     vectors = functional.embedding(tokens, embedding)
     if not training or p == 0:
         return vectors
-    kept = embedding.new_empty(len(embedding)).bernoulli_(1 - p).div_(1 - p)
-    return vectors * kept[tokens].unsqueeze(-1)
+    return vectors * _mask(embedding, (len(embedding),), p)[tokens].unsqueeze(-1)
 
 
 def activation_regularization(dropped_output: Tensor) -> Tensor:
@@ -79,3 +83,18 @@ def temporal_activation_regularization(output: Tensor) -> Tensor:
     (time, batch, features) -> scalar, time >= 2. Mean of squares for the paper's L2 norm, as AR.
     """
     return torch.diff(output, dim=0).square().mean()
+
+
+def _mask(like: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
+    """0 with probability ``p``, else 1 / (1 - p), of this ``shape``; type and device as ``like``.
+
+    On a CPU four elements share one 64-bit draw: torch's own Bernoulli draws, one by one, take a
+    tenth of a training step. Their generator is seeded from torch's, which thereby decides all.
+    """
+    if like.device.type != "cpu":
+        return like.new_empty(shape).bernoulli_(1 - p).div_(1 - p)
+    count = math.prod(shape)
+    generator = numpy.random.SFC64(int(torch.randint(2**63 - 1, ())))
+    drawn = generator.random_raw(math.ceil(count / 4)).view(numpy.int16)[:count]
+    kept = torch.from_numpy(drawn).view(shape) >= int(p * LEVELS) - LEVELS // 2
+    return kept.to(like.dtype).div_(1 - p)

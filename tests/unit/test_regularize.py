@@ -83,3 +83,19 @@ def test_temporal_activation_regularization_is_the_mean_square_of_changes():
     output = torch.tensor([[[1.0, 2.0]], [[3.0, 0.0]], [[3.0, 1.0]]])
     expected = (4 + 4 + 0 + 1) / 4
     assert temporal_activation_regularization(output).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.4, 0.5, 0.999999])
+def test_masks_drop_the_share_they_are_told_to(p):
+    dropped = standard_dropout(torch.ones(1_000_003), p, training=True) == 0
+    deviation = (p * (1 - p) / 1_000_003) ** 0.5
+    assert abs(dropped.double().mean().item() - p) < 5 * deviation + 1 / 65_536
+
+
+def test_masks_are_decided_by_torchs_seed():
+    draws = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        draws.append(standard_dropout(torch.ones(200), 0.5, training=True))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
