@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from rich.progress import track
+from speed import CONFIGURATIONS
 
 from awd import corpora, devices
 from awd.batching import as_stream, chunks
@@ -28,7 +29,6 @@ from awd.model import LanguageModel
 from awd.perplexity import stream_losses
 from awd.spec import RunSpec
 from awd.train import Trainer
-from speed import CONFIGURATIONS
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
