@@ -231,14 +231,21 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 
 
 @main.command()
-@click.option("--scale", required=True, help="demo, small or paper, or scale-recipe.")
+@click.option("--scale", help="demo, small or paper, or scale-recipe. Default: all with a plan.")
 @click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
 @click.option(
     "--part",
     "parts",
     multiple=True,
-    type=click.Choice(["records", "tables", "figures"]),
+    type=click.Choice(["records", "tables", "combined", "figures"]),
     help="Only this part; can be repeated.",
+)
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["csv", "md", "tex", "html", "png", "pdf", "svg"]),
+    help="Only files of this kind; can be repeated.",
 )
 @click.option("--figure", "figures", multiple=True, help="Only this figure; can be repeated.")
 @click.option(
@@ -248,13 +255,15 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
     show_default=True,
     help="The folder of results.",
 )
-def report(scale, suites, parts, figures, results):
+def report(scale, suites, parts, formats, figures, results):
     """Rebuild records, tables and figures from whatever records exist; trains nothing."""
-    from awd.report import PARTS
+    from awd.report import FORMATS, PARTS, scales
     from awd.report import report as build
 
-    for path in build(results, scale, suites or None, parts or PARTS, figures or None):
-        click.echo(path)
+    chosen = (suites or None, parts or PARTS, figures or None, formats or FORMATS)
+    for name in [scale] if scale else scales(results):
+        for path in build(results, name, *chosen):
+            click.echo(path)
 
 
 def _read_settings(text: str) -> dict:

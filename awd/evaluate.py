@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from awd.batching import as_stream
+from awd.blocks import block_sums
 from awd.cache import cache_losses, grid
 from awd.causality import first_leak
-from awd.corpora import Corpus
+from awd.corpora import END, Corpus
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.ensemble import ensemble_losses
 from awd.errors import InputError
@@ -36,9 +37,11 @@ def evaluate_stage(
 ) -> dict:
     """Measure the weights that ``stage`` left in ``folder`` and write {stage}.{method}.json there.
 
-    Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits. The plain
-    stream is also measured on the training text. A model that sees the words it predicts is marked
-    as leaking. A training that diverged has no perplexity; its evaluation says so and goes on.
+    The record has the losses of the test text by block, too, which intervals of differences are
+    made of. Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits.
+    The plain stream is also measured on the training text. A model that sees the words it predicts
+    is marked as leaking. A training that diverged has no perplexity; its evaluation says so and
+    goes on.
 
     Args:
         members: folders of the other runs of an ensemble, trained like this one.
@@ -71,6 +74,8 @@ def evaluate_stage(
                 "batch_size": values.shape[1],
             }
         losses = {split: measured[split][:, 0].numpy() for split in losses}
+        end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
+        splits["test"]["blocks"] = block_sums(losses["test"], corpus.test[1:], end)
     record = {
         "format": 1,
         "run": trained["run"],

@@ -44,6 +44,9 @@ RECORD_TYPES = {
     "ended": "str",
     "seconds": "float64",  # of the training stage, all its resumes together
     "resumes": "Int64",
+    # Of the test text by block (awd.blocks), numbers with a space between; absent in old records.
+    "block_tokens": "str",
+    "block_nll": "str",
 }
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
@@ -65,6 +68,7 @@ CURVE_TYPES = {
 # Only an empty field is missing; words such as "None" or "NA" are text. (Numbers survive writing
 # and reading to the last bit: that is the default.)
 READING = {"keep_default_na": False, "na_values": ["", "nan"]}
+ROUNDING = 0.01  # nats by which the sum of a block, taken in another order, may differ
 
 
 def collect(plan: dict, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -111,10 +115,10 @@ def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Pat
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `write` wrote; raises InputError if a file is missing or damaged."""
-    return (
-        _read_csv(Path(folder) / "records.csv", RECORD_TYPES),
-        _read_csv(Path(folder) / "curves.csv", CURVE_TYPES),
-    )
+    records = _read_csv(Path(folder) / "records.csv", RECORD_TYPES)
+    # A file of an earlier version lacks what was added since.
+    records = _typed(records.reindex(columns=list(RECORD_TYPES)), RECORD_TYPES)
+    return records, _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
 
 
 def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
@@ -153,7 +157,23 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
                 raise InputError(f"{path}: split '{split}' is {values!r}, not nll and tokens")
             line = common | {"split": split}
             line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity")}
+            line |= _blocks(values, path)
             yield _checked(line, path)
+
+
+def _blocks(values: dict, path: Path) -> dict[str, str | None]:
+    """The losses by block of a split in two fields, if there are any and they add up."""
+    blocks = values.get("blocks")
+    if blocks is None:
+        return {"block_tokens": None, "block_nll": None}
+    try:
+        tokens, nll = blocks["tokens"], blocks["nll"]
+        fits = len(tokens) == len(nll) and sum(tokens) == values["tokens"]
+        if not fits or abs(sum(nll) - values["nll"]) > ROUNDING * len(nll):
+            raise ValueError("they do not add up to those of the text")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
+    return {"block_tokens": " ".join(map(str, tokens)), "block_nll": " ".join(map(str, nll))}
 
 
 def _record(path: Path) -> dict:

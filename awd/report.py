@@ -11,7 +11,8 @@ from awd.errors import InputError, nearest
 from awd.files import read_json
 from awd.published import published_curves
 
-PARTS = ("records", "tables", "figures")
+PARTS = ("records", "tables", "combined", "figures")
+FORMATS = (*tables.FORMATS, "png", "pdf", "svg")
 
 
 def report(
@@ -20,14 +21,16 @@ def report(
     suites: Collection[str] | None = None,
     parts: Collection[str] = PARTS,
     figures: Collection[str] | None = None,
+    formats: Collection[str] = FORMATS,
 ) -> list[Path]:
     """Build the report of one scale, or scale-recipe, and return the paths written.
 
     ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``suites`` are the
-    names to build, all by default; ``parts`` limits what is built, ``figures`` which figures.
-    Rows without records are shown as missing. If there is no record under runs/ but
-    {scale}/records.csv is there (a copy without its run folders), the report is built from that,
-    and single-seed intervals, which need the per-token files, stay empty.
+    names to build, all by default; ``parts`` limits what is built, ``figures`` which figures,
+    ``formats`` the files of tables and figures. The combined table is of all suites, so it is not
+    built where some are chosen. Rows without records are shown as missing. If there is no record
+    under runs/ but {scale}/records.csv is there (a copy without its run folders), the report is
+    built from that.
 
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
@@ -38,12 +41,16 @@ def report(
     written: list[Path] = []
     if "records" in parts and not copied:
         written += run_records.write(records, curves, folder / scale)
-    for suite in chosen:
-        table = tables.build(suite, records, folder / "runs", plan["scale"], plan["runs"])
+    built = [tables.build(suite, records, plan["scale"], plan["runs"]) for suite in chosen]
+    if "combined" in parts and suites is None:
+        suite, table = tables.combine(chosen, built)
+        stem = folder / scale / "tables" / suite["suite"]
+        written += tables.write(table, suite, plan["scale"], stem, formats)
+    for suite, table in zip(chosen, built, strict=True):
         if "tables" in parts:
             stem = folder / scale / "tables" / suite["suite"]
-            written += tables.write(table, suite, plan["scale"], stem)
-        if "figures" in parts:
+            written += tables.write(table, suite, plan["scale"], stem, formats)
+        if "figures" in parts and set(formats) - set(tables.FORMATS):
             from awd.figures import FIGURES, save  # matplotlib, which tables do not need
 
             frames = {"table": table, "curves": curves, "records": records}
@@ -53,8 +60,16 @@ def report(
                     continue
                 drawn = FIGURES[name](suite, scale=plan["scale"], **frames)
                 stem = folder / scale / "figures" / f"{suite['suite']}-{name}"
-                written += save(drawn, stem)
+                written += save(drawn, stem, formats)
     return written
+
+
+def scales(folder: Path) -> list[str]:
+    """The scales, and scale-recipes, that have a plan; raises InputError if none has."""
+    found = sorted(path.parent.name for path in Path(folder).glob("*/plan.json"))
+    if not found:
+        raise InputError(f"{folder} has no plan.json of a scale; run `python -m awd plan --write`")
+    return found
 
 
 def read_plan(folder: Path, scale: str) -> dict:

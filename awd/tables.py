@@ -1,18 +1,16 @@
-"""Records -> one table per suite, published beside reproduced, as csv, Markdown and LaTeX."""
+"""Records -> one table per suite, and one of all: published beside reproduced, in four formats."""
 
 import math
-import zipfile
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from awd.errors import InputError
+from awd.cells import COUNTED, NO_INTERVAL, UNVERIFIED, published_columns
 from awd.files import atomic, write_text
-from awd.stats import Difference, mean_and_deviation, paired_difference
-from awd.typeset import COUNTED, INTERVALS, UNVERIFIED, latex, markdown, published_columns
+from awd.stats import Difference, Result, holm, mean_and_deviation, paired_difference
+from awd.typeset import html, latex, markdown
 
 COLUMNS = [
     "suite",
@@ -35,37 +33,39 @@ COLUMNS = [
     "delta_low",
     "delta_high",
     "p",
+    "p_holm",
+    "interval",
     "seconds_per_epoch",
     "status",
     "verdict",
+    "incomparable",
     "note",
 ]
 TOLERANCE = 0.03  # of the published perplexity; within it a value counts as reproduced
 
 
+FORMATS = ("csv", "md", "tex", "html")
+
+
 def build(
-    suite: dict,
-    records: pd.DataFrame,
-    runs: Path,
-    scale: str,
-    planned: dict[str, dict] | None = None,
+    suite: dict, records: pd.DataFrame, scale: str, planned: dict[str, dict] | None = None
 ) -> pd.DataFrame:
     """One line per row and corpus of the suite, in its order, with exactly COLUMNS.
 
     ``suite`` is an entry of the plan's ``suites``, ``records`` the frame of awd.records,
-    ``runs`` the folder with the per-token arrays (without them the differences of one seed have
-    no interval), ``planned`` the plan's ``runs``, which know the parameters of what is not
-    trained yet. Perplexities are means over seeds, unrounded. The base row has no difference.
-
-    Raises InputError, naming the file, if a per-token array cannot be read.
+    ``planned`` the plan's ``runs``, which know the parameters of what is not trained yet.
+    Perplexities are means over seeds, unrounded. The base row has no difference, nor has one that
+    leaks or that is ``incomparable``: evaluated in a way whose numbers mean something else, for the
+    reason given there. ``interval`` says what the interval knows of (awd.stats); ``p_holm`` is
+    ``p`` corrected for the number of rows compared on the corpus.
     """
     found = _by_seed(suite, records)
     bases = {row["corpus"]: row for row in suite["rows"] if row["row"] == suite.get("base")}
-    load = lru_cache(maxsize=8)(_tokens)  # the base row's arrays are asked for by every row
     lines = []
     for row in suite["rows"]:
         results = found[row["row"], row["corpus"]]
         status, notes = _status(row, results)
+        incomparable = _incomparable(results)
         values = {
             split: {seed: r[split] for seed, r in results.items() if split in r}
             for split in ("train", "valid", "test")
@@ -75,15 +75,18 @@ def build(
         test, test_sd = mean_and_deviation(list(values["test"].values()))
         base = bases.get(row["corpus"])
         delta = Difference()
-        if base is not None and base is not row and status in COUNTED:
-            pair = (_paths(row, runs), _paths(base, runs))
-            of_base = found[base["row"], base["corpus"]]
+        if base is not None and base is not row and status in COUNTED and not incomparable:
             delta = paired_difference(
-                values["test"],
-                {seed: r["test"] for seed, r in of_base.items() if _counts(r) and "test" in r},
-                lambda seed, pair=pair: _both(load, *(paths[seed] for paths in pair)),
+                _measured(results), _measured(found[base["row"], base["corpus"]])
             )
         published = published_columns(row).get("paper", {})
+        remarks = [
+            row.get("note"),
+            *notes,
+            f"not comparable: {incomparable}" if incomparable else None,
+            NO_INTERVAL if not math.isnan(delta.difference) and not delta.interval else None,
+            None if published.get("verified", True) else UNVERIFIED,
+        ]
         lines.append(
             {
                 "suite": suite["suite"],
@@ -100,38 +103,48 @@ def build(
                 "delta_low": delta.low,
                 "delta_high": delta.high,
                 "p": delta.p,
+                "interval": delta.interval,
                 "seconds_per_epoch": mean_and_deviation(
                     [r["seconds"] for r in results.values() if not math.isnan(r["seconds"])]
                 )[0],
                 "status": status,
                 "verdict": _verdict(published, valid, test)
-                if scale == "paper" and status in COUNTED
+                if scale == "paper" and status in COUNTED and not incomparable
                 else None,
-                "note": "; ".join(
-                    filter(
-                        None,
-                        [
-                            row.get("note"),
-                            *notes,
-                            INTERVALS.get(delta.interval),
-                            None if published.get("verified", True) else UNVERIFIED,
-                        ],
-                    )
-                ),
+                "incomparable": incomparable,
+                "note": "; ".join(filter(None, remarks)),
             }
         )
     frame = pd.DataFrame(lines, columns=COLUMNS)
-    kinds = dict.fromkeys(COLUMNS[COLUMNS.index("params") : COLUMNS.index("status")], "float64")
+    frame["p_holm"] = frame.groupby("corpus", sort=False)["p"].transform(holm)
+    numbers = set(COLUMNS[COLUMNS.index("params") : COLUMNS.index("status")]) - {"interval"}
+    kinds = dict.fromkeys(numbers, "float64")
     return frame.astype(kinds | {"params": "Int64", "n": "int64"})
 
 
-def write(frame: pd.DataFrame, suite: dict, scale: str, stem: Path) -> list[Path]:
-    """Write ``stem``.csv, ``stem``.md and ``stem``.tex, each whole or not at all."""
-    paths = [Path(f"{stem}.{kind}") for kind in ("csv", "md", "tex")]
-    with atomic(paths[0]) as temporary:
-        frame.to_csv(temporary, index=False)
-    write_text(paths[1], markdown(frame, suite, scale))
-    write_text(paths[2], latex(frame, suite, scale))
+def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.DataFrame]:
+    """All suites as one, to be written like one: the rows of each under its name."""
+    parts = [part for part in suites if part["rows"]]
+    together = {"suite": "all", "title": "All studies", "parts": parts}
+    return together, pd.concat([f for f in frames if len(f)] or frames, ignore_index=True)
+
+
+def write(
+    frame: pd.DataFrame, suite: dict, scale: str, stem: Path, formats: Collection[str] = FORMATS
+) -> list[Path]:
+    """Write ``stem``.csv, .md, .tex, .html, or those in ``formats``, each whole or not at all."""
+    paths = []
+    for kind in FORMATS:
+        if kind not in formats:
+            continue
+        path = Path(f"{stem}.{kind}")
+        if kind == "csv":
+            with atomic(path) as temporary:
+                frame.to_csv(temporary, index=False)
+        else:
+            typeset = {"md": markdown, "tex": latex, "html": html}[kind]
+            write_text(path, typeset(frame, suite, scale))
+        paths.append(path)
     return paths
 
 
@@ -146,8 +159,11 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
         result["seconds"] = line.seconds_per_epoch
+        result["incomparable"] = getattr(line, "incomparable", None)
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
+        if isinstance(line.block_nll, str):
+            result["blocks"] = (line.block_tokens, line.block_nll)
     return {
         (row["row"], row["corpus"]): {
             item["seed"]: results[key]
@@ -160,6 +176,24 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
 
 def _counts(result: dict) -> bool:
     return result["status"] not in ("diverged", "leaks")
+
+
+def _incomparable(results: dict[int, dict]) -> str | None:
+    """Why the row's values mean something else than perplexities of other rows, if they do."""
+    reasons = (result["incomparable"] for result in results.values())
+    return next((reason for reason in reasons if isinstance(reason, str)), None)
+
+
+def _measured(results: dict[int, dict]) -> dict[int, Result]:
+    """What may be compared, by seed."""
+    return {
+        seed: Result(
+            result["test"],
+            *(np.array(numbers.split(), dtype=np.float64) for numbers in result.get("blocks", ())),
+        )
+        for seed, result in results.items()
+        if "test" in result and _counts(result) and not isinstance(result["incomparable"], str)
+    }
 
 
 def _status(row: dict, results: dict[int, dict]) -> tuple[str, list[str]]:
@@ -203,24 +237,3 @@ def _verdict(published: dict, valid: float, test: float) -> str | None:
                 return "reproduced"
             return "higher" if relative > 0 else "lower"
     return None
-
-
-def _paths(row: dict, runs: Path) -> dict[int, Path]:
-    name = f"{row['stage']}.{row['method']}.npz"
-    return {item["seed"]: Path(runs) / item["run"] / name for item in row["runs"]}
-
-
-def _both(load: Callable, row: Path, base: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    arrays = (load(row), load(base))
-    return None if any(array is None for array in arrays) else arrays
-
-
-def _tokens(path: Path) -> np.ndarray | None:
-    """Nats of each test token, float32 (tokens,), or None if the file is not there."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["test"]
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} has no readable array 'test': {error}") from error

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 __all__ = [
+    "END",
     "SPLITS",
     "Corpus",
     "catalogue",

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import matplotlib
@@ -55,11 +55,15 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     return drawn
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem``.png, ``stem``.pdf and ``stem``.svg; equal figures give equal files."""
+def save(
+    figure: Figure, stem: Path, formats: Collection[str] = ("png", "pdf", "svg")
+) -> list[Path]:
+    """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files."""
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     paths = []
     for kind, metadata in undated.items():
+        if kind not in formats:
+            continue
         path = Path(f"{stem}.{kind}")
         with matplotlib.rc_context(STYLE), atomic(path) as temporary:
             figure.savefig(temporary, format=kind, metadata=metadata)

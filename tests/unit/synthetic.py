@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from awd.blocks import block_sums
+
 ROWS = {  # row: label, parameters on ptb, published (valid, test) on ptb and on wikitext-2
     "full": ("AWD-LSTM", 24_221_600, (60.0, 57.3), (68.6, 65.8)),
     "minus-fine-tuning": ("− fine-tuning", 24_221_600, (60.7, 58.8), (69.1, 66.0)),
@@ -79,17 +81,17 @@ def make_plan(seeds=(1,), corpora=("ptb", "wikitext-2"), scale="paper", name="me
     return {"format": 1, "scale": scale, "seeds": list(seeds), "runs": runs, "suites": [suite]}
 
 
-def write_runs(plan: dict, runs: Path, epochs=12, tokens=4000, arrays=True, skip=()) -> None:
+def write_runs(plan: dict, runs: Path, epochs=12, tokens=4000, blocks=True, skip=()) -> None:
     """Write the records of every row but the missing one and those in ``skip``."""
     for suite in plan["suites"]:
         for row in suite["rows"]:
             if (row["row"], row["corpus"]) == MISSING or row["row"] in skip:
                 continue
             for item in row["runs"]:
-                _write_row(runs / item["run"], row, item, epochs, tokens, arrays)
+                _write_row(runs / item["run"], row, item, epochs, tokens, blocks)
 
 
-def _write_row(folder, row, item, epochs, tokens, arrays):
+def _write_row(folder, row, item, epochs, tokens, blocks):
     folder.mkdir(parents=True, exist_ok=True)
     seed, stage = item["seed"], row["stage"]
     generator = np.random.default_rng([seed, *row["row"].encode(), *row["corpus"].encode()])
@@ -150,13 +152,15 @@ def _write_row(folder, row, item, epochs, tokens, arrays):
             "tokens": tokens,
             "perplexity": float(np.exp(total / tokens)),
         }
+    if blocks:
+        splits["test"]["blocks"] = block_sums(nats["test"], np.arange(tokens) % 20, 19)
     evaluation = common | {
         "method": row["method"],
         "splits": {} if diverged else splits,
         "protocol": {"mode": "stream", "batch_size": 1, "carried_state": True, "eos_counted": True},
     }
     (folder / f"{stage}.{row['method']}.json").write_text(json.dumps(evaluation))
-    if arrays and not diverged:
+    if not diverged:
         np.savez(folder / f"{stage}.{row['method']}.npz", **nats)
 
 

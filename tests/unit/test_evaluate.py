@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy
 import pytest
@@ -53,6 +54,17 @@ def test_record_and_losses_of_a_method(corpus, runs, name):
         assert values["nll"] == pytest.approx(losses[split].sum(dtype="float64"))
         assert values["perplexity"] == pytest.approx(math.exp(values["nll"] / 199))
     assert ("train" in record["splits"]) is (name == "stream")
+    blocks = record["splits"]["test"]["blocks"]
+    assert sum(blocks["tokens"]) == 199
+    assert sum(blocks["nll"]) == pytest.approx(record["splits"]["test"]["nll"], abs=0.01)
+
+
+def test_blocks_of_the_record_end_where_lines_end(corpus, runs):
+    corpus = replace(corpus, vocabulary=["<eos>", *corpus.vocabulary[1:]])
+    blocks = evaluate(corpus, runs[0], "stream")["splits"]["test"]["blocks"]
+    ends = numpy.cumsum(blocks["tokens"])[:-1]
+    assert len(ends) > 3
+    assert (corpus.test[ends] == 0).all(), "predicted token i is token i + 1 of the text"
 
 
 def test_an_ensemble_names_its_members_and_beats_their_mean(corpus, runs):

@@ -50,6 +50,37 @@ def test_values_come_from_the_right_record(study):
     assert line["threads"] is pd.NA
 
 
+def test_losses_by_block_are_part_of_the_line_of_the_test_text(study, tmp_path):
+    """A record without them, of an earlier version, is read all the same, also from a csv."""
+    plan, runs = study
+    path = runs / RUN / "finetune.stream.json"
+    evaluation = json.loads(path.read_text())
+    frame, curves = records.collect(plan, runs)
+    line = frame.set_index(["run", "stage", "split"]).loc[(RUN, "finetune", "test")]
+    blocks = evaluation["splits"]["test"].pop("blocks")
+    assert [int(word) for word in line["block_tokens"].split()] == blocks["tokens"]
+    assert [float(word) for word in line["block_nll"].split()] == blocks["nll"]
+    path.write_text(json.dumps(evaluation))
+    assert (
+        records.collect(plan, runs)[0]["block_nll"].isna().sum()
+        == 1 + frame["block_nll"].isna().sum()
+    )
+    records.write(frame.drop(columns=["block_tokens", "block_nll"]), curves, tmp_path)
+    assert records.read(tmp_path)[0]["block_nll"].isna().all()
+
+
+@pytest.mark.parametrize("broken", [[1.0], {"tokens": [4000]}, {"tokens": [4000], "nll": [1.0]}])
+def test_losses_by_block_that_do_not_add_up_are_refused(study, broken):
+    """They are of another evaluation, or damaged; an interval made of them would be wrong."""
+    plan, runs = study
+    path = runs / RUN / "finetune.stream.json"
+    evaluation = json.loads(path.read_text())
+    evaluation["splits"]["test"]["blocks"] = broken
+    path.write_text(json.dumps(evaluation))
+    with pytest.raises(InputError, match="losses by block"):
+        records.collect(plan, runs)
+
+
 def test_diverged_evaluation_has_lines_without_perplexity(study):
     """A run that diverged is a result with a reason, not a gap."""
     frame, _ = records.collect(*study)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from synthetic import MISSING, make_plan, write_runs
 
 from awd import records, tables, typeset
-from awd.errors import InputError
+from awd.cells import NO_INTERVAL
 
 
 def study(folder, scale="paper", change=lambda _: None, **options):
@@ -19,7 +20,7 @@ def study(folder, scale="paper", change=lambda _: None, **options):
     change(plan)
     frame, _ = records.collect(plan, folder / "runs")
     suite = plan["suites"][0]
-    return suite, tables.build(suite, frame, folder / "runs", scale, plan["runs"])
+    return suite, tables.build(suite, frame, scale, plan["runs"])
 
 
 def line(table, row, corpus="ptb"):
@@ -36,8 +37,8 @@ def test_columns_and_order(tmp_path):
     assert ",".join(table.columns) == (
         "suite,row,label,corpus,stage,method,params,"
         "published_train,published_valid,published_test,train,valid,"
-        "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,seconds_per_epoch,status,"
-        "verdict,note"
+        "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
+        "seconds_per_epoch,status,verdict,incomparable,note"
     )
     wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]
     assert list(zip(table["row"], table["corpus"], strict=True)) == wanted
@@ -57,38 +58,58 @@ def test_values_of_three_seeds(tmp_path):
     difference = (values["minus-weight-drop"] - values["full"]).mean()
     assert found["delta_test"] == pytest.approx(difference)
     assert found["delta_low"] < difference < found["delta_high"]
-    assert (found["n"], found["status"], found["note"]) == (3, "done", "interval: seeds")
+    assert (found["n"], found["status"], found["note"]) == (3, "done", "")
+    assert found["interval"] == "seeds and tokens"
     assert np.isnan(line(table, "full")["delta_test"]), "the base row has no difference"
 
 
-def test_one_seed_is_compared_token_by_token(tmp_path):
-    """With one seed the interval comes from the test tokens, and the note says so."""
-    _, table = study(tmp_path)
+def test_one_seed_is_compared_block_by_block(tmp_path):
+    """With one seed the interval comes from the test text, and says so."""
+    suite, table = study(tmp_path)
     found = line(table, "minus-weight-drop")
     assert found["delta_low"] < found["delta_test"] < found["delta_high"]
     assert found["p"] < 0.01
-    assert found["note"] == "interval: tokens"
+    assert (found["interval"], found["note"]) == ("tokens", "")
     assert np.isnan(found["test_sd"])
+    text = typeset.markdown(table, suite, "paper")
+    assert "it does not cover the spread between trainings" in text
 
 
-def test_without_token_files_the_interval_is_blank(tmp_path):
-    """Records copied without their arrays still give the difference, just no interval."""
-    _, table = study(tmp_path, arrays=False)
+def test_p_values_are_corrected_for_the_rows_of_a_corpus(tmp_path):
+    """The smallest of a corpus counts as often as it has rows that are compared."""
+    _, table = study(tmp_path)
+    for corpus, rows in (("ptb", 7), ("wikitext-2", 7)):
+        lines = table[(table["corpus"] == corpus) & table["p"].notna()]
+        assert len(lines) == rows
+        smallest = lines.loc[lines["p"].idxmin()]
+        assert smallest["p_holm"] == pytest.approx(min(1, rows * smallest["p"]))
+        assert (lines["p_holm"] >= lines["p"]).all()
+    assert table["p_holm"].isna().equals(table["p"].isna())
+
+
+def test_records_without_losses_by_block(tmp_path):
+    """Those of earlier versions still give the difference, and say why it has no interval."""
+    suite, table = study(tmp_path, blocks=False)
     found = line(table, "minus-weight-drop")
     assert found["delta_test"] > 0
-    assert found["note"] == ""
     assert np.isnan([found["delta_low"], found["delta_high"], found["p"]]).all()
+    assert found["interval"] == ""
+    assert found["note"] == NO_INTERVAL
+    text = typeset.markdown(table, suite, "paper")
+    assert f"from “AWD-LSTM”, {NO_INTERVAL}." in text
+    assert "95% interval" not in text
 
 
-def test_a_broken_token_file_is_named(tmp_path):
-    """Not a traceback from a zip reader."""
-    plan = make_plan()
-    write_runs(plan, tmp_path / "runs")
-    path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop/finetune.stream.npz"
-    path.write_bytes(b"PK\x03\x04 cut short")
-    frame, _ = records.collect(plan, tmp_path / "runs")
-    with pytest.raises(InputError, match=re.escape(str(path))):
-        tables.build(plan["suites"][0], frame, tmp_path / "runs", "paper")
+def test_one_row_without_losses_by_block_has_a_footnote(tmp_path):
+    def change(_):
+        path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-nt-asgd/finetune.stream.json"
+        record = json.loads(path.read_text())
+        del record["splits"]["test"]["blocks"]
+        path.write_text(json.dumps(record))
+
+    suite, table = study(tmp_path, change=change)
+    text = typeset.markdown(table, suite, "paper")
+    assert f"<sup>1</sup> {NO_INTERVAL.capitalize()}." in text
 
 
 def test_states(tmp_path):
@@ -104,11 +125,11 @@ def test_states(tmp_path):
         reason="position 3 sees token 4",
     )
     frame, _ = records.collect(plan, runs)
-    table = tables.build(plan["suites"][0], frame, runs, "paper", plan["runs"])
+    table = tables.build(plan["suites"][0], frame, "paper", plan["runs"])
     assert line(table, "full")["status"] == "done"
     partial = line(table, "minus-nt-asgd")
     assert (partial["status"], partial["n"]) == ("partial", 1)
-    assert partial["note"] == "1 of 2 seeds; interval: tokens"
+    assert (partial["note"], partial["interval"]) == ("1 of 2 seeds", "tokens")
     leaks = line(table, "minus-weight-drop")
     assert leaks["status"] == "leaks"
     assert pd.isna(leaks["verdict"])
@@ -211,7 +232,7 @@ def test_markdown(tmp_path):
     first = next(row for row in text.splitlines() if row.startswith("| AWD-LSTM "))
     assert re.search(r"\| +24\.2M \| +60\.00 \| +57\.30 \| +\*\*60\.\d\d ± 0\.\d\d\*\* \|", first)
     missing = next(row for row in text.splitlines() if row.startswith("| − AR/TAR"))
-    assert missing.count(" – ") == 7
+    assert missing.count(" – ") == 8
     assert "missing" in missing
     for name in ("Penn Treebank", "WikiText-2"):
         assert text.split(f"### {name}")[1].split("###")[0].count("**") == 4
@@ -228,8 +249,127 @@ def test_a_leaking_or_diverged_row_is_never_best(tmp_path):
 
     suite, table = study(tmp_path, change=change)
     text = typeset.markdown(table, suite, "paper")
-    assert "2.00" in text
+    assert "| ~~− weight-dropping~~<sup>1</sup> " in text
+    assert text.count("~~2.00~~") == 2
     assert "**2.00**" not in text
+    assert "Struck through: the model reads what it is to predict." in text
+    assert r"\struck{2.00}" in typeset.latex(table, suite, "paper")
+    assert "<s>2.00</s>" in typeset.html(table, suite, "paper")
+
+
+def test_a_row_of_another_kind_of_evaluation_is_set_apart(tmp_path):
+    """Not struck through, but neither best nor compared, with the reason in a footnote."""
+    plan = make_plan()
+    write_runs(plan, tmp_path / "runs")
+    frame, _ = records.collect(plan, tmp_path / "runs")
+    apart = frame["run"] == "ptb-lstm-s1-merity2018-minus-weight-drop"
+    frame.loc[apart, "perplexity"] = 2.0
+    frame["incomparable"] = None
+    frame.loc[apart, "incomparable"] = "it is a pseudo-perplexity"
+    suite = plan["suites"][0]
+    table = tables.build(suite, frame, "paper")
+    found = line(table, "minus-weight-drop")
+    assert (found["status"], found["test"]) == ("done", 2.0)
+    assert found[["delta_test", "p", "p_holm", "verdict"]].isna().all()
+    assert table["p"].notna().sum() == 13, "the others are compared as before"
+    text = typeset.markdown(table, suite, "paper")
+    assert "**2.00**" not in text
+    assert "~~" not in text
+    assert "<sup>1</sup> Not comparable: it is a pseudo-perplexity." in text
+    apart_base = frame.assign(incomparable="it is a pseudo-perplexity")
+    assert tables.build(suite, apart_base, "paper")["delta_test"].isna().all()
+
+
+class Page(HTMLParser):
+    """What a browser would make of a fragment: elements with attributes, and that all close."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.open.append(tag)
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+    def all(self, tag, **wanted):
+        found = [attributes for name, attributes in self.elements if name == tag]
+        return [a for a in found if all(a.get(key) == value for key, value in wanted.items())]
+
+
+def test_html_is_a_fragment_that_says_what_its_cells_are(tmp_path):
+    """Headers with scope, a caption, unrounded numbers to sort by, notes that are linked."""
+
+    def change(plan):
+        plan["suites"][0]["title"] = "A < B & C"
+
+    suite, table = study(tmp_path, seeds=(1, 2), change=change)
+    text = typeset.html(table, suite, "paper")
+    assert text.isascii()
+    page = Page(text)
+    assert page.elements[0] == ("section", {"class": "results", "id": "table-merity2018"})
+    assert not page.all("html")
+    assert "A < B & C" in page.texts
+    assert len(page.all("caption")) == 1
+    columns = page.all("th", scope="col")
+    assert len(page.all("tbody")) == len(page.all("th", scope="rowgroup")) == 2
+    assert len(page.all("th", scope="row")) == 18
+    assert len(page.all("td")) == 18 * (len(columns) - 1)
+    sorts = [float(cell["data-sort"]) for cell in page.all("td") if "data-sort" in cell]
+    for value in table["test"].dropna():
+        assert value == pytest.approx(min(sorts, key=lambda other: abs(other - value)), rel=1e-8)
+    (row,) = page.all("tr", **{"data-row": "minus-weight-drop", "data-corpus": "ptb"})
+    assert (row["class"], row["data-suite"]) == ("done", "merity2018")
+    assert len(page.all("tr", **{"class": "missing"})) == 1
+    notes = {note["id"] for note in page.all("li")}
+    assert notes == {link["href"][1:] for link in page.all("a")}
+    assert notes
+
+
+def test_the_combined_table_has_every_suite_under_its_name(tmp_path):
+    """With shared columns, a best value for each, and one numbering of footnotes."""
+    plan = make_plan()
+    plan["suites"] += make_plan(name="other2020", corpora=("ptb",))["suites"]
+    plan["suites"][1]["title"] = "Another study"
+    plan["suites"][1]["rows"][0]["published"][0]["parameters"] = 24_000_000
+    plan["runs"] |= make_plan(name="other2020", corpora=("ptb",))["runs"]
+    write_runs(plan, tmp_path / "runs")
+    frame, _ = records.collect(plan, tmp_path / "runs")
+    built = [tables.build(suite, frame, "paper") for suite in plan["suites"]]
+    suite, table = tables.combine(plan["suites"], built)
+    assert list(table["suite"]) == ["merity2018"] * 18 + ["other2020"] * 9
+    text = typeset.markdown(table, suite, "paper")
+    headings = [row[4:] for row in text.splitlines() if row.startswith("### ")]
+    assert headings == [
+        "Ablation of AWD-LSTM (Penn Treebank)",
+        "Ablation of AWD-LSTM (WikiText-2)",
+        "Another study (Penn Treebank)",
+    ]
+    headers = [row.replace(" ", "") for row in text.splitlines() if "Params" in row]
+    assert len(headers) == 3
+    assert len(set(headers)) == 1
+    assert all(part.count("**") == 4 for part in text.split("### ")[1:])
+    assert "Published params" not in text
+    assert "the base row of the suite" in text
+    assert "of 27 rows, 2 missing" in text
+    assert r"\begin{table}" in typeset.latex(table, suite, "paper")
+    more, table = tables.combine(plan["suites"] * 2, built * 2)
+    assert r"\begin{longtable}" in typeset.latex(table, more, "paper")
+    page = Page(typeset.html(table, suite, "paper"))
+    assert len(page.all("th", scope="rowgroup")) == 3
+
+
+def test_partial_results_say_what_is_missing(tmp_path):
+    """In the caption, beside the state of each row."""
+    suite, table = study(tmp_path, skip=("minus-nt-asgd",))
+    assert "Not complete: of 18 rows, 3 missing." in typeset.markdown(table, suite, "paper")
 
 
 def test_latex_is_well_formed(tmp_path):
@@ -249,7 +389,7 @@ def test_latex_is_well_formed(tmp_path):
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
     assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
-    width = len(re.search(r"\\begin{tabular}{([lr]+)}", text)[1])
+    width = len(re.search(r"\\begin{tabular}{@{}([lr]+)@{}}", text)[1])
     body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
     for row in re.findall(r"^(.*) \\\\$", body, re.MULTILINE):
         spans = [int(span) for span in re.findall(r"\\multicolumn{(\d+)}", row)]
@@ -270,9 +410,11 @@ def test_notes_keep_their_emphasis_and_quotes(tmp_path):
 
 
 def test_written_files(tmp_path):
-    """csv keeps every digit; the three files appear under the stem."""
+    """csv keeps every digit; the files, or those asked for, appear under the stem."""
     suite, table = study(tmp_path)
-    paths = tables.write(table, suite, "paper", tmp_path / "tables" / "merity2018")
-    assert [path.name for path in paths] == ["merity2018.csv", "merity2018.md", "merity2018.tex"]
+    stem = tmp_path / "tables" / "merity2018"
+    paths = tables.write(table, suite, "paper", stem)
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex", ".html"]
+    assert tables.write(table, suite, "paper", stem, ["tex", "png"]) == [paths[2]]
     read = pd.read_csv(paths[0])
     assert list(read["test"].dropna()) == list(table["test"].dropna())
