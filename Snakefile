@@ -43,6 +43,7 @@ rule all:
     default_target: True
     input:
         expand(rules.table.output, suite=plan.suites),
+        rules.combined.output,
         [
             expand(rules.figure.output, suite=name, figure=suite["figures"])
             for name, suite in plan.suites.items()

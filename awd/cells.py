@@ -11,9 +11,9 @@ UNVERIFIED = "published value unverified"
 NO_INTERVAL = "no interval: one seed, and records without losses by block"
 # What the interval of a difference knows of; see awd.stats.
 MEANING = {
-    "seeds and tokens": "paired over seeds and blocks of the test text",
-    "seeds": "paired over seeds, for this test text",
-    "tokens": "paired over blocks of the test text, of one seed: it does not cover the spread "
+    "seeds and tokens": "interval over seeds and blocks of the test text",
+    "seeds": "interval over seeds, for this test text",
+    "tokens": "interval over blocks of the test text, for one seed: it does not cover the spread "
     "between trainings",
 }
 CORPORA = {
@@ -113,7 +113,7 @@ def body(
     table: list[dict[str, Cell]] = []
     for line, counts in zip(frame.to_dict("records"), compared(frame), strict=True):
         row = rows[line["suite"], line["row"], line["corpus"]]
-        note = _note(line, kinds)
+        note = _note(line, row, kinds, with_status="Status" in without)
         if note and note not in footnotes:
             footnotes.append(note)
         mark = markup.mark(suite["suite"], footnotes.index(note) + 1) if note else ""
@@ -217,7 +217,7 @@ def _caption(
         if not several:
             names = [row["label"] for row in suite["rows"] if row["row"] == suite.get("base")]
             whom = f"“{names[0]}”"
-        how = f"{MEANING[kinds[0]]}, with its 95% interval" if kinds else NO_INTERVAL
+        how = f"paired, with its 95% {MEANING[kinds[0]]}" if kinds else NO_INTERVAL
         says.append(f"Δ is the difference in test perplexity from {whom}, {how}.")
     if "p (Holm)" in header:
         says.append("p (Holm) is corrected for the number of rows compared on a corpus.")
@@ -241,14 +241,17 @@ def _caption(
     return says
 
 
-def _note(line: dict, kinds: list[str]) -> str:
+def _note(line: dict, row: dict, kinds: list[str], with_status: bool) -> str:
     """What a footnote has to say about a row that neither caption nor status says already."""
     note = line["note"].split("; ") if line["note"] else []
     notes = [part for part in note if not re.fullmatch(r"\d+ of \d+ seeds", part)]
+    # Divergence and leaks have their reason in the note.
+    if with_status and line["status"] in ("partial", "missing"):
+        notes.insert(0, _status(line, row))
     if not kinds and NO_INTERVAL in notes:
         notes.remove(NO_INTERVAL)
     if line["interval"] in kinds[1:]:
-        notes.append(f"Δ {MEANING[line['interval']]}")
+        notes.append(MEANING[line["interval"]])
     return "; ".join(notes)
 
 

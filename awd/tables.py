@@ -207,7 +207,8 @@ def _status(row: dict, results: dict[int, dict]) -> tuple[str, list[str]]:
             bad.setdefault((result["status"], result["reason"]), []).append(seed)
     notes = [
         (f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))} " if planned > 1 else "")
-        + (f"{status}: {reason}" if reason else status)
+        + (status.removesuffix("s") if len(seeds) > 1 else status)
+        + (f": {reason}" if reason else "")
         for (status, reason), seeds in bad.items()
     ]
     states = {result["status"] for result in results.values()}

@@ -15,8 +15,8 @@ from awd.cells import Body, Cell, Markup, body, corpus_name, published_columns
 
 __all__ = ["corpus_name", "html", "latex", "markdown", "published_columns"]
 
-# In print the page is narrow; these are in the other formats.
-NOT_IN_LATEX = ("p", "p (Holm)", "s/epoch", "Verdict")
+# In print the page is narrow; these are in the other formats, states in footnotes.
+NOT_IN_LATEX = ("Seeds", "p", "p (Holm)", "s/epoch", "Verdict", "Status")
 LONGEST_FLOAT = 40  # lines; a longer table has to break over pages
 MARKDOWN_CHARACTERS = str.maketrans(
     {**{c: f"\\{c}" for c in "\\|*_`~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " "}
@@ -103,23 +103,29 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
     r"""The table as LaTeX to be \input: a `table`, or a `longtable` if it may not fit on a page."""
     made = body(frame, suite, scale, LATEX, without=NOT_IN_LATEX)
     width = len(made.header)
+    long = sum(1 + len(group.lines) for group in made.groups) > LONGEST_FLOAT
     groups = []
     for group in made.groups:
-        title = rf"\multicolumn{{{width}}}{{l}}{{\emph{{{group.title}}}}}"
-        ready = [title, *(" & ".join(cell.text for cell in cells) for _, cells in group.lines)]
+        title = rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{group.title}}}}}"
+        # Labels that have to be broken are better not spread.
+        start = r"\raggedright " if long else ""
+        ready = [
+            title,
+            *(start + " & ".join(cell.text for cell in cells) for _, cells in group.lines),
+        ]
         groups.append("".join(f"{line} \\\\\n" for line in ready[len(made.groups) < 2 :]))
-    long = sum(group.count("\n") for group in groups) > LONGEST_FLOAT
     columns = "".join(side[0] for side in made.sides)
     caption = rf"\caption{{{made.title}. {made.caption}}}\label{{tab:{suite['suite']}-{scale}}}"
     head = [r"\toprule", *_two_header_lines(made.header), r"\midrule"]
     rows = "\\midrule\n".join(groups) + r"\bottomrule"
     footnotes = " ".join(rf"\textsuperscript{{{i}}}~{note}" for i, note in _numbered(made))
     below = [rf"\par\smallskip{{\raggedright {n}\par}}" for n in (footnotes, *made.notes) if n]
-    small = r"\footnotesize\setlength{\tabcolsep}{3pt}"
+    size, gap = ("scriptsize", 2) if long else ("footnotesize", 3)
+    small = rf"\{size}\setlength{{\tabcolsep}}{{{gap}pt}}"
     if long:
         lines = [
             rf"\begingroup{small}\setlength{{\LTcapwidth}}{{\linewidth}}",
-            rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
+            rf"\begin{{longtable}}{{@{{}}p{{.23\linewidth}}{columns[1:]}@{{}}}}",
             caption + r"\\",
             *head,
             r"\endfirsthead",
@@ -134,15 +140,16 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
         lines = [
             r"\begin{table}[tbp]",
             rf"\centering{small}",
-            caption,
-            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+            caption + r"\par\smallskip",
+            rf"\setbox0\hbox{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
             *head,
             rows,
-            r"\end{tabular}",
+            r"\end{tabular}}",
+            r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi",
             *below,
             r"\end{table}",
         ]
-    needs = ["booktabs", "xcolor", *["longtable"] * long]
+    needs = ["booktabs", "xcolor", "longtable" if long else "graphicx"]
     packages = " ".join(rf"\usepackage{{{name}}}" for name in needs)
     return "\n".join([f"% Needs {packages} in the preamble.", STRUCK, *lines]) + "\n"
 

@@ -37,7 +37,7 @@ rule table:
     input:
         rules.collect.output,
     output:
-        multiext(f"results/{plan.name}/tables/{{suite}}", ".csv", ".md", ".tex"),
+        multiext(f"results/{plan.name}/tables/{{suite}}", ".csv", ".md", ".tex", ".html"),
     log:
         f"results/logs/table-{plan.name}-{{suite}}.log",
     localrule: True
@@ -46,6 +46,20 @@ rule table:
     shell:
         f"exec python -m awd report --scale {plan.name}"
         " --suite {wildcards.suite:q} --part tables > {log:q} 2>&1"
+
+
+rule combined:
+    input:
+        rules.collect.output,
+    output:
+        multiext(f"results/{plan.name}/tables/all", ".csv", ".md", ".tex", ".html"),
+    log:
+        f"results/logs/combined-{plan.name}.log",
+    localrule: True
+    conda:
+        "../envs/awd.yaml"
+    shell:
+        f"exec python -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
 
 
 rule figure:
