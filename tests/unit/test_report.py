@@ -12,7 +12,7 @@ from synthetic import make_plan, write_runs
 import awd
 from awd.errors import InputError
 from awd.files import read_json, write_json
-from awd.report import report, scales
+from awd.report import PARTS, report, scales
 
 
 @pytest.fixture
@@ -120,3 +120,29 @@ def test_tables_need_neither_torch_nor_matplotlib():
     for module, unwanted in (("report", {"torch", "matplotlib"}), ("figures", {"torch"})):
         code = f"import sys, awd.{module}; sys.exit(bool({unwanted} & set(sys.modules)))"
         assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_thousand_records_take_less_than_three_seconds(tmp_path):
+    """Of the processor, from the start of Python to the last table, without torch."""
+    plan = make_plan(seeds=range(1, 6))
+    for number in range(2, 14):
+        more = make_plan(seeds=range(1, 6), name=f"study{number}")
+        plan["runs"] |= more["runs"]
+        plan["suites"] += more["suites"]
+    write_json(tmp_path / "demo" / "plan.json", plan)
+    write_runs(plan, tmp_path / "runs", epochs=2, tokens=200)
+    assert len(list(tmp_path.glob("runs/*/*.stream.json"))) > 1_000
+    words = ["report", "--results", str(tmp_path), *(f"--part={part}" for part in PARTS[:3])]
+    code = f"""if True:
+        import resource, sys
+        from awd.cli import main
+        main({words}, standalone_mode=False)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        print(used.ru_utime + used.ru_stime, "torch" in sys.modules)"""
+    root = Path(awd.__file__).parents[1]
+    said = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    seconds, torch = said.stdout.splitlines()[-1].split()
+    assert float(seconds) < 3
+    assert torch == "False"
+    assert (tmp_path / "demo/tables/all.html").exists()
