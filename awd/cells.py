@@ -11,10 +11,10 @@ UNVERIFIED = "published value unverified"
 NO_INTERVAL = "no interval: one seed, and records without losses by block"
 # What the interval of a difference knows of; see awd.stats.
 MEANING = {
-    "seeds and tokens": "interval over seeds and blocks of the test text",
-    "seeds": "interval over seeds, for this test text",
-    "tokens": "interval over blocks of the test text, for one seed: it does not cover the spread "
-    "between trainings",
+    "seeds and tokens": "over seeds and blocks of the test text",
+    "seeds": "over seeds, for this test text",
+    "tokens": "over blocks of the test text, for one seed: it does not cover the spread between "
+    "trainings",
 }
 CORPORA = {
     "ptb": "Penn Treebank",
@@ -218,7 +218,7 @@ def _caption(
         if not several:
             names = [row["label"] for row in suite["rows"] if row["row"] == suite.get("base")]
             whom = f"“{names[0]}”"
-        how = f"paired, with its 95% {MEANING[kinds[0]]}" if kinds else NO_INTERVAL
+        how = f"paired, with its 95% interval {MEANING[kinds[0]]}" if kinds else NO_INTERVAL
         says.append(f"Δ is the difference in test perplexity from {whom}, {how}.")
     if "p (Holm)" in header:
         says.append("p (Holm) is corrected for the number of rows compared on a corpus.")
@@ -252,7 +252,7 @@ def _note(line: dict, row: dict, kinds: list[str], with_status: bool) -> str:
     if not kinds and NO_INTERVAL in notes:
         notes.remove(NO_INTERVAL)
     if line["interval"] in kinds[1:]:
-        notes.append(MEANING[line["interval"]])
+        notes.append(f"interval {MEANING[line['interval']]}")
     return "; ".join(notes)
 
 

@@ -55,8 +55,8 @@ def build(
     ``suite`` is an entry of the plan's ``suites``, ``records`` the frame of awd.records,
     ``planned`` the plan's ``runs``, which know the parameters of what is not trained yet.
     Perplexities are means over seeds, unrounded. The base row has no difference, nor has one that
-    leaks or that is ``incomparable``: evaluated in a way whose numbers mean something else, for the
-    reason given there. ``interval`` says what the interval knows of (awd.stats); ``p_holm`` is
+    leaks or that is ``incomparable``: measured by another protocol than the base row, which differs
+    in what is told there. ``interval`` says what the interval knows of (awd.stats); ``p_holm`` is
     ``p`` corrected for the number of rows compared on the corpus.
     """
     found = _by_seed(suite, records)
@@ -65,7 +65,9 @@ def build(
     for row in suite["rows"]:
         results = found[row["row"], row["corpus"]]
         status, notes = _status(row, results)
-        incomparable = _incomparable(results)
+        base = bases.get(row["corpus"])
+        of_base = {} if base is None else found[base["row"], base["corpus"]]
+        incomparable = _incomparable(results, of_base)
         values = {
             split: {seed: r[split] for seed, r in results.items() if split in r}
             for split in ("train", "valid", "test")
@@ -73,17 +75,14 @@ def build(
         train, _ = mean_and_deviation(list(values["train"].values()))
         valid, valid_sd = mean_and_deviation(list(values["valid"].values()))
         test, test_sd = mean_and_deviation(list(values["test"].values()))
-        base = bases.get(row["corpus"])
         delta = Difference()
-        if base is not None and base is not row and status in COUNTED and not incomparable:
-            delta = paired_difference(
-                _measured(results), _measured(found[base["row"], base["corpus"]])
-            )
+        if base is not row and status in COUNTED and not incomparable:
+            delta = paired_difference(_measured(results), _measured(of_base))
         published = published_columns(row).get("paper", {})
         remarks = [
             row.get("note"),
             *notes,
-            f"not comparable: {incomparable}" if incomparable else None,
+            f"not comparable with the other rows: {incomparable}" if incomparable else None,
             NO_INTERVAL if not math.isnan(delta.difference) and not delta.interval else None,
             None if published.get("verified", True) else UNVERIFIED,
         ]
@@ -159,7 +158,7 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
         result["seconds"] = line.seconds_per_epoch
-        result["incomparable"] = getattr(line, "incomparable", None)
+        result["protocol"] = getattr(line, "protocol", None)
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
         if isinstance(line.block_nll, str):
@@ -178,10 +177,18 @@ def _counts(result: dict) -> bool:
     return result["status"] not in ("diverged", "leaks")
 
 
-def _incomparable(results: dict[int, dict]) -> str | None:
-    """Why the row's values mean something else than perplexities of other rows, if they do."""
-    reasons = (result["incomparable"] for result in results.values())
-    return next((reason for reason in reasons if isinstance(reason, str)), None)
+def _incomparable(results: dict[int, dict], base: dict[int, dict]) -> str | None:
+    """What the row's evaluations have in their protocol that none of the base row's has, if any.
+
+    A protocol is a list of words with commas between them; where one is not told, it is as usual.
+    """
+    ours, theirs = (
+        [r["protocol"].split(", ") for r in each.values() if isinstance(r["protocol"], str)]
+        for each in (results, base)
+    )
+    usual = {part for protocol in theirs for part in protocol}
+    parts = dict.fromkeys(part for protocol in ours for part in protocol if part not in usual)
+    return ", ".join(parts) if usual and parts else None
 
 
 def _measured(results: dict[int, dict]) -> dict[int, Result]:
@@ -192,7 +199,7 @@ def _measured(results: dict[int, dict]) -> dict[int, Result]:
             *(np.array(numbers.split(), dtype=np.float64) for numbers in result.get("blocks", ())),
         )
         for seed, result in results.items()
-        if "test" in result and _counts(result) and not isinstance(result["incomparable"], str)
+        if "test" in result and _counts(result)
     }
 
 

@@ -11,9 +11,30 @@ import math
 import pandas as pd
 from tabulate import tabulate
 
-from awd.cells import Body, Cell, Markup, body, corpus_name, published_columns
+from awd.cells import (
+    COUNTED,
+    DASH,
+    MEANING,
+    UNVERIFIED,
+    Body,
+    Cell,
+    Markup,
+    body,
+    corpus_name,
+    published_columns,
+)
 
-__all__ = ["corpus_name", "html", "latex", "markdown", "published_columns"]
+__all__ = [
+    "COUNTED",
+    "DASH",
+    "MEANING",
+    "UNVERIFIED",
+    "corpus_name",
+    "html",
+    "latex",
+    "markdown",
+    "published_columns",
+]
 
 # In print the page is narrow; these are in the other formats, states in footnotes.
 NOT_IN_LATEX = ("Seeds", "p", "p (Holm)", "s/epoch", "Verdict", "Status")

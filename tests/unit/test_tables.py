@@ -257,27 +257,26 @@ def test_a_leaking_or_diverged_row_is_never_best(tmp_path):
     assert "<s>2.00</s>" in typeset.html(table, suite, "paper")
 
 
-def test_a_row_of_another_kind_of_evaluation_is_set_apart(tmp_path):
-    """Not struck through, but neither best nor compared, with the reason in a footnote."""
+def test_a_row_measured_by_another_protocol_is_set_apart(tmp_path):
+    """Not struck through, but neither best nor compared, with what differs in a footnote."""
     plan = make_plan()
     write_runs(plan, tmp_path / "runs")
     frame, _ = records.collect(plan, tmp_path / "runs")
     apart = frame["run"] == "ptb-lstm-s1-merity2018-minus-weight-drop"
     frame.loc[apart, "perplexity"] = 2.0
-    frame["incomparable"] = None
-    frame.loc[apart, "incomparable"] = "it is a pseudo-perplexity"
+    frame["protocol"] = "stream of 1, left context"
+    frame.loc[apart, "protocol"] = "stream of 1, left and right context (pseudo-perplexity)"
     suite = plan["suites"][0]
     table = tables.build(suite, frame, "paper")
     found = line(table, "minus-weight-drop")
     assert (found["status"], found["test"]) == ("done", 2.0)
+    assert found["incomparable"] == "left and right context (pseudo-perplexity)"
     assert found[["delta_test", "p", "p_holm", "verdict"]].isna().all()
     assert table["p"].notna().sum() == 13, "the others are compared as before"
     text = typeset.markdown(table, suite, "paper")
     assert "**2.00**" not in text
     assert "~~" not in text
-    assert "<sup>1</sup> Not comparable: it is a pseudo-perplexity." in text
-    apart_base = frame.assign(incomparable="it is a pseudo-perplexity")
-    assert tables.build(suite, apart_base, "paper")["delta_test"].isna().all()
+    assert "<sup>1</sup> Not comparable with the other rows: left and right context (" in text
 
 
 class Page(HTMLParser):

@@ -156,6 +156,8 @@ def test_the_table_has_every_row_and_column(finished):
         11.5,
     )
     assert frame["verdict"].isna().all(), "nothing is compared with the paper at demo scale"
+    compared = ["cache", "minus-fine-tuning", "minus-weight-drop"]
+    assert frame.index[frame["interval"] == "tokens"].tolist() == compared
     (corpus,) = finished.glob("results/corpora/mine-*/corpus.json")
     unigram = json.loads(corpus.read_text())["unigram_perplexity"]
     for split in ("valid", "test"):
@@ -177,11 +179,12 @@ def test_the_table_says_what_the_records_say(finished):
 
 
 def test_every_format_of_tables_and_figures_is_there(finished):
-    """Markdown and LaTeX with every label; figures that are what their names say."""
+    """Every label in every table, also the combined one; figures that are what they are named."""
     folder = finished / "results/demo"
-    for ending in ("md", "tex"):
-        text = (folder / f"tables/tiny.{ending}").read_text(encoding="utf-8")
-        assert all(label in text for label in ("the full model", "fine-tuning", "too fast"))
+    for name in ("tiny", "all"):
+        for ending in ("csv", "md", "tex", "html"):
+            text = (folder / f"tables/{name}.{ending}").read_text(encoding="utf-8")
+            assert all(label in text for label in ("the full model", "fine-tuning", "too fast"))
     starts = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
     figures = list((folder / "figures").iterdir())
     assert len(figures) >= 6
