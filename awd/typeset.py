@@ -129,7 +129,7 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
     for group in made.groups:
         title = rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{group.title}}}}}"
         # Labels that have to be broken are better not spread.
-        start = r"\raggedright " if long else ""
+        start = r"\raggedright\hangindent1em " if long else ""
         ready = [
             title,
             *(start + " & ".join(cell.text for cell in cells) for _, cells in group.lines),
