@@ -21,7 +21,7 @@ def study(folder, scale="demo", run=True, **options):
         write_runs(plan, folder / "runs", epochs=12, tokens=500)
     frame, lines = records.collect(plan, folder / "runs")
     suite = plan["suites"][0]
-    table = tables.build(suite, frame, folder / "runs", scale)
+    table = tables.build(suite, frame, scale)
     return {"suite": suite, "table": table, "curves": lines, "records": frame, "scale": scale}
 
 
