@@ -191,19 +191,19 @@ class _Bar:
         said = [f"epoch {state['epoch']}/{state['epochs']}"]
         if state["tokens_per_second"]:
             said.append(f"{state['tokens_per_second']:,.0f} tokens/s")
-        said.append(perplexities(state))
+        said.append(perplexity_in_words(state))
         if state["seconds_left"] is not None:
             said.append(f"{duration(state['seconds_left'])} left")
         said = "  ".join(filter(None, said))
         self.bar.update(self.task, completed=state["fraction"], say=said)
 
 
-def perplexities(state: dict) -> str:
-    """The newest validation perplexity in words; before there is one, that of the training text."""
+def perplexity_in_words(state: dict) -> str:
+    """The newest validation perplexity; before there is one, that of the training text so far."""
     if state.get("valid_perplexity") is not None:
-        return f"perplexity {state['valid_perplexity']:,.2f}"
+        return f"valid perplexity {state['valid_perplexity']:,.2f}"
     if state.get("train_perplexity") is not None:
-        return f"perplexity {state['train_perplexity']:,.0f} in training"
+        return f"training perplexity {state['train_perplexity']:,.0f}"
     return ""
 
 

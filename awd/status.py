@@ -20,7 +20,7 @@ from rich.table import Table
 from awd.errors import InputError
 from awd.files import read_json
 from awd.plan import RESULTS, Plan, Run
-from awd.progress import WRITE, duration, perplexities, progress_file
+from awd.progress import WRITE, duration, perplexity_in_words, progress_file
 
 STALE = 12 * WRITE
 """Seconds without news after which a training is taken to be no more."""
@@ -68,7 +68,8 @@ def status(run: Run, checkpoints: Path) -> Status:
         return Status(run, "diverged", stage, facts)
     for trained, method in run.evaluations:
         if not (run.folder / f"{trained}.{method}.json").exists():
-            return Status(run, "waiting", "evaluate", facts)
+            perplexity = {"valid_perplexity": facts["valid_perplexity"]}
+            return Status(run, "waiting", "evaluate", perplexity)
     return Status(run, "done", stage, facts)
 
 
@@ -135,7 +136,7 @@ def _table(plan: Plan, found: list[Status], most: int | None = None) -> Group:
     table.add_column("row", no_wrap=True, overflow="ellipsis")
     for heading in ("state", "stage"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("epoch", "tokens/s", "perplexity", "time left"):
+    for heading in ("epoch", "tokens/s", "valid perplexity", "time left"):
         table.add_column(heading, justify="right", no_wrap=True)
     order = list(STATES)
     ranked = sorted(found, key=lambda each: order.index(each.state))
@@ -149,7 +150,7 @@ def _table(plan: Plan, found: list[Status], most: int | None = None) -> Group:
             each.stage,
             _epoch(facts),
             f"{facts['tokens_per_second']:,.0f}" if facts.get("tokens_per_second") else "",
-            perplexities(facts).removeprefix("perplexity "),
+            perplexity_in_words(facts).removeprefix("valid perplexity "),
             duration(facts["seconds_left"]) if facts.get("seconds_left") is not None else "",
             style=STATES[each.state],
         )
