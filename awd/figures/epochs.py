@@ -170,13 +170,13 @@ def _grid(
                 seen.add("boundary")
             panels.append(Panel(axis, trace, shown))
         spare = axes[len(found) :]
+        corner = spare.pop(0) if spare and place == len(blocks) - 1 else None
         for axis in spare:
-            axis.set_axis_off()
+            axis.remove()
         _head_block(axes[: min(columns, len(found))], corpus)
     for panel in panels[-columns:]:  # those with none beneath
         panel.axis.set_xlabel("epoch")
     figure.supylabel(axis_label, fontsize=8)
-    corner = spare[0] if spare else None
     return figure, panels, corner, [*_entries(splits, quantity), *explanations(seen)]
 
 
@@ -185,6 +185,7 @@ def _explain(figure: Figure, corner: Axes | None, entries: list[Line2D]) -> None
     if corner is None:
         figure.legend(handles=entries, loc="outside lower center", ncols=3)
         return
+    corner.set_axis_off()
     labels = [textwrap.fill(str(entry.get_label()), LEGEND_WIDTH) for entry in entries]
     corner.legend(entries, labels, loc="center left", borderaxespad=0, fontsize=6.5)
 

@@ -110,8 +110,8 @@ def _scatter(
         "published": Line2D([], [], lw=0, label="published", mec=PALETTE[3], **PUBLISHED),
     }
     if handles := [entry for name, entry in entries.items() if name in drawn]:
-        look = {"fontsize": 6.5, "handletextpad": 0, "frameon": True, "framealpha": 1}
-        axes[0].legend(handles=handles, loc="best", edgecolor="0.85", **look)
+        frame = {"frameon": True, "framealpha": 1, "edgecolor": "0.85"}
+        axes[0].legend(handles=handles, loc="best", fontsize=6.5, handletextpad=0, **frame)
     figure.draw_without_rendering()  # settles the layout, which the names need to know
     for axis, lines in zip(axes, groups.values(), strict=True):
         names = [

@@ -88,7 +88,7 @@ def test_the_loss_is_asked_for_now_and_then(clock):
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), 1000.0, None])
-def test_a_perplexity_that_is_no_number_is_not_said(clock, loss):
+def test_a_perplexity_that_is_no_number_is_not_said(loss):
     """JSON has no nan, and a line of digits helps nobody."""
     told = Progress("a run", 1, live=False, tokens=100)
     told.chunk(1, 1, 10, lambda: loss)
