@@ -87,6 +87,10 @@ def ablation(
     return figure
 
 
+def _plain(value: float, _: int) -> str:
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+
+
 def _mark_base(axis: Axes, place: float | None) -> None:
     """Write "base" beside the line at zero, on the side that has room."""
     if place is None:
@@ -112,7 +116,7 @@ def _fit_values(axis: Axes, sizes: list[float]) -> None:
     usual = statistics.median(sizes) if sizes else 1.0
     if sizes and max(sizes) > ASTRAY * usual:
         axis.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(usual)), linscale=1.0)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_major_formatter(FuncFormatter(_plain))
     else:
         axis.xaxis.set_major_locator(MaxNLocator(5))
 
