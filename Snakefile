@@ -30,7 +30,6 @@ wildcard_constraints:
     stage="train|finetune",
     method="[a-z0-9.-]+",
     suite="[a-z0-9-]+",
-    figure="[a-z]+",
 
 
 include: "workflow/rules/corpora.smk"
@@ -44,10 +43,7 @@ rule all:
     input:
         expand(rules.table.output, suite=plan.suites),
         rules.combined.output,
-        [
-            expand(rules.figure.output, suite=name, figure=suite["figures"])
-            for name, suite in plan.suites.items()
-        ],
+        rules.figures.output,
     localrule: True
 
 

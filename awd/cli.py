@@ -44,15 +44,24 @@ def folder(name):
     return click.argument(name, type=click.Path(path_type=Path))
 
 
-@main.command()
-@click.option("--config", "path", type=click.Path(path_type=Path), help="Default: config.yaml.")
-@click.option("--scale", help="demo, small or paper.")
-@click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--settings", help="The whole configuration as JSON, in place of the file.")
-@click.option("--write", type=click.Path(path_type=Path), help="Write plan.json there instead.")
-def plan(path, scale, suites, overrides, settings, write):
-    """Show the runs: who shares them, what is done, what the rest will cost."""
+def plan_options(command):
+    """The arguments that say which study is meant: a configuration, and changes to it."""
+    for option in (
+        click.option(
+            "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."
+        ),
+        click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated."),
+        click.option("--scale", help="demo, small or paper."),
+        click.option(
+            "--config", "path", type=click.Path(path_type=Path), help="Default: config.yaml."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _configured(path, scale, suites, overrides):
+    """The Plan that `plan_options` ask for."""
     from awd.plan import CONFIG, Plan, load_config, parse_override
 
     changes = dict(parse_override(text) for text in overrides)
@@ -60,16 +69,37 @@ def plan(path, scale, suites, overrides, settings, write):
         changes["scale"] = scale
     if suites:
         changes["suites"] = list(suites)
+    return Plan(load_config(path or CONFIG, changes), str(path or CONFIG.name))
+
+
+@main.command()
+@plan_options
+@click.option("--settings", help="The whole configuration as JSON, in place of the file.")
+@click.option("--write", type=click.Path(path_type=Path), help="Write plan.json there instead.")
+def plan(path, scale, suites, overrides, settings, write):
+    """Show the runs: who shares them, what is done, what the rest will cost."""
     if settings:
+        from awd.plan import Plan
+
         made = Plan(_read_settings(settings), "the configuration")
     else:
-        made = Plan(load_config(path or CONFIG, changes), str(path or CONFIG.name))
+        made = _configured(path, scale, suites, overrides)
     if write:
         made.write(write)
     else:
         from awd.overview import show
 
         show(made)
+
+
+@main.command()
+@plan_options
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
+def status(path, scale, suites, overrides, watch):
+    """Show what each run is doing: waiting, running and how far, stopped, diverged, done."""
+    from awd import status as runs
+
+    (runs.watch if watch else runs.show)(_configured(path, scale, suites, overrides))
 
 
 @main.command()

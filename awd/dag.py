@@ -39,6 +39,15 @@ class WorkflowPlan(Plan):
     def _members(self, wildcards) -> list[str]:
         return self.runs[wildcards.run].evaluations[wildcards.stage, wildcards.method]
 
+    def figures(self) -> list[str]:
+        """The files of every figure of every suite."""
+        return [
+            f"results/{self.name}/figures/{name}-{figure}.{kind}"
+            for name, suite in self.suites.items()
+            for figure in suite["figures"]
+            for kind in ("png", "pdf", "svg")
+        ]
+
     def settings(self) -> str:
         """The whole configuration, in a form that does not depend on the order of its keys."""
         return json.dumps(self.config, sort_keys=True)

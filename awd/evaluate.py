@@ -18,6 +18,7 @@ from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.ensemble import ensemble_losses
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json
+from awd.frequencies import losses_by_frequency
 from awd.methods import Method
 from awd.model import LanguageModel
 from awd.perplexity import mean_loss, perplexity, stream_losses
@@ -76,6 +77,10 @@ def evaluate_stage(
         losses = {split: measured[split][:, 0].numpy() for split in losses}
         end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
         splits["test"]["blocks"] = block_sums(losses["test"], corpus.test[1:], end)
+        for split, nats in losses.items():
+            splits[split]["by_frequency"] = losses_by_frequency(
+                nats, getattr(corpus, split)[1:], corpus.train, len(corpus.vocabulary)
+            )
     record = {
         "format": 1,
         "run": trained["run"],

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from awd.plan import CPU_RATE, GPU_RATE, Plan, Run
+from awd.progress import duration
 
 
 def show(plan: Plan) -> None:
@@ -36,13 +37,6 @@ def show(plan: Plan) -> None:
         _cost([run for run in plan.runs.values() if run.name not in done], plan),
         sep="\n",
     )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 40 s, 12 min, 3.5 h."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
 def _cost(runs: list[Run], plan: Plan) -> str:

@@ -1,6 +1,7 @@
 """Run records on disk -> two tidy frames: one of results, one of learning curves."""
 
 import io
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ RECORD_TYPES = {
     "nll": "float64",  # nats, summed over the predicted tokens
     "tokens": "Int64",
     "perplexity": "float64",
+    "by_frequency": "str",  # JSON: least frequency of a band -> [summed nats, tokens]
     "parameters": "Int64",
     "seconds_per_epoch": "float64",
     "tokens_per_second": "float64",
@@ -158,6 +160,8 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             line = common | {"split": split}
             line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity")}
             line |= _blocks(values, path)
+            by_frequency = values.get("by_frequency")
+            line["by_frequency"] = by_frequency and json.dumps(by_frequency)
             yield _checked(line, path)
 
 

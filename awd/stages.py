@@ -13,7 +13,7 @@ from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
 from awd.files import atomic, write_json
 from awd.perplexity import perplexity
-from awd.progress import Progress
+from awd.progress import Progress, progress_file
 from awd.provenance import now, peak_memory, provenance
 from awd.spec import RunSpec
 from awd.train import Diverged, Trainer
@@ -54,7 +54,8 @@ def train_stage(
         trainer.restore(state)
         log.info("%s: resumes in epoch %d", run, trainer.epoch)
     status, reason = "done", None
-    with Progress(f"{run} {stage}", trainer.epochs, live=live) as progress:
+    told = {"tokens": trainer.batches.numel(), "file": progress_file(checkpoints, run, stage)}
+    with Progress(f"{run} {stage}", trainer.epochs, live=live, **told) as progress:
         try:
             trainer.run(checkpoint, checkpoint_seconds, progress)
         except Diverged as error:
@@ -84,6 +85,7 @@ def train_stage(
     with atomic(folder / f"{stage}.csv") as temporary:
         _write_history(temporary, trainer.history)
     write_json(folder / f"{stage}.json", record)
+    progress.remove()
     checkpoint.remove()
     return record
 

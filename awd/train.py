@@ -119,7 +119,7 @@ class Trainer:
                 )
                 for chunk in chunks[self.position :]:
                     self.step(chunk)
-                    progress.chunk(self.epoch, self.position, len(chunks))
+                    progress.chunk(self.epoch, self.position, len(chunks), self.running_loss)
                     if stop or time.monotonic() - saved >= every:
                         checkpoint.save(self.state())
                         saved = time.monotonic()
@@ -159,6 +159,10 @@ class Trainer:
                 f"the loss became {loss.item()} in epoch {self.epoch}, step {self.position}"
             )
         self.epoch_seconds += time.perf_counter() - started
+
+    def running_loss(self) -> float | None:
+        """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
+        return self.loss_sum.item() / self.token_steps if self.device.type == "cpu" else None
 
     def _penalty(self, output: Output) -> torch.Tensor | float:
         spec, penalty = self.spec, 0.0

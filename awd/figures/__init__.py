@@ -8,6 +8,8 @@ from awd.figures.bars import ablation
 from awd.figures.curves import learning_curves, schedules
 from awd.figures.drawing import save
 from awd.figures.epochs import losses, perplexities
+from awd.figures.scatter import cost, parameters
+from awd.figures.words import frequencies
 
 __all__ = ["FIGURES", "save"]
 
@@ -17,6 +19,9 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "losses": losses,
     "perplexities": perplexities,
     "schedules": schedules,
+    "parameters": parameters,
+    "cost": cost,
+    "frequencies": frequencies,
 }
 """Each takes a suite of the plan, ``scale``, and by name the frames of awd.records (``records``,
 ``curves``), of awd.tables (``table``) and of awd.published (``published``)."""

@@ -1,8 +1,6 @@
 """Rows as lines in a panel per corpus, named at their ends: learning curves, learning rates."""
 
-import itertools
 import math
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -11,54 +9,71 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from awd.figures.drawing import (
-    BASE,
-    INK,
-    PALETTE,
+    GREY,
     draw_trace,
     explanations,
     limit_values,
+    looks,
     mark_boundary,
     nothing,
     panels,
     say,
     styled,
 )
+from awd.figures.names import Name, lines_of, write_names
 from awd.figures.traces import ASTRAY, Trace, corpora, settled_top, traces
 from awd.typeset import corpus_name
 
-OTHERS = [
-    *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
-    (0.2, 0.2, 0.2),
-]  # yellow and pale pink vanish on white
-DIVERGED = " (diverged)"
-NAME_WIDTH = 28  # characters of a line's name before it is broken
-NAME_HEIGHT = 8.2 / 72  # inches that a line of text takes
+DIVERGED, LEAKS = " (diverged)", " (leaks)"
 
 
 @styled
-def learning_curves(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figure:
+def learning_curves(
+    suite: dict,
+    curves: pd.DataFrame,
+    records: pd.DataFrame,
+    scale: str = "paper",
+    published: pd.DataFrame | None = None,
+    **_,
+) -> Figure:
     """Validation perplexity over epochs: a panel per corpus, a line per row.
 
     A line is the mean over seeds, with a thin line per seed beneath; fine-tuning goes on where
     training ended. The base row is strong, every line is named at its end. A diamond marks the
-    epoch where NT-ASGD starts to average, a cross where a run diverged. Rows that are evaluated
-    differently from the same weights share a line. ``curves`` and ``records`` are the frames of
-    awd.records.
+    epoch where NT-ASGD starts to average, a triangle where the learning rate is lowered, a cross
+    where a run diverged. At scale `paper` the base row's published curve lies behind. Rows that
+    are evaluated differently from the same weights share a line. ``curves`` and ``records`` are
+    the frames of awd.records, ``published`` that of awd.published.
     """
     drawn = {corpus: _recorded(suite, corpus, curves, records) for corpus in corpora(suite)}
     if not any(drawn.values()):
         return nothing("No learning curve of this suite has been recorded yet.")
     groups = {corpus: [[trace] for trace in found] for corpus, found in drawn.items()}
     figure, axes, means = _line_figure(suite, groups, "valid_perplexity", "validation perplexity")
-    for axis, lines in zip(axes, means, strict=True):
+    for axis, lines, corpus in zip(axes, means, groups, strict=True):
         if not lines:
             continue
-        # A curve that went astray does not decide how much of the others is seen.
-        sound = [mean for trace, mean in lines if not trace.diverged]
-        highest = 1.05 * max(settled_top(mean) for mean in sound or [mean for _, mean in lines])
-        lowest = min(mean.min() for _, mean in lines)
+        if scale == "paper" and published is not None:
+            _draw_published(axis, published, suite.get("base"), corpus)
+        # Curves that went astray do not decide how much of the others is seen.
+        sound = [mean for trace, mean in lines if not (trace.diverged or trace.leaks)]
+        sound = sound or [mean for _, mean in lines]
+        highest = 1.05 * max(settled_top(mean) for mean in sound)
+        highest = min(highest, 3 * max(mean.iloc[-1] for mean in sound))  # nor does a wild start
+        lowest = min(mean.min() for mean in sound)
         limit_values(axis, 0.97 * lowest, max(1.05 * lowest, min(highest, math.exp(ASTRAY))))
     return _named(figure, axes)
+
+
+def _draw_published(axis: Axes, published: pd.DataFrame, row: str | None, corpus: str) -> None:
+    theirs = published[(published["row"] == row) & (published["corpus"] == corpus)]
+    theirs = theirs[theirs["stage"] == "train"]
+    if len(theirs):
+        losses = theirs["valid_loss"].clip(upper=ASTRAY)
+        axis.plot(theirs["epoch"], np.exp(losses), color="0.72", lw=1.6, zorder=1, gid="published")
+        place = theirs["epoch"].iloc[-1], math.exp(losses.iloc[-1])
+        where = {"xytext": (0, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
+        axis.annotate("published", place, color=GREY, fontsize=6.5, **where)
 
 
 @styled
@@ -114,10 +129,8 @@ def _line_figure(
 
     Returns figure, panels, and what is drawn in each: traces and their values.
     """
-    looks, base = _looks(suite), suite.get("base")
-    most = max(
-        sum(1 + len(_name(group, base)) // NAME_WIDTH for group in g) for g in groups.values()
-    )
+    rows, base = looks(suite), suite.get("base")
+    most = max(sum(lines_of(_name(group, base)) for group in g) for g in groups.values())
     figure, axes = panels(list(groups), height=max(2.3, 0.13 * most + 1.0))
     seen: set[str] = set()
     means: list[list[tuple[Trace, pd.Series]]] = []
@@ -128,7 +141,7 @@ def _line_figure(
         means.append([])
         for group in lines:
             strong = any(row["row"] == base for trace in group for row in trace.rows)
-            dash, color = looks[base if strong else group[0].rows[0]["row"]]
+            dash, color = rows[base if strong else group[0].rows[0]["row"]]
             look = {"ls": dash, "color": color, "zorder": 3 if strong else 2, **line}
             look |= {"lw": 1.6 if strong else 0.9, "label": _name(group, base)}
             # The others of a group lie beneath the longest, only what happened to them is drawn.
@@ -155,83 +168,26 @@ def _name(group: list[Trace], base: str | None) -> str:
     """What stands beside the line of a group."""
     rows = [row for trace in group for row in trace.rows]
     if len(group) == 1:
-        return rows[0]["label"] + (DIVERGED if group[0].diverged else "")
+        state = DIVERGED if group[0].diverged else LEAKS if group[0].leaks else ""
+        return rows[0]["label"] + state
     rows.sort(key=lambda row: row["row"] != base)
     if len(rows) == 2:
         return f"{rows[0]['label']}; {rows[1]['label']}"
     return f"{rows[0]['label']} and {len(rows) - 1} more"
 
 
-def _looks(suite: dict) -> dict[str, tuple]:
-    """Dashes and colour of each row: the same in every panel and figure of the suite."""
-    base = suite.get("base")
-    others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
-    looks = itertools.cycle(itertools.product(["-", (0, (4, 1.2)), (0, (1.2, 1))], OTHERS))
-    return dict(zip(others, looks, strict=False)) | {base: ("-", BASE)}
-
-
 def _named(figure: Figure, axes: list[Axes]) -> Figure:
+    """Write each line's name beside its panel."""
     figure.draw_without_rendering()  # settles the layout, which the names need to know
     for axis in axes:
-        _name_lines(axis)
+        lines = [line for line in axis.lines if line.get_gid() == "mean"]
+        last = max((line.get_xdata()[-1] for line in lines), default=0)
+        names = []
+        for line in lines:
+            text, color, (x, y) = line.get_label(), line.get_color(), line.get_xydata()[-1]
+            early = x < last  # trained for one stage only, or not to the end
+            if early and not text.endswith(DIVERGED):
+                axis.plot(x, y, "o", ms=2.2, color=color, zorder=4)
+            names.append(Name(text, x, y, color, strong=line.get_linewidth() > 1, dotted=early))
+        write_names(axis, names)
     return figure
-
-
-def _name_lines(axis: Axes) -> None:
-    """Write each line's name to the right of the panel, as near its end as the others allow."""
-    lines = [line for line in axis.lines if line.get_gid() == "mean"]
-    if not lines:
-        return
-    names = [textwrap.fill(line.get_label(), NAME_WIDTH) for line in lines]
-    ends = np.array([line.get_xydata()[-1] for line in lines])
-    heights = axis.transAxes.inverted().transform(axis.transData.transform(ends))[:, 1]
-    order = np.argsort(heights, kind="stable")
-    unit = NAME_HEIGHT / (axis.get_position().height * axis.figure.get_figheight())
-    sizes = unit * np.array([1 + names[which].count("\n") for which in order])
-    places = spread(heights[order], (sizes[1:] + sizes[:-1]) / 2, 0.0, 1.0)
-    last = ends[:, 0].max()
-    for which, place in zip(order, places, strict=True):
-        line, (x, y) = lines[which], ends[which]
-        strong = line.get_linewidth() > 1
-        early = x < last  # trained for one stage only, or not to the end
-        if early and not line.get_label().endswith(DIVERGED):
-            axis.plot(x, y, "o", ms=2.2, color=line.get_color(), zorder=4)
-        axis.annotate(
-            "",
-            (x, min(y, axis.get_ylim()[1])),
-            xytext=(1.05, place),
-            textcoords="axes fraction",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "lw": 0.5,
-                "ls": (0, (1, 2)) if early else "-",
-                "color": line.get_color(),
-                "shrinkA": 0,
-                "shrinkB": 1,
-            },
-        )
-        axis.annotate(
-            names[which],
-            (1.06, place),
-            xycoords="axes fraction",
-            va="center",
-            linespacing=1.0,
-            fontsize=6.5,
-            fontweight="bold" if strong else "normal",
-            color=BASE if strong else INK,
-        )
-
-
-def spread(heights: np.ndarray, step: float | np.ndarray, low: float, high: float) -> np.ndarray:
-    """Move ascending heights as little as possible (least squares) to be ``step`` apart.
-
-    ``step`` is one distance, or one for each pair of neighbours. They stay between ``low`` and
-    ``high`` as long as they fit there.
-    """
-    from scipy.optimize import isotonic_regression  # slow to import, only needed here
-
-    steps = np.broadcast_to(step, max(len(heights) - 1, 0))
-    ladder = np.concatenate([[0.0], np.cumsum(steps)])[: len(heights)]
-    places = isotonic_regression(heights - ladder).x + ladder
-    return np.maximum(np.minimum(places, high - (ladder[-1] - ladder)), low + ladder)

@@ -1,7 +1,9 @@
 """How every figure looks, and the parts that several share; sizes fit a paper."""
 
 import functools
+import itertools
 import math
+import textwrap
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from awd.figures.traces import SWITCH, Trace
 from awd.files import atomic
 
-COLUMN, TEXT = 3.4, 7.0  # inches: the width of one column and of the page
+COLUMN, TEXT = 3.3, 6.9  # inches: the width of one column and of the page
+CHARACTERS = 21  # of small print that fit on an inch
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
     "font.size": 7.5,
@@ -42,6 +45,11 @@ STYLE = {
 }
 PALETTE = seaborn.color_palette("colorblind")
 BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
+OTHERS = [
+    *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
+    (0.2, 0.2, 0.2),
+]  # yellow and pale pink vanish on white
+DASHES = ["-", (0, (4, 1.2)), (0, (1.2, 1))]
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -61,6 +69,8 @@ def save(
     """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files."""
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     paths = []
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # settled once: quicker, and the same in every format
     for kind, metadata in undated.items():
         if kind not in formats:
             continue
@@ -92,19 +102,49 @@ def nothing(text: str) -> Figure:
     return figure
 
 
+def explain_below(figure: Figure, text: str) -> None:
+    """Small print at the bottom of a figure, over its whole width."""
+    text = textwrap.fill(text, int(CHARACTERS * figure.get_figwidth()))
+    figure.supxlabel(text, x=0.01, ha="left", color=GREY, fontsize=6)
+
+
 def say(axis: Axes, text: str) -> None:
     """Words in the middle of a panel, in place of what is not there."""
     where = {"transform": axis.transAxes, "ha": "center", "va": "center", "zorder": 5}
     axis.text(0.5, 0.5, text, color=GREY, bbox={"pad": 1.5, "lw": 0, "fc": "w"}, **where)
 
 
+def looks(suite: dict) -> dict[str, tuple]:
+    """Dashes and colour of each row: the same in every panel and figure of the suite.
+
+    Neighbours differ in both, so that they can be told apart without colour, too.
+    """
+    base = suite.get("base")
+    others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
+    pairs = zip(itertools.cycle(DASHES), itertools.cycle(OTHERS), strict=False)
+    return dict(zip(others, pairs, strict=False)) | {base: ("-", BASE)}
+
+
+def stack(labels: Iterable[str], width: int) -> tuple[list[str], np.ndarray, float]:
+    """Labels of lines beneath each other, broken after ``width`` characters.
+
+    Returns the broken labels, the distance of each one's middle from the top, and the height of
+    all, in inches.
+    """
+    texts = [textwrap.fill(label, width) for label in labels]
+    heights = np.array([0.075 + 0.115 * (1 + text.count("\n")) for text in texts])
+    bottoms = np.cumsum(heights)
+    return texts, bottoms - heights / 2, float(bottoms[-1])
+
+
 def draw_trace(
-    axis: Axes, trace: Trace, column: str, mark_switch: bool = True, **line
+    axis: Axes, trace: Trace, column: str, mark_events: bool = True, **line
 ) -> tuple[pd.Series, set[str]]:
     """Draw the mean over seeds, with a thin line per seed beneath, and what happened on the way.
 
-    A diamond marks where averaging starts, a cross where the runs diverged. ``line`` are the
-    properties of the mean's line. Returns the mean by epoch, and what a legend has to explain.
+    A diamond marks where averaging starts, a small triangle where the learning rate is lowered, a
+    cross where the runs diverged. ``line`` are the properties of the mean's line. Returns the
+    mean by epoch, and what a legend has to explain.
     """
     seen = set()
     mean = trace.mean(column)
@@ -117,7 +157,11 @@ def draw_trace(
             axis.plot(table.index, table, **thin)
     axis.plot(mean.index, mean, **{"gid": "mean"} | line)
     color = line["color"]
-    if mark_switch and trace.switch is not None:
+    if mark_events and column != "learning_rate" and len(lowered := trace.lowered):
+        seen.add("lowered")
+        values = np.interp(lowered, mean.index, mean)
+        axis.plot(lowered, values, "v", color=color, ms=3.4, mec="w", mew=0.3, zorder=4)
+    if mark_events and trace.switch is not None:
         seen.add("switch")
         size = 3.5 if line["lw"] > 1 else 2.8
         at = trace.switch
@@ -133,6 +177,9 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
     """Legend entries for what `draw_trace` has drawn."""
     entries = {
         "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=f"{SWITCH} (NT-ASGD)"),
+        "lowered": Line2D(
+            [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
+        ),
         "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
         "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seed"),
         "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
@@ -156,16 +203,24 @@ def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") ->
             va="top",
             color=GREY,
             fontsize=7,
+            zorder=5,
+            bbox={"pad": 0.5, "lw": 0, "fc": "w"},
         )
 
 
-def limit_values(axis: Axes, low: float, high: float, logarithmic_from: float = 1.6) -> None:
-    """Show ``low`` to ``high``, with a logarithmic axis if they are far apart."""
+def limit_values(
+    axis: Axes, low: float, high: float, logarithmic_from: float = 1.6, small: bool = False
+) -> None:
+    """Show ``low`` to ``high``, with a logarithmic axis if they are far apart.
+
+    A ``small`` panel has room for few ticks.
+    """
     ratio = high / low
     if ratio > logarithmic_from:
         axis.set_yscale("log")
         wide = ratio > 1e4
-        places = {"numticks": 7} if wide else {"subs": _subdivisions(ratio), "numticks": 20}
+        subdivisions = _subdivisions(ratio, small)
+        places = {"numticks": 7} if wide else {"subs": subdivisions, "numticks": 20}
         axis.yaxis.set_major_locator(LogLocator(**places))
         axis.yaxis.set_major_formatter(FuncFormatter(_tick))
         axis.yaxis.set_minor_formatter(NullFormatter())
@@ -181,10 +236,10 @@ def _tick(value: float, _: int) -> str:
     return f"$10^{{{round(power)}}}$"
 
 
-def _subdivisions(ratio: float) -> tuple[float, ...]:
+def _subdivisions(ratio: float, small: bool) -> tuple[float, ...]:
     """Which numbers of a decade get a tick: more of them, the less of a decade is shown."""
     if ratio < 2.5:
-        return (1, 1.2, 1.4, 1.6, 1.8, *np.arange(2, 10, 0.5))
+        return (1, 1.5, 2, 3, 4, 6, 8) if small else (1, 1.2, 1.4, 1.6, 1.8, *np.arange(2, 10, 0.5))
     if ratio < 8:
-        return (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
+        return (1, 2, 3, 5, 7) if small else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
     return (1, 2, 5) if ratio < 40 else (1,)

@@ -39,6 +39,7 @@ LOOKS = {
 }
 PALE = "0.72"
 TITLE_WIDTH = {1: 50, 2: 46, 3: 38, 4: 27}  # characters before a title is broken, by columns
+LEGEND_WIDTH = 21  # characters before an entry in an empty place is broken
 HEIGHT = {1: 2.0, 2: 1.9, 3: 1.55, 4: 1.35}  # inches of a panel with its title, by columns
 
 
@@ -69,7 +70,7 @@ def losses(
     drawn = _grid(suite, curves, records, ("train", "valid"), "_loss", "loss (nats per token)")
     if drawn is None:
         return nothing("No loss of this suite has been recorded yet.")
-    figure, panels, entries = drawn
+    figure, panels, corner, entries = drawn
     theirs = set()
     for panel in panels:
         corpus, behind = _published_losses(panel.trace, published, scale)
@@ -82,7 +83,7 @@ def losses(
         names = " and ".join({"ptb": "PTB"}.get(c, corpus_name(c)) for c in sorted(theirs))
         context = "" if scale == "paper" else f" ({names}, paper scale; epochs compressed)"
         entries.insert(2, Line2D([], [], color=PALE, lw=1.2, label=f"published{context}"))
-    figure.legend(handles=entries, loc="outside lower center", ncols=3)
+    _explain(figure, corner, entries)
     return figure
 
 
@@ -104,7 +105,7 @@ def perplexities(
     drawn = _grid(suite, curves, records, ("train", "test"), "_perplexity", "perplexity")
     if drawn is None:
         return nothing("No perplexity of this suite has been recorded yet.")
-    figure, panels, entries = drawn
+    figure, panels, corner, entries = drawn
     marked = False
     for axis, trace, shown in panels:
         if not shown:
@@ -119,12 +120,12 @@ def perplexities(
             axis.plot(1, value, "D", ms=4, mfc="w", mew=0.9, **ink, **where)
         low = min(*(mean.min() for mean in shown.values()), *final.values())
         high = max(*(settled_top(mean) for mean in shown.values()), *final.values())
-        limit_values(axis, 0.94 * low, 1.06 * high, logarithmic_from=2)
+        limit_values(axis, 0.94 * low, 1.06 * high, logarithmic_from=2, small=True)
     if marked:
         label = "published" if scale == "paper" else "published, at another corpus or scale"
         ink = {"mfc": "w", "mew": 0.9, "mec": GREY if scale == "paper" else PALE}
         entries.insert(2, Line2D([], [], marker="D", lw=0, ms=4, label=label, **ink))
-    figure.legend(handles=entries, loc="outside lower center", ncols=3)
+    _explain(figure, corner, entries)
     return figure
 
 
@@ -135,10 +136,11 @@ def _grid(
     splits: tuple[str, str],
     quantity: str,
     axis_label: str,
-) -> tuple[Figure, list[Panel], list[Line2D]] | None:
+) -> tuple[Figure, list[Panel], Axes | None, list[Line2D]] | None:
     """Draw the columns ``splits`` + ``quantity`` of each training, in a block per corpus.
 
-    Returns figure, panels and legend entries, or None if nothing is recorded.
+    Returns figure, panels, an empty place where the last block leaves one, and legend entries, or
+    None if nothing is recorded.
     """
     blocks = {c: traces(suite, c, curves, records, join_stages=True) for c in corpora(suite)}
     blocks = {corpus: found for corpus, found in blocks.items() if found}
@@ -147,7 +149,7 @@ def _grid(
     most = max(len(found) for found in blocks.values())
     columns = math.ceil(most / math.ceil(most / 4))
     lines = [math.ceil(len(found) / columns) for found in blocks.values()]
-    height = HEIGHT[columns] * sum(lines) + 0.2 * len(blocks) + 0.4
+    height = HEIGHT[columns] * sum(lines) + 0.2 * len(blocks) + 0.2
     figure = Figure((COLUMN if columns == 1 else TEXT, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06)
     grid = figure.subplots(sum(lines), columns, squeeze=False)
@@ -158,7 +160,7 @@ def _grid(
         for axis, trace in zip(axes, found, strict=False):
             shown = {}
             for split in splits:
-                look = {"mark_switch": split != "train", **LOOKS[split]}
+                look = {"mark_events": split != "train", **LOOKS[split]}
                 mean, said = draw_trace(axis, trace, split + quantity, **look)
                 seen |= said
                 if len(mean):
@@ -167,13 +169,25 @@ def _grid(
             if shown and trace.boundary is not None:
                 seen.add("boundary")
             panels.append(Panel(axis, trace, shown))
-        for spare in axes[len(found) :]:
-            spare.remove()
+        spare = axes[len(found) :]
+        corner = spare.pop(0) if spare and place == len(blocks) - 1 else None
+        for axis in spare:
+            axis.remove()
         _head_block(axes[: min(columns, len(found))], corpus)
     for panel in panels[-columns:]:  # those with none beneath
         panel.axis.set_xlabel("epoch")
     figure.supylabel(axis_label, fontsize=8)
-    return figure, panels, [*_entries(splits, quantity), *explanations(seen)]
+    return figure, panels, corner, [*_entries(splits, quantity), *explanations(seen)]
+
+
+def _explain(figure: Figure, corner: Axes | None, entries: list[Line2D]) -> None:
+    """A legend, in an empty place of the grid if there is one."""
+    if corner is None:
+        figure.legend(handles=entries, loc="outside lower center", ncols=3)
+        return
+    corner.set_axis_off()
+    labels = [textwrap.fill(str(entry.get_label()), LEGEND_WIDTH) for entry in entries]
+    corner.legend(entries, labels, loc="center left", borderaxespad=0, fontsize=6.5)
 
 
 def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:

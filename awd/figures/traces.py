@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabulary is below it
+LOWERED = -0.04  # relative change of a learning rate
 SWITCH = "averaging starts"  # what a training says in the `event` column
 
 
@@ -15,12 +16,14 @@ class Trace(NamedTuple):
     """The recorded epochs that ``rows`` share.
 
     ``stages`` has, per stage, a frame for each seed that has any epoch (lines of the frame
-    ``curves`` of awd.records); ``diverged`` says that every seed did.
+    ``curves`` of awd.records); ``diverged`` says that every seed did, ``leaks`` that any model
+    reads what it predicts.
     """
 
     rows: list[dict]
     stages: dict[str, list[pd.DataFrame]]
     diverged: bool
+    leaks: bool
 
     @property
     def label(self) -> str:
@@ -43,6 +46,12 @@ class Trace(NamedTuple):
         events = [s["epoch"][s["event"].str.contains(SWITCH)] for s in self.stages.get("train", [])]
         epochs = pd.concat(events) if events else []
         return float(epochs.median()) if len(epochs) else None
+
+    @property
+    def lowered(self) -> list[int]:
+        """The epochs with a learning rate clearly below that of the epoch before."""
+        rates = self.mean("learning_rate")
+        return [] if rates.empty else list(rates.index[rates.pct_change() < LOWERED])
 
     def seeds(self, column: str) -> list[pd.DataFrame]:
         """A frame per stage, epochs x seeds; epochs of fine-tuning are counted on."""
@@ -90,6 +99,7 @@ def traces(
             shared.setdefault((runs, None if join_stages else row["stage"]), []).append(row)
     by_stage = dict(list(curves.groupby(["run", "stage"], sort=False)))
     diverged = set(records.loc[records["status"] == "diverged", "run"])
+    leaking = set(records.loc[records["status"] == "leaks", "run"])
     found = []
     for (runs, _), rows in shared.items():
         lasting = [run for run in runs if run not in diverged] or list(runs)
@@ -99,7 +109,7 @@ def traces(
         }
         if not recorded["train"]:
             recorded = {}
-        found.append(Trace(rows, recorded, diverged >= set(runs)))
+        found.append(Trace(rows, recorded, diverged >= set(runs), bool(leaking & set(runs))))
     return found
 
 

@@ -151,6 +151,11 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
             "nll": total,
             "tokens": tokens,
             "perplexity": float(np.exp(total / tokens)),
+            # half of the tokens are rare words, and carry three quarters of the loss
+            "by_frequency": {
+                "0": [0.75 * total, tokens // 2],
+                "1000": [0.25 * total, tokens // 2],
+            },
         }
     if blocks:
         splits["test"]["blocks"] = block_sums(nats["test"], np.arange(tokens) % 20, 19)

@@ -9,7 +9,8 @@ import pytest
 from synthetic import DIVERGED, MISSING, make_plan, write_runs
 
 from awd import figures, records, tables
-from awd.figures import bars, curves, drawing, epochs
+from awd.figures import bars, curves, drawing, epochs, names, scatter, words
+from awd.figures.values import training_hours
 
 SMALL_PANELS = ("losses", "perplexities")  # figures with a panel per training, not per corpus
 
@@ -25,7 +26,7 @@ def study(folder, scale="demo", run=True, **options):
     return {"suite": suite, "table": table, "curves": lines, "records": frame, "scale": scale}
 
 
-def words(figure):
+def texts(figure):
     """All text of a figure."""
     artists = figure.findobj(matplotlib.text.Text)
     return [artist.get_text() for artist in artists if artist.get_text()]
@@ -38,7 +39,7 @@ def test_every_figure_fits_the_page(tmp_path, name, corpora):
     figure = figures.FIGURES[name](**study(tmp_path, corpora=corpora))
     small = name in SMALL_PANELS
     assert len(figure.axes) == len(corpora) * (8 if small else 1)
-    assert figure.get_figwidth() == (3.4 if len(corpora) == 1 and not small else 7.0)
+    assert figure.get_figwidth() == (3.3 if len(corpora) == 1 and not small else 6.9)
     assert figure.get_figheight() < 10
     sizes = [t.get_fontsize() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
     assert min(sizes) >= 6
@@ -50,7 +51,7 @@ def test_nothing_recorded_yet_is_said(tmp_path, name):
     """Before the first run a figure is a sentence or words in place of bars, not an error."""
     figure = figures.FIGURES[name](**study(tmp_path, run=False))
     drawing.save(figure, tmp_path / name)
-    assert any("recorded yet" in text or "missing" in text for text in words(figure))
+    assert any("recorded yet" in text or "missing" in text for text in texts(figure))
 
 
 @pytest.mark.parametrize("name", sorted(figures.FIGURES))
@@ -76,16 +77,16 @@ def test_curves_continue_into_fine_tuning(tmp_path):
     of_base = frame[frame["run"].str.fullmatch("ptb.*-full") & (frame["stage"] == "finetune")]
     mean = of_base.groupby("epoch")["valid_perplexity"].mean()
     np.testing.assert_allclose(lines["AWD-LSTM"].get_ydata()[12:], mean)
-    assert "fine-tuning" in words(figure)
-    assert "averaging starts (NT-ASGD)" in words(figure)
+    assert "fine-tuning" in texts(figure)
+    assert "averaging starts (NT-ASGD)" in texts(figure)
 
 
 def test_diverged_row_is_marked(tmp_path):
     """A curve that stops because of nan says so."""
     inputs = study(tmp_path)
     label = next(row["label"] for row in inputs["suite"]["rows"] if row["row"] == DIVERGED[0])
-    assert f"{label} (diverged)" in words(curves.learning_curves(**inputs))
-    assert "diverged" in words(bars.ablation(**inputs))
+    assert f"{label} (diverged)" in texts(curves.learning_curves(**inputs))
+    assert "diverged" in texts(bars.ablation(**inputs))
 
 
 @pytest.mark.parametrize("name", ["curves", "schedules"])
@@ -100,10 +101,10 @@ def test_names_of_lines_do_not_overlap(tmp_path, name):
     figure.draw_without_rendering()
     for axis in figure.axes:
         labels = [line.get_label() for line in axis.lines if line.get_gid() == "mean"]
-        texts = [text for text in axis.texts if text.get_text().replace("\n", " ") in labels]
-        assert len(texts) == len(labels)
+        found = [text for text in axis.texts if text.get_text().replace("\n", " ") in labels]
+        assert len(found) == len(labels)
         assert len(labels) > 6
-        boxes = [text.get_window_extent() for text in texts]
+        boxes = [text.get_window_extent() for text in found]
         for one, other in itertools.combinations(boxes, 2):
             assert not one.padded(-1).overlaps(other.padded(-1))
 
@@ -111,12 +112,12 @@ def test_names_of_lines_do_not_overlap(tmp_path, name):
 def test_spread_moves_no_more_than_needed():
     """Apart already: untouched. Crowded: evenly around their middle, inside the bounds."""
     apart = np.array([0.1, 0.4, 0.9])
-    np.testing.assert_allclose(curves.spread(apart, 0.1, 0, 1), apart)
-    crowded = curves.spread(np.array([0.5, 0.5, 0.5]), 0.1, 0, 1)
+    np.testing.assert_allclose(names.spread(apart, 0.1, 0, 1), apart)
+    crowded = names.spread(np.array([0.5, 0.5, 0.5]), 0.1, 0, 1)
     np.testing.assert_allclose(crowded, [0.4, 0.5, 0.6])
-    np.testing.assert_allclose(curves.spread(np.zeros(3), 0.1, 0, 1), [0, 0.1, 0.2])
-    np.testing.assert_allclose(curves.spread(np.ones(3), 0.1, 0, 1), [0.8, 0.9, 1.0])
-    uneven = curves.spread(np.zeros(3), np.array([0.1, 0.3]), 0, 1)
+    np.testing.assert_allclose(names.spread(np.zeros(3), 0.1, 0, 1), [0, 0.1, 0.2])
+    np.testing.assert_allclose(names.spread(np.ones(3), 0.1, 0, 1), [0.8, 0.9, 1.0])
+    uneven = names.spread(np.zeros(3), np.array([0.1, 0.3]), 0, 1)
     np.testing.assert_allclose(uneven, [0, 0.1, 0.4])
 
 
@@ -136,15 +137,15 @@ def test_ablation_shows_the_table(tmp_path):
     widths = [patch.get_width() for patch in figure.axes[0].patches]
     np.testing.assert_allclose(widths, table["delta_test"].dropna())
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert labels == list(table["label"])
-    assert set(words(figure)) >= {f"{value:.2f}" for value in table["test"].dropna()}
+    assert [label.replace("\n", " ") for label in labels] == list(table["label"])
+    assert set(texts(figure)) >= {f"{value:.2f}" for value in table["test"].dropna()}
 
 
 def test_published_differences_are_context_at_other_scales(tmp_path):
     """The legend of a demo does not let the paper's numbers pass for a comparison."""
     inputs = study(tmp_path, scale="demo")
-    assert "published, at another corpus or scale" in words(bars.ablation(**inputs))
-    assert "published" in words(bars.ablation(**inputs | {"scale": "paper"}))
+    assert "published, at another corpus or scale" in texts(bars.ablation(**inputs))
+    assert "published" in texts(bars.ablation(**inputs | {"scale": "paper"}))
 
 
 def test_the_callers_style_is_left_alone(tmp_path):
@@ -211,7 +212,7 @@ def test_published_losses_lie_behind_at_their_own_epochs(tmp_path):
     assert len(dashes) == 2
     assert not values(panel(figure, "AWD-LSTM", 1), "published valid")
     assert not values(panel(figure, "− NT-ASGD"), "published valid")
-    assert "published" in words(figure)
+    assert "published" in texts(figure)
 
 
 def test_published_losses_are_context_at_other_scales(tmp_path):
@@ -224,7 +225,7 @@ def test_published_losses_are_context_at_other_scales(tmp_path):
     line = values(panel(figure, "AWD-LSTM"), "published valid")[epochs.PALE]
     assert len(line) == 905
     assert line[[0, 499, 500, 904], 0].tolist() == [1, 12, 13, 24]
-    assert "published (PTB, paper scale; epochs compressed)" in words(figure)
+    assert "published (PTB, paper scale; epochs compressed)" in texts(figure)
 
 
 def test_absurd_losses_leave_the_panel(tmp_path):
@@ -235,8 +236,8 @@ def test_absurd_losses_leave_the_panel(tmp_path):
     frame.loc[run & (frame["epoch"] < 6), ["train_loss", "valid_loss"]] = 60.0
     axis = panel(epochs.losses(**inputs), "AWD-LSTM")
     assert axis.get_ylim()[1] < 12
-    assert "↑ peak 60" in words(axis)
-    assert "↑ peak 60" not in words(panel(epochs.losses(**inputs), "− NT-ASGD"))
+    assert "↑ peak 60" in texts(axis)
+    assert "↑ peak 60" not in texts(panel(epochs.losses(**inputs), "− NT-ASGD"))
 
 
 def test_a_later_rise_stays_in_the_panel(tmp_path):
@@ -255,11 +256,11 @@ def test_a_training_without_record_has_an_empty_panel(tmp_path, name):
     label = next(row["label"] for row in inputs["suite"]["rows"] if row["row"] == MISSING[0])
     axis = panel(figures.FIGURES[name](**inputs), label)
     assert not values(axis, "mean")
-    assert "not recorded yet" in words(axis)
+    assert "not recorded yet" in texts(axis)
     losses = [column for column in inputs["curves"] if column.endswith("_loss")]
     inputs["curves"].loc[inputs["curves"]["run"].str.endswith("minus-nt-asgd"), losses] = np.nan
     axis = panel(figures.FIGURES[name](**inputs), "− NT-ASGD")
-    assert "diverged in its first epoch" in words(axis)
+    assert "diverged in its first epoch" in texts(axis)
 
 
 def test_perplexities_in_training_and_test(tmp_path):
@@ -292,7 +293,7 @@ def test_published_perplexities_are_marked_at_the_edge(tmp_path, scale, label):
     assert marks["published test"].get_xydata().tolist() == [[1, 63.7]]
     assert axis.get_ylim()[0] < 31.5
     assert len(marks["published test"].get_markeredgecolor()) == (3 if scale == "paper" else 4)
-    assert any(label in text for text in words(figure))
+    assert any(label in text for text in texts(figure))
 
 
 # schedules ----------------------------------------------------------------------------------
@@ -321,3 +322,149 @@ def test_rates_close_together_have_a_linear_axis_from_zero(tmp_path):
     axis = curves.schedules(**inputs).axes[0]
     assert axis.get_yscale() == "linear"
     assert axis.get_ylim()[0] == 0
+
+
+def test_lowered_rates_are_marked_where_they_are_lowered(tmp_path):
+    """On the curve, at the first epoch with the lower rate; a rate that only falls a little is."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    frame = inputs["curves"]
+    chosen = frame["run"].str.endswith("minus-nt-asgd") & (frame["stage"] == "train")
+    frame.loc[chosen & (frame["epoch"] >= 5), "learning_rate"] = 15.0
+    frame.loc[chosen & (frame["epoch"] >= 9), "learning_rate"] = 14.9
+    figure = curves.learning_curves(**inputs)
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "v"]
+    assert [list(mark.get_xdata()) for mark in marks] == [[5]]
+    assert "lower learning rate" in texts(figure)
+
+
+def test_the_published_curve_lies_behind_at_its_own_scale_alone(tmp_path):
+    """Its epochs are not ours elsewhere."""
+    theirs = published(("full", "ptb", "train", 20))
+    for scale, lines in (("paper", 1), ("demo", 0)):
+        inputs = study(tmp_path / scale, corpora=("ptb",), scale=scale)
+        axis = curves.learning_curves(**inputs, published=theirs).axes[0]
+        found = [line for line in axis.lines if line.get_gid() == "published"]
+        assert len(found) == lines
+        if found:
+            np.testing.assert_allclose(found[0].get_ydata(), np.exp(5.0))
+
+
+def leak(inputs, row):
+    """Make a row one that reads ahead: a loss near zero, and a record that says so."""
+    run = inputs["curves"]["run"].str.endswith(row)
+    inputs["curves"].loc[run, "valid_perplexity"] = 1.1
+    run = inputs["records"]["run"].str.endswith(row)
+    inputs["records"].loc[run, ["status", "perplexity"]] = ["leaks", 1.1]
+    inputs["table"].loc[inputs["table"]["row"] == row, "status"] = "leaks"
+
+
+def test_a_row_that_leaks_does_not_flatten_the_others(tmp_path):
+    """It is named as such, beside the panel; it is no point of a comparison."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    leak(inputs, "minus-nt-asgd")
+    figure = curves.learning_curves(**inputs)
+    assert figure.axes[0].get_ylim()[0] > 40
+    assert "− NT-ASGD (leaks)" in texts(figure)
+    for draw in (scatter.parameters, scatter.cost):
+        figure = draw(**inputs)
+        assert figure.axes[0].get_ylim()[0] > 40
+        assert "not shown: − NT-ASGD (leaks); − AR/TAR (missing)" in texts(figure)
+    labels = [label.get_text() for label in words.frequencies(**inputs).axes[0].get_yticklabels()]
+    assert "− NT-ASGD" not in labels
+
+
+# seeds, parameters, cost, frequencies -------------------------------------------------------
+
+
+def test_seeds_are_points(tmp_path):
+    """Of the bars, and of the perplexities; a single seed is the value itself."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    tests = inputs["records"].query("split == 'test' and stage == 'finetune'")
+    by_seed = {run: tests.set_index("run")["perplexity"][run] for run in tests["run"]}
+    row, base = (
+        np.array([by_seed[f"ptb-lstm-s{seed}-merity2018-{name}"] for seed in (1, 2)])
+        for name in ("minus-nt-asgd", "full")
+    )
+    drawn = [line for line in bars.ablation(**inputs).axes[0].lines if line.get_gid() == "seed"]
+    assert any(np.allclose(line.get_xdata(), row - base) for line in drawn)
+    drawn = scatter.parameters(**inputs).axes[0].lines
+    assert any(np.array_equal(line.get_ydata(), row) for line in drawn)
+    assert "single seed" in texts(bars.ablation(**inputs))
+    alone = inputs | {"records": inputs["records"].query("seed == 1")}
+    assert "single seed" not in texts(bars.ablation(**alone))
+
+
+def test_bars_keep_their_width_beside_long_names(tmp_path):
+    """However long a name is, an inch of the column is left for the bars."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    inputs["table"]["label"] += " and a name that goes on until it fills the whole column"
+    figure = bars.ablation(**inputs)
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_position().width * figure.get_figwidth() > 1.0
+    for text in figure.axes[0].get_yticklabels():
+        assert text.get_window_extent().x0 >= 0
+
+
+def test_parameters_and_perplexities_are_those_of_the_table(tmp_path):
+    """A point per row that has a perplexity; what was published only where it compares."""
+    for scale in ("paper", "demo"):
+        inputs = study(tmp_path / scale, corpora=("ptb",), scale=scale)
+        table = inputs["table"].dropna(subset="test")
+        lines = scatter.parameters(**inputs).axes[0].lines
+        points = {tuple(line.get_xydata()[0]) for line in lines if line.get_marker() == "o"}
+        assert points >= set(zip(table["params"].astype(float), table["test"], strict=True))
+        assert any(line.get_marker() == "D" for line in lines) is (scale == "paper")
+
+
+def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
+    """Twelve epochs of training and of fine-tuning; an ensemble of two costs twice as much."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    lines, frame = inputs["curves"], inputs["records"]
+    full, without = inputs["suite"]["rows"][:2]
+    hours = 12 * 85.1 / 3600
+    assert training_hours(without, lines, frame) == (pytest.approx(hours), "core")
+    assert training_hours(full, lines, frame) == (pytest.approx(2 * hours), "core")
+    ensemble = without | {"method": "ensemble-2"}
+    assert training_hours(ensemble, lines, frame)[0] == pytest.approx(2 * hours)
+    four = frame.assign(device="AMD EPYC, 4 thread(s)")
+    assert training_hours(without, lines, four) == (pytest.approx(4 * hours), "core")
+    gpu = frame.assign(device="NVIDIA H200")
+    assert training_hours(without, lines, gpu) == (pytest.approx(hours), "GPU")
+    missing = next(row for row in inputs["suite"]["rows"] if row["row"] == MISSING[0])
+    assert np.isnan(training_hours(missing, lines, frame)[0])
+    assert "training (core-minutes)" in texts(scatter.cost(**inputs))
+    assert "training (GPU-minutes)" in texts(scatter.cost(**inputs | {"records": gpu}))
+
+
+def test_frequencies_compare_nats_with_the_base_row(tmp_path):
+    """Rare words carry three quarters of the loss and are half of the text, in every row."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    inputs["records"] = inputs["records"].query("seed == 1")
+    tests = inputs["records"].query("split == 'test' and stage == 'finetune'").set_index("run")
+    row, base = (
+        tests["nll"][f"ptb-lstm-s1-merity2018-{name}"] / 500 for name in ("minus-nt-asgd", "full")
+    )
+    said = texts(words.frequencies(**inputs))
+    assert {"0–999\n50%", "≥ 1k\n50%"} <= set(said)
+    assert {f"{1.5 * base:.2f}", f"{0.5 * base:.2f}"} <= set(said)
+    assert {f"+{share * (row - base):.2f}" for share in (1.5, 0.5)} <= set(said)
+
+
+def test_records_without_frequencies_are_left_out(tmp_path):
+    """Those of evaluations before there were any: the row is missing, the figure is not."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    old = inputs["records"]["run"].str.endswith("minus-nt-asgd")
+    inputs["records"].loc[old, "by_frequency"] = np.nan
+    labels = [label.get_text() for label in words.frequencies(**inputs).axes[0].get_yticklabels()]
+    assert "AWD-LSTM" in labels
+    assert "− NT-ASGD" not in labels
+    inputs["records"]["by_frequency"] = np.nan
+    assert any("recorded yet" in text for text in texts(words.frequencies(**inputs)))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.126, "+0.13"), (-0.5, "−0.50"), (-0.001, "0.00"), (np.nan, "–")]
+)
+def test_differences_have_a_sign_unless_they_are_zero(value, text):
+    """The signs tell better from worse to those who do not see the colours."""
+    assert words._signed(value) == text

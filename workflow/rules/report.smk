@@ -62,16 +62,16 @@ rule combined:
         f"exec python -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
 
 
-rule figure:
+# One process draws all of them: starting one takes longer than drawing a figure.
+rule figures:
     input:
         rules.collect.output,
     output:
-        multiext(f"results/{plan.name}/figures/{{suite}}-{{figure}}", ".png", ".pdf", ".svg"),
+        plan.figures(),
     log:
-        f"results/logs/figure-{plan.name}-{{suite}}-{{figure}}.log",
+        f"results/logs/figures-{plan.name}.log",
     localrule: True
     conda:
         "../envs/awd.yaml"
     shell:
-        f"exec python -m awd report --scale {plan.name} --suite {{wildcards.suite:q}}"
-        " --part figures --figure {wildcards.figure:q} > {log:q} 2>&1"
+        f"exec python -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
