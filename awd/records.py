@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,8 +161,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             line = common | {"split": split}
             line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity")}
             line |= _blocks(values, path)
-            by_frequency = values.get("by_frequency")
-            line["by_frequency"] = by_frequency and json.dumps(by_frequency)
+            line["by_frequency"] = _by_frequency(values, path)
             yield _checked(line, path)
 
 
@@ -178,6 +178,21 @@ def _blocks(values: dict, path: Path) -> dict[str, str | None]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
     return {"block_tokens": " ".join(map(str, tokens)), "block_nll": " ".join(map(str, nll))}
+
+
+def _by_frequency(values: dict, path: Path) -> str | None:
+    """The losses by word frequency of a split as JSON, if there are any and they add up."""
+    bands = values.get("by_frequency")
+    if bands is None:
+        return None
+    try:
+        found = {int(least): (float(nll), int(tokens)) for least, (nll, tokens) in bands.items()}
+        nll, tokens = (sum(column) for column in zip(*found.values(), strict=True))
+        if tokens != values["tokens"] or not math.isclose(nll, values["nll"], rel_tol=1e-6):
+            raise ValueError("they do not add up to those of the text")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its losses by frequency cannot be read: {error}") from error
+    return json.dumps(found)
 
 
 def _record(path: Path) -> dict:

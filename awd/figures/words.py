@@ -80,7 +80,7 @@ def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[s
             pair = [{s: Result(_mean(each[s], band)) for s in seeds} for each in (rows[row], ours)]
             found = paired_difference(*pair)
             means[i, j] = found.difference
-            if len(seeds) == 1 or found.low > 0 or found.high < 0:
+            if math.isnan(found.low) or found.low > 0 or found.high < 0:
                 certain.add((i, j))
     # The largest differences may be those of a row that went astray: they do not fade the others.
     sizes = np.abs(means[~np.isnan(means)])

@@ -179,3 +179,16 @@ def test_text_where_a_number_is_expected_is_refused(study):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"parameters": "24M"}))
     with pytest.raises(InputError, match=r"'parameters' is '24M' where a number is expected"):
         records.collect(plan, runs)
+
+
+@pytest.mark.parametrize("damage", [[], {"0": 1}, {"rare": [1.0, 2]}, {}, {"0": [1.0, 500]}])
+def test_losses_by_frequency_that_do_not_add_up_are_refused(tmp_path, damage):
+    """Their sums are those of the split, or the figure would compare something else."""
+    plan = make_plan(corpora=("ptb",))
+    write_runs(plan, tmp_path, tokens=500)
+    path = next(tmp_path.glob("*/finetune.stream.json"))
+    record = json.loads(path.read_text())
+    record["splits"]["test"]["by_frequency"] = damage
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="losses by frequency cannot be read"):
+        records.collect(plan, tmp_path)
