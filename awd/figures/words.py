@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from awd.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
 from awd.figures.traces import corpora
-from awd.stats import over_seeds
+from awd.stats import Result, paired_difference
 from awd.typeset import corpus_name
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
@@ -77,10 +77,10 @@ def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[s
     for i, row in enumerate(lines[1:], 1):
         seeds = sorted(rows[row].keys() & ours.keys())
         for j, band in enumerate(bands):
-            pairs = [[_mean(each[s], band) for s in seeds] for each in (rows[row], ours)]
-            means[i, j] = np.mean(np.subtract(*pairs))
-            interval = over_seeds(*pairs) if len(seeds) > 1 else None
-            if interval is None or interval.low > 0 or interval.high < 0:
+            pair = [{s: Result(_mean(each[s], band)) for s in seeds} for each in (rows[row], ours)]
+            found = paired_difference(*pair)
+            means[i, j] = found.difference
+            if len(seeds) == 1 or found.low > 0 or found.high < 0:
                 certain.add((i, j))
     # The largest differences may be those of a row that went astray: they do not fade the others.
     sizes = np.abs(means[~np.isnan(means)])
