@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -67,7 +67,7 @@ class Suite(NamedTuple):
 def write(
     path: Path,
     plan: Mapping,
-    frames: Mapping[str, pd.DataFrame],
+    frames: Sequence[pd.DataFrame],
     records: pd.DataFrame,
     curves: pd.DataFrame,
 ) -> Path:
@@ -83,7 +83,7 @@ def write(
 
 def render(
     plan: Mapping,
-    frames: Mapping[str, pd.DataFrame],
+    frames: Sequence[pd.DataFrame],
     records: pd.DataFrame,
     curves: pd.DataFrame,
     figures: Path,
@@ -91,8 +91,8 @@ def render(
     """The page as HTML; see `write`."""
     trainings = Trainings(plan, records, curves)
     suites = [
-        _suite(suite, frames[suite["suite"]], plan, trainings, records, curves, figures)
-        for suite in plan["suites"]
+        _suite(suite, frame, plan, trainings, records, curves, figures)
+        for suite, frame in zip(plan["suites"], frames, strict=True)
     ]
     environment = _environment()
     assets = {name: _asset(environment, name) for name in ("page.css", "page.js")}
@@ -104,7 +104,7 @@ def render(
         suites=suites,
         facts=_facts(suites, trainings),
         lede=_lede(suites, plan["scale"]),
-        cards=[_card(suite, frames[suite.name], plan["scale"]) for suite in suites],
+        cards=[_card(*pair, plan["scale"]) for pair in zip(suites, frames, strict=True)],
         absent={suite.name: _absent(suite) for suite in suites},
         machines=_machines(records),
         signs=SIGNS,

@@ -178,7 +178,7 @@ def test_figures_that_exist_are_in_the_page(tmp_path):
     outline = Outline(path.read_text(encoding="utf-8"))
     (image,) = (a for a in outline.all("img") if "data-name" in a)
     assert image["src"].startswith("data:image/svg+xml;base64,")
-    assert image["alt"].startswith("Validation perplexity over epochs")
+    assert image["alt"].startswith("Ablation of AWD-LSTM: Validation perplexity over epochs")
     assert "not drawn yet" in outline.words
 
 
