@@ -9,6 +9,9 @@ min_version("9.0")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 sys.path.insert(0, workflow.basedir)
 
 from awd.dag import WorkflowPlan
@@ -43,9 +46,9 @@ rule all:
     input:
         expand(rules.table.output, suite=plan.suites),
         rules.combined.output,
-        rules.figures.output,
+        rules.page.output,
     localrule: True
 
 
 onsuccess:
-    print(f"Tables and figures are in results/{plan.name}")
+    print(f"The results are in results/{plan.name}; begin with report.html")

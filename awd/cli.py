@@ -267,7 +267,7 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
     "--part",
     "parts",
     multiple=True,
-    type=click.Choice(["records", "tables", "combined", "figures"]),
+    type=click.Choice(["records", "tables", "combined", "figures", "page"]),
     help="Only this part; can be repeated.",
 )
 @click.option(
@@ -286,7 +286,7 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
     help="The folder of results.",
 )
 def report(scale, suites, parts, formats, figures, results):
-    """Rebuild records, tables and figures from whatever records exist; trains nothing."""
+    """Rebuild records, tables, figures and page from whatever records exist; trains nothing."""
     from awd.report import FORMATS, PARTS, scales
     from awd.report import report as build
 

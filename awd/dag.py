@@ -39,13 +39,12 @@ class WorkflowPlan(Plan):
     def _members(self, wildcards) -> list[str]:
         return self.runs[wildcards.run].evaluations[wildcards.stage, wildcards.method]
 
-    def figures(self) -> list[str]:
-        """The files of every figure of every suite."""
+    def figures(self) -> list[tuple[str, str, str]]:
+        """Suite, name, and path without ending, of every figure."""
         return [
-            f"results/{self.name}/figures/{name}-{figure}.{kind}"
+            (name, figure, f"results/{self.name}/figures/{name}-{figure}")
             for name, suite in self.suites.items()
             for figure in suite["figures"]
-            for kind in ("png", "pdf", "svg")
         ]
 
     def settings(self) -> str:

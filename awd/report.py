@@ -1,4 +1,4 @@
-"""Plan and records -> records.csv, curves.csv, tables, figures; at any time, from what exists."""
+"""Plan and records -> csv files, tables, figures, page; at any time, from what exists."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +11,7 @@ from awd.errors import InputError, nearest
 from awd.files import read_json
 from awd.published import published_curves
 
-PARTS = ("records", "tables", "combined", "figures")
+PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, "png", "pdf", "svg")
 
 
@@ -27,10 +27,11 @@ def report(
 
     ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``suites`` are the
     names to build, all by default; ``parts`` limits what is built, ``figures`` which figures,
-    ``formats`` the files of tables and figures. The combined table is of all suites, so it is not
-    built where some are chosen. Rows without records are shown as missing. If there is no record
-    under runs/ but {scale}/records.csv is there (a copy without its run folders), the report is
-    built from that.
+    ``formats`` the files of tables and figures. The combined table and the page are of all suites,
+    so they are not built where some are chosen; the page counts as html, and shows the figures
+    that are there. Rows without records are shown as missing. If there is no record under runs/
+    but {scale}/records.csv is there (a copy without its run folders), the report is built from
+    that.
 
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
@@ -61,6 +62,11 @@ def report(
                 drawn = FIGURES[name](suite, scale=plan["scale"], **frames)
                 stem = folder / scale / "figures" / f"{suite['suite']}-{name}"
                 written += save(drawn, stem, formats)
+    if "page" in parts and suites is None and "html" in formats:
+        from awd import page  # draws, so it needs matplotlib, too
+
+        path = folder / scale / "report.html"
+        written.append(page.write(path, plan, built, records, curves))
     return written
 
 

@@ -50,3 +50,8 @@ def test_every_object_in_the_schemas_refuses_unknown_keys():
     for path in (HOME / "workflow" / "schemas").glob("*.yaml"):
         for found in objects(yaml.safe_load(path.read_text(encoding="utf-8"))):
             assert found.get("additionalProperties") is False, (path.name, found)
+
+
+def test_every_figure_has_a_caption_for_reports():
+    captions = {path.stem for path in (HOME / "workflow" / "report" / "figures").glob("*.rst")}
+    assert captions == FIGURES.keys()

@@ -1,10 +1,12 @@
 """The workflow from text to tables, on a small study; run once and looked at by every test."""
 
+import html
 import json
 import math
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -190,6 +192,42 @@ def test_every_format_of_tables_and_figures_is_there(finished):
     assert len(figures) >= 6
     for path in figures:
         assert path.read_bytes().startswith(starts[path.suffix])
+
+
+def test_the_page_names_every_row_and_shows_every_figure(finished):
+    """One file beside the tables, with the figures in it."""
+    page = (finished / "results/demo/report.html").read_text(encoding="utf-8")
+    labels = ("the full model", "+ cache", "− fine-tuning", "− weight-dropping", "too fast")
+    assert all(f">{label}</button>" in page for label in labels)
+    assert page.count('<img src="data:image/') == 2
+    assert "diverged" in page
+
+
+def test_the_page_says_how_to_run_a_row_again(finished):
+    """Its command trains that row's run, though it is there, and nothing else."""
+    page = (finished / "results/demo/report.html").read_text(encoding="utf-8")
+    commands = [html.unescape(each) for each in re.findall(r"<code>(snakemake .*?)</code>", page)]
+    assert len(commands) == len(ROWS)
+    words = shlex.split(commands[ROWS.index("minus-weight-drop")])
+    said = run([*words, "--dry-run"], finished)
+    assert said.returncode == 0, said.stdout
+    (again,) = jobs(said.stdout, "train")
+    assert again in page
+    assert jobs(said.stdout, "finetune") == jobs(said.stdout, "evaluate") == [again]
+
+
+def test_snakemake_makes_its_own_report_without_network(finished, tmp_path, monkeypatch):
+    """Page, tables and figures with captions, in categories, with labels."""
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody answers
+    snakemake(finished, "--report", str(tmp_path / "report.html"))
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for category in ("Page", "Tables", "Figures"):
+        assert f'"{category}": {{' in text
+    for file in ("report.html", "tiny.csv", "tiny-curves.png", "tiny-ablation.png"):
+        assert f'"name": "{file}"' in text
+    assert "Published beside reproduced perplexities of" in text
+    assert '"figure": "ablation"' in text
 
 
 def test_three_rows_shared_one_training(finished):

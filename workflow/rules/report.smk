@@ -37,7 +37,13 @@ rule table:
     input:
         rules.collect.output,
     output:
-        multiext(f"results/{plan.name}/tables/{{suite}}", ".csv", ".md", ".tex", ".html"),
+        report(
+            f"results/{plan.name}/tables/{{suite}}.csv",
+            caption="../report/table.rst",
+            category="Tables",
+            labels={"suite": "{suite}", "scale": plan.name},
+        ),
+        multiext(f"results/{plan.name}/tables/{{suite}}", ".md", ".tex", ".html"),
     log:
         f"results/logs/table-{plan.name}-{{suite}}.log",
     localrule: True
@@ -52,7 +58,13 @@ rule combined:
     input:
         rules.collect.output,
     output:
-        multiext(f"results/{plan.name}/tables/all", ".csv", ".md", ".tex", ".html"),
+        report(
+            f"results/{plan.name}/tables/all.csv",
+            caption="../report/combined.rst",
+            category="Tables",
+            labels={"suite": "all", "scale": plan.name},
+        ),
+        multiext(f"results/{plan.name}/tables/all", ".md", ".tex", ".html"),
     log:
         f"results/logs/combined-{plan.name}.log",
     localrule: True
@@ -67,7 +79,17 @@ rule figures:
     input:
         rules.collect.output,
     output:
-        plan.figures(),
+        [
+            report(
+                f"{stem}.png",
+                caption=f"../report/figures/{figure}.rst",
+                category="Figures",
+                subcategory=suite,
+                labels={"suite": suite, "figure": figure, "scale": plan.name},
+            )
+            for suite, figure, stem in plan.figures()
+        ],
+        [f"{stem}.{kind}" for _, _, stem in plan.figures() for kind in ("pdf", "svg")],
     log:
         f"results/logs/figures-{plan.name}.log",
     localrule: True
@@ -75,3 +97,23 @@ rule figures:
         "../envs/awd.yaml"
     shell:
         f"exec python -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
+
+
+rule page:
+    input:
+        rules.collect.output,
+        rules.figures.output,
+    output:
+        report(
+            f"results/{plan.name}/report.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"suite": "all", "scale": plan.name},
+        ),
+    log:
+        f"results/logs/page-{plan.name}.log",
+    localrule: True
+    conda:
+        "../envs/awd.yaml"
+    shell:
+        f"exec python -m awd report --scale {plan.name} --part page > {{log:q}} 2>&1"
