@@ -48,9 +48,8 @@ class WorkflowPlan(Plan):
 
         These are resources and no parameters, since changing them is no reason to train again.
         """
-        settings = {
-            key: str(self.config[key]) for key in ("device", "gpu_slots", "checkpoint_minutes")
-        }
+        keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
+        settings = {key: str(self.config[key]) for key in keys}
         return settings | ({"gpu": 1} if self.gpus() else {})
 
     def gpus(self) -> int:
