@@ -22,7 +22,7 @@ PAUSE = 1.0
 
 
 def visible(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The GPUs that may be used here: those in CUDA_VISIBLE_DEVICES, or all NVIDIA has installed."""
+    """The GPUs that may be used here: those in CUDA_VISIBLE_DEVICES, or all of the machine's."""
     if "CUDA_VISIBLE_DEVICES" in environment:
         words = map(str.strip, environment["CUDA_VISIBLE_DEVICES"].split(","))
         return [word for word in words if word not in ("", "-1")]

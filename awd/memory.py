@@ -38,9 +38,9 @@ def _sentence(device: torch.device, said: str) -> str:
     else:
         place, fewer = f"it may have {_gigabytes(_most())}", "snakemake's --cores"
     return (
-        f"out of memory: this job held up to {held} and asked for {amount} where {place}; let fewer "
-        f"jobs run at once ({fewer}), or take a smaller batch_size, bptt or model, which is another "
-        "run"
+        f"out of memory: this job held up to {held} and asked for {amount} where {place}; "
+        f"let fewer jobs run at once ({fewer}), or take a smaller batch_size, bptt or model, "
+        "which is another run"
     )
 
 

@@ -91,9 +91,7 @@ def _trainer(
     return trainer
 
 
-def _record(
-    run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str | None
-) -> dict:
+def _record(run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str | None) -> dict:
     return {
         "format": 1,
         "run": run,
