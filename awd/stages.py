@@ -1,12 +1,13 @@
 """One stage of a run, from its inputs or its checkpoint to its record, curve and weights."""
 
 import csv
+import hashlib
 import logging
 from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
@@ -75,9 +76,7 @@ def _trainer(
     """The stage's trainer, where its checkpoint says or at the beginning."""
     weights = None
     if stage == "finetune":
-        if not (folder / "train.safetensors").exists():
-            raise InputError(f"{folder}/train.safetensors does not exist: train before fine-tuning")
-        weights = load_file(folder / "train.safetensors", device=str(device))
+        weights = read_weights(folder, "train", device, "fine-tuning")
     trainer = Trainer(spec, corpus, stage, device, weights)
     if (state := checkpoint.load()) is not None:
         ours = trainer.state()
@@ -89,6 +88,33 @@ def _trainer(
         trainer.restore(state)
         log.info("%s: resumes in epoch %d", checkpoint.identity, trainer.epoch)
     return trainer
+
+
+def read_record(folder: Path, stage: str) -> dict:
+    """The record that ``stage`` left in ``folder``; raises InputError if it is none."""
+    record = read_json(folder / f"{stage}.json")
+    for key in ("run", "status", "reason", "spec", "corpus"):
+        if key not in record:
+            raise InputError(f"{folder}/{stage}.json is no record of a training: it lacks '{key}'")
+    return record
+
+
+def read_weights(
+    folder: Path, stage: str, device: torch.device, purpose: str
+) -> dict[str, torch.Tensor]:
+    """The weights that ``stage`` left in ``folder``, by parameter.
+
+    Raises InputError if there are none, or not those that the stage's record vouches for.
+    """
+    path = folder / f"{stage}.safetensors"
+    if not path.exists():
+        raise InputError(f"{path} does not exist: train before {purpose}")
+    content = path.read_bytes()
+    # Records of the first versions name no digest.
+    digest = read_record(folder, stage).get("weights_sha256")
+    if digest not in (None, hashlib.sha256(content).hexdigest()):
+        raise InputError(f"{path} is damaged or of another training: delete it to train again")
+    return {name: weight.to(device) for name, weight in load(content).items()}
 
 
 def _record(run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str | None) -> dict:
@@ -115,8 +141,10 @@ def _record(run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str
 
 def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
     """The record comes last: it vouches for weights and curve."""
+    weights = save(trainer.best_weights)
+    record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
-        temporary.write_bytes(save(trainer.best_weights))
+        temporary.write_bytes(weights)
     with atomic(folder / f"{stage}.csv") as temporary:
         _write_history(temporary, trainer.history)
     write_json(folder / f"{stage}.json", record)

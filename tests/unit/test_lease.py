@@ -92,7 +92,8 @@ def two_gpus(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
 
-def test_a_job_takes_a_gpu_that_no_other_has(two_gpus, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("two_gpus")
+def test_a_job_takes_a_gpu_that_no_other_has(tmp_path, monkeypatch):
     """Where some are listed, one of these, by the name it has there."""
     _, other = lease.acquire(["0"], 1, tmp_path / "locks")
     devices.prepare("auto")
@@ -105,14 +106,16 @@ def test_a_job_takes_a_gpu_that_no_other_has(two_gpus, tmp_path, monkeypatch):
     other.close()
 
 
+@pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize("visible", ["3", ""])
-def test_what_a_cluster_assigned_stays(two_gpus, monkeypatch, visible):
+def test_what_a_cluster_assigned_stays(monkeypatch, visible):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     devices.prepare("auto")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
     assert devices._held == []
 
 
+@pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize(
     ("device", "visible", "slots", "jobs"),
     [
@@ -124,9 +127,7 @@ def test_what_a_cluster_assigned_stays(two_gpus, monkeypatch, visible):
         ("cuda", "", 2, 2),  # on another machine
     ],
 )
-def test_as_many_jobs_hold_a_gpu_as_there_are_slots(
-    two_gpus, monkeypatch, device, visible, slots, jobs
-):
+def test_as_many_jobs_hold_a_gpu_as_there_are_slots(monkeypatch, device, visible, slots, jobs):
     """This is the workflow's cap on the resource that each of its GPU jobs takes one of."""
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
