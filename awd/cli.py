@@ -27,10 +27,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            sys.exit(f"awd: {error}")
+            sentence = str(error)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
-            sys.exit(f"awd: {error.strerror or error}{place}; nothing was left half-written")
+            sentence = f"{error.strerror or error}{place}; nothing was left half-written"
+        logging.getLogger("awd").error("awd: %s", sentence)  # to the terminal, and to a log
+        sys.exit(1)
 
 
 @click.group(cls=Commands)
@@ -287,6 +289,7 @@ def _read_settings(text: str) -> dict:
 
 def start_log(path: Path | None) -> None:
     """Send what the program says to the terminal, and to ``path`` if given."""
+    logging.raiseExceptions = False  # a disk that is full is no reason to fail for want of a log
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
 """What the tests of faults share: a corpus, and how trainings end when nothing happens."""
 
 import pytest
-from trainings import Training, write_texts
+from projects import write_texts
+from trainings import Training
 
 
 @pytest.fixture(scope="session")
 def texts(tmp_path_factory):
     """The corpus."""
-    return write_texts(tmp_path_factory.mktemp("corpus") / "texts")
+    return write_texts(tmp_path_factory.mktemp("corpus") / "texts", train=120, valid=30, test=30)
 
 
 @pytest.fixture(scope="session")

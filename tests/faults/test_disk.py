@@ -34,10 +34,11 @@ def fill(disk: Path, pages: int) -> Path:
     return ballast
 
 
-def ends(training: Training, *words: object) -> bool:
+def ends(training: Training, command: str = "train", *more: object) -> bool:
     """Whether the command succeeds; if not, one sentence says why, and no beginning is left."""
     training.said.unlink(missing_ok=True)
-    code, said = training.end(*words), training.said.read_text()
+    code = training.end(command, *more, "--log", training.folder / "log")
+    said = training.said.read_text()
     assert [name for name in training.files() if name.startswith(".")] == []
     assert "Traceback" not in said
     if code:

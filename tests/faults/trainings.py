@@ -6,7 +6,6 @@ that comes out runs the same command line as ``python -m awd`` does.
 
 import json
 import multiprocessing
-import random
 import shutil
 import subprocess
 import sys
@@ -150,17 +149,3 @@ def command(words: list[str], said: Path, fault: Callable | None, arguments: dic
     if fault is not None:
         fault(**arguments)
     main(words)
-
-
-def write_texts(folder: Path) -> Path:
-    """Mostly predictable: each of 30 words has one usual successor, kept four times in five."""
-    folder.mkdir()
-    chance = random.Random(1)
-    for split, lines in {"train": 120, "valid": 30, "test": 30}.items():
-        with (folder / f"{split}.txt").open("w") as file:
-            for _ in range(lines):
-                words = [chance.randrange(30)]
-                while len(words) < 9:
-                    words.append((words[-1] * 3 + 1 + (chance.random() < 0.2)) % 30)
-                print(*(f"w{word}" for word in words), file=file)
-    return folder
