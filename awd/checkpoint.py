@@ -5,20 +5,27 @@ failed job was to produce. The file is a SHA-256 digest followed by what ``torch
 the generation before it is kept until the stage is done.
 """
 
+import fcntl
 import hashlib
 import io
 import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 
 from awd.errors import InputError
-from awd.files import atomic
+from awd.files import atomic, half_written
 
 log = logging.getLogger(__name__)
 
 DIGEST = hashlib.sha256().digest_size
+SHARE = 0.01
+"""Of its time, a training spends at most this on the checkpoints of its epochs' ends."""
 
 
 class Checkpoint:
@@ -28,9 +35,45 @@ class Checkpoint:
         self.identity = f"{run}/{stage}"
         self.path = folder / run / f"{stage}.checkpoint"
         self.previous = self.path.with_suffix(".previous")
+        self.saved = time.monotonic()
+        self.cost = 0.0  # seconds that the last save took
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Within the block no other process trains this run; yields whether that took waiting.
+
+        A training outlives a killed workflow, whose successor then starts it once more. The lock
+        is the kernel's, on the run's folder, so it ends with the process that holds it.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        handle, waited = os.open(self.path.parent, os.O_RDONLY), False
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.warning("%s is being trained by another process; waiting", self.identity)
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                waited = True
+            except OSError as error:  # some network file systems have no locks
+                log.warning("%s cannot be locked (%s)", self.path.parent, error.strerror)
+            yield waited
+        finally:
+            os.close(handle)
+
+    def due(self, every: float, *, epoch_ended: bool = False) -> bool:
+        """Whether to save now: ``every`` seconds after the last time.
+
+        At the end of an epoch earlier, too, as soon as a save takes at most SHARE of that time.
+        """
+        since = time.monotonic() - self.saved
+        return since >= (min(every, self.cost / SHARE) if epoch_ended else every)
 
     def save(self, state: dict) -> None:
-        """Write ``state`` (tensors, numbers, texts, lists and dictionaries of them) atomically."""
+        """Write ``state`` (tensors, numbers, texts, lists and dictionaries of them) atomically.
+
+        Raises OSError, as for a full disk; the generation before is then as it was.
+        """
+        started = time.monotonic()
         content = io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, content)
         with atomic(self.path) as temporary:
@@ -39,9 +82,11 @@ class Checkpoint:
                 file.write(content.getbuffer())
             if self.path.exists():
                 self.path.replace(self.previous)
+        self.saved = time.monotonic()
+        self.cost = self.saved - started
 
     def load(self) -> dict | None:
-        """The newest intact state, or None where there is none.
+        """The newest intact state, its tensors on the CPU, or None where there is none.
 
         Raises InputError if the file belongs to another run.
         """
@@ -50,10 +95,13 @@ class Checkpoint:
                 continue
             content = path.read_bytes()
             if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
-                log.warning("%s is damaged and was passed over", path)
+                aside = path.replace(path.with_suffix(".damaged"))
+                log.warning("%s is damaged and was set aside as %s", path, aside.name)
                 continue
             try:
-                saved = torch.load(io.BytesIO(content[DIGEST:]), weights_only=True)
+                saved = torch.load(
+                    io.BytesIO(content[DIGEST:]), map_location="cpu", weights_only=True
+                )
                 identity, state = saved["identity"], saved["state"]
             except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
                 log.warning("%s cannot be read (%s) and was passed over", path, error)
@@ -67,10 +115,9 @@ class Checkpoint:
         return None
 
     def remove(self) -> None:
-        """Delete both generations, and the run's folder if nothing else is in it."""
-        folder = self.path.parent
-        half_written = folder.glob(f".{self.path.stem}-*{self.path.suffix}")
-        for path in (self.path, self.previous, *half_written):
+        """Delete all of the stage's, and the run's folder if nothing else is in it."""
+        for path in (*self.path.parent.glob(f"{self.path.stem}.*"), *half_written(self.path)):
             path.unlink(missing_ok=True)
+        folder = self.path.parent
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()

@@ -27,10 +27,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            sys.exit(f"awd: {error}")
+            sentence = str(error)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
-            sys.exit(f"awd: {error.strerror or error}{place}; nothing was left half-written")
+            sentence = f"{error.strerror or error}{place}; nothing was left half-written"
+        logging.getLogger("awd").error("awd: %s", sentence)  # to the terminal, and to a log
+        sys.exit(1)
 
 
 @click.group(cls=Commands)
@@ -152,6 +154,9 @@ def checkpoint_options(command):
             "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
         ),
         click.option(
+            "--keep-checkpoints", type=bool, default=False, help="Also when the stage is done."
+        ),
+        click.option(
             "--checkpoints",
             type=click.Path(path_type=Path),
             default=Path("results/checkpoints"),
@@ -180,26 +185,38 @@ def finetune(**options):
 
 
 def _train(
-    stage, corpus, run, spec, device, gpu_slots, threads, log, checkpoints, checkpoint_minutes
+    stage,
+    corpus,
+    run,
+    spec,
+    device,
+    gpu_slots,
+    threads,
+    log,
+    checkpoints,
+    checkpoint_minutes,
+    keep_checkpoints,
 ):
-    from awd import corpora, devices
+    from awd import corpora, devices, memory
     from awd.spec import parse_spec
     from awd.stages import train_stage
     from awd.train import Interrupted
 
     start_log(log)
-    spec = parse_spec(spec)
+    spec, device = parse_spec(spec), devices.prepare(device, threads, gpu_slots)
     try:
-        train_stage(
-            spec,
-            corpora.load(corpus),
-            stage,
-            run,
-            device=devices.prepare(device, threads, gpu_slots),
-            checkpoints=checkpoints,
-            checkpoint_seconds=checkpoint_minutes * 60,
-            live=log is None and sys.stderr.isatty(),
-        )
+        with memory.explained(device):
+            train_stage(
+                spec,
+                corpora.load(corpus),
+                stage,
+                run,
+                device=device,
+                checkpoints=checkpoints,
+                checkpoint_seconds=checkpoint_minutes * 60,
+                keep_checkpoints=keep_checkpoints,
+                live=log is None and sys.stderr.isatty(),
+            )
     except Interrupted as error:
         logging.getLogger("awd").warning("%s: %s; run it again to go on", run.name, error)
         sys.exit(STOPPED)
@@ -220,21 +237,18 @@ def _train(
 )
 def evaluate(corpus, run, spec, device, gpu_slots, threads, log, stage, method, members):
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
-    from awd import corpora, devices
+    from awd import corpora, devices, memory
     from awd.evaluate import evaluate_stage
     from awd.methods import parse_method
     from awd.spec import parse_spec
 
     start_log(log)
-    evaluate_stage(
-        parse_spec(spec),
-        corpora.load(corpus),
-        stage,
-        parse_method(method),
-        run,
-        device=devices.prepare(device, threads, gpu_slots),
-        members=members,
-    )
+    spec, method = parse_spec(spec), parse_method(method)
+    device = devices.prepare(device, threads, gpu_slots)
+    with memory.explained(device):
+        evaluate_stage(
+            spec, corpora.load(corpus), stage, method, run, device=device, members=members
+        )
 
 
 @main.command("tune-cache")
@@ -305,6 +319,7 @@ def _read_settings(text: str) -> dict:
 
 def start_log(path: Path | None) -> None:
     """Send what the program says to the terminal, and to ``path`` if given."""
+    logging.raiseExceptions = False  # a disk that is full is no reason to fail for want of a log
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

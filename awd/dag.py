@@ -56,17 +56,16 @@ class WorkflowPlan(Plan):
 
         These are resources and no parameters, since changing them is no reason to train again.
         """
-        settings = {
-            key: str(self.config[key]) for key in ("device", "gpu_slots", "checkpoint_minutes")
-        }
+        keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
+        settings = {key: str(self.config[key]) for key in keys}
         return settings | ({"gpu": 1} if self.gpus() else {})
 
     def gpus(self) -> int:
-        """How many jobs may hold a GPU at once: as many as this machine's GPUs have slots.
+        """How many jobs may hold a GPU at once: as many as the GPUs here have slots.
 
         Where cuda is asked for, at least one, since the jobs may run on another machine.
         """
         if self.config["device"] == "cpu":
             return 0
-        found = len(lease.installed()) or int(self.config["device"] == "cuda")
+        found = len(lease.visible()) or int(self.config["device"] == "cuda")
         return found * self.config["gpu_slots"]

@@ -30,11 +30,11 @@ def prepare(device: str = "auto", threads: int = 1, gpu_slots: int = 1) -> torch
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
-    gpus = lease.installed()
+    gpus = lease.visible()
     if device != "cpu" and gpus and not lease.assigned():
         chosen, lock = lease.acquire(gpus, gpu_slots, lease.lock_folder())
         _held.append(lock)
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(chosen)  # read when CUDA is first used
+        os.environ["CUDA_VISIBLE_DEVICES"] = chosen  # read when CUDA is first used
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu" and not cpu_flags() & {"amx_bf16", "amx_tile"}:

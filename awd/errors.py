@@ -3,9 +3,17 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LONGEST = 2000  # characters of a sentence, which may quote what it is about
+
 
 class InputError(Exception):
     """Bad input, described in one sentence; the command line prints it and exits with 1."""
+
+    def __init__(self, sentence: str):
+        sentence = " ".join(sentence.split("\n")).strip()  # libraries' messages have several lines
+        if len(sentence) > LONGEST:
+            sentence = f"{sentence[: LONGEST // 2]} [...] {sentence[-LONGEST // 4 :]}"
+        super().__init__(sentence)
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from awd.batching import as_stream
@@ -17,13 +16,14 @@ from awd.corpora import END, Corpus
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.ensemble import ensemble_losses
 from awd.errors import InputError
-from awd.files import atomic, read_json, write_json
+from awd.files import atomic, write_json
 from awd.frequencies import losses_by_frequency
 from awd.methods import Method
 from awd.model import LanguageModel
 from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.provenance import now, provenance
 from awd.spec import RunSpec, make_spec
+from awd.stages import read_record, read_weights
 
 
 def evaluate_stage(
@@ -50,20 +50,17 @@ def evaluate_stage(
     Returns the record. Raises InputError where a stage has left no record or weights.
     """
     started, clock = now(), time.perf_counter()
-    trained = read_json(folder / f"{stage}.json")
+    trained = read_record(folder, stage)
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")
-    records = [trained, *(read_json(member / f"{stage}.json") for member in members)]
+    records = [trained, *(read_record(member, stage) for member in members)]
     diverged = next((record for record in records if record["status"] == "diverged"), None)
     status, reason = "done", None
     splits, losses = {}, {"valid": numpy.empty(0), "test": numpy.empty(0)}
     if diverged is not None:
         status, reason = "diverged", diverged["reason"]
     else:
-        models = [
-            _load(spec, corpus, path / f"{stage}.safetensors", device)
-            for path in (folder, *members)
-        ]
+        models = [_load(spec, corpus, path, stage, device) for path in (folder, *members)]
         if (ahead := first_leak(models[0])) is not None:
             status, reason = "leaks", f"the model reads {ahead} token(s) ahead of what it predicts"
         measured = _measure(models, corpus, method, device)
@@ -125,19 +122,19 @@ def tune_cache(
     For the weights that ``stage`` left in ``folder``; the test text is not touched. Raises
     InputError where there are none, or they belong to another corpus.
     """
-    trained = read_json(folder / f"{stage}.json")
+    trained = read_record(folder, stage)
     spec = make_spec(trained["spec"], str(folder))
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} was not trained on this text of '{corpus.name}'")
-    model = _load(spec, corpus, folder / f"{stage}.safetensors", device)
+    model = _load(spec, corpus, folder, stage, device)
     return grid(model, as_stream(corpus.valid, device), windows, thetas, weights)
 
 
-def _load(spec: RunSpec, corpus: Corpus, path: Path, device: torch.device) -> LanguageModel:
-    if not path.exists():
-        raise InputError(f"{path} does not exist: train before evaluating")
+def _load(
+    spec: RunSpec, corpus: Corpus, folder: Path, stage: str, device: torch.device
+) -> LanguageModel:
     model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
-    model.load_state_dict(load_file(path, device=str(device)))
+    model.load_state_dict(read_weights(folder, stage, device, "evaluating"))
     return model
 
 

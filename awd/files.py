@@ -37,6 +37,11 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink()
 
 
+def half_written(path: Path) -> Iterator[Path]:
+    """What killed processes left of their attempts to write ``path``."""
+    return path.parent.glob(f".{path.stem}-*{path.suffix}")
+
+
 def write_text(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` to ``path`` atomically, as UTF-8."""
     with atomic(path) as temporary:

@@ -21,14 +21,20 @@ PAUSE = 1.0
 """Seconds between two looks for a free slot."""
 
 
-def installed() -> list[int]:
-    """Indices of this machine's NVIDIA GPUs."""
-    return list(range(len(list(GPUS.iterdir())))) if GPUS.is_dir() else []
+def visible(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The GPUs that may be used here: those in CUDA_VISIBLE_DEVICES, or all of the machine's."""
+    if "CUDA_VISIBLE_DEVICES" in environment:
+        words = map(str.strip, environment["CUDA_VISIBLE_DEVICES"].split(","))
+        return [word for word in words if word not in ("", "-1")]
+    return [str(index) for index, _ in enumerate(GPUS.iterdir())] if GPUS.is_dir() else []
 
 
 def assigned(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether somebody else, a cluster or the user, has chosen this process's GPUs."""
-    return "CUDA_VISIBLE_DEVICES" in environment
+    """Whether somebody else, a cluster or the user, has chosen this process's GPU, or none.
+
+    Where several are listed, a choice among these remains.
+    """
+    return "CUDA_VISIBLE_DEVICES" in environment and len(visible(environment)) <= 1
 
 
 def lock_folder() -> Path:
@@ -37,12 +43,12 @@ def lock_folder() -> Path:
 
 
 def acquire(
-    devices: Sequence[int], slots: int, folder: Path, pause: float = PAUSE
-) -> tuple[int, IO]:
+    devices: Sequence[str], slots: int, folder: Path, pause: float = PAUSE
+) -> tuple[str, IO]:
     """Wait for a slot on one of ``devices`` and lock it.
 
     Args:
-        devices: indices of the GPUs.
+        devices: indices or other names of the GPUs.
         slots: how many jobs may share one device.
         folder: of the lock files; the same for all jobs that share the devices.
         pause: seconds between two looks.
@@ -55,7 +61,8 @@ def acquire(
     while True:
         for slot in range(slots):
             for device in devices:
-                file = (folder / f"gpu{device}-slot{slot}.lock").open("a")
+                name = f"gpu{device}-slot{slot}.lock".replace("/", "-")
+                file = (folder / name).open("a")
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:

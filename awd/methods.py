@@ -26,6 +26,8 @@ SETTINGS = {
 }
 KEYS = {key: kind for settings in SETTINGS.values() for key, kind in settings.items()}
 LEAST = {"cache_window": 1, "dynamic_bptt": 1, "ensemble_size": 2}
+MOST = {"ensemble_size": 1000}  # of the others, what keeps file names short
+DIGITS = 24
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,18 @@ def make_method(kind: str, settings: Mapping, where: str) -> Method:
         if key not in settings:
             raise InputError(f"{where}: method '{kind}' needs {key}")
         value = settings[key]
-        least = LEAST.get(key, 0)
+        least, most = LEAST.get(key, 0), MOST.get(key, 10**12)
         allowed = (int,) if number is int else (int, float)
-        if type(value) not in allowed or not least <= value < float("inf"):
+        if type(value) not in allowed or not least <= value <= most:
             whole = "a whole number" if number is int else "a number"
-            raise InputError(f"{where}: {key} must be {whole} of at least {least}, not {value!r}")
+            raise InputError(
+                f"{where}: {key} must be {whole} of at least {least} and at most {most}, "
+                f"not {value!r}"
+            )
+        if len(_positional(value)) > DIGITS:
+            raise InputError(
+                f"{where}: {key} has too many digits to be part of a file name: {value!r}"
+            )
         if key == "cache_weight" and value >= 1:
             raise InputError(f"{where}: cache_weight must be below 1, not {value}")
         chosen[key] = number(value)

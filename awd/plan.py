@@ -99,6 +99,11 @@ class Plan:
 
     def _suite_names(self, where: str) -> list[str]:
         known = sorted(path.stem for path in SUITES.glob("*.yaml"))
+        for name in known:
+            if not corpora.NAME.fullmatch(name):
+                raise InputError(
+                    f"{SUITES / name}.yaml: the file's name is a suite's name: use a-z, 0-9 and '-'"
+                )
         asked = self.config["suites"]
         if asked == "all":
             return known

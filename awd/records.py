@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,9 @@ RECORD_TYPES = {
     "block_tokens": "str",
     "block_nll": "str",
 }
+
+ADDED = ("block_tokens", "block_nll")  # files of an earlier version lack them
+WANTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
 CURVE_TYPES = {
@@ -119,7 +123,6 @@ def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Pat
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `write` wrote; raises InputError if a file is missing or damaged."""
     records = _read_csv(Path(folder) / "records.csv", RECORD_TYPES)
-    # A file of an earlier version lacks what was added since.
     records = _typed(records.reindex(columns=list(RECORD_TYPES)), RECORD_TYPES)
     return records, _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
 
@@ -203,13 +206,20 @@ def _record(path: Path) -> dict:
 
 
 def _checked(line: dict, path: Path) -> dict:
-    """Refuse a value that would make a numeric column text, or a text column numeric."""
+    """Refuse a value that its column cannot hold."""
     for column, kind in RECORD_TYPES.items():
         value = line[column]
-        if value is not None and isinstance(value, str) != (kind == "str"):
-            wanted = "text" if kind == "str" else "a number"
-            raise InputError(f"{path}: '{column}' is {value!r} where {wanted} is expected")
+        if value is not None and not _fits(value, kind):
+            raise InputError(f"{path}: '{column}' is {value!r} where {WANTED[kind]} is expected")
     return line
+
+
+def _fits(value: object, kind: str) -> bool:
+    if kind == "str":
+        return isinstance(value, str)
+    if type(value) not in (int, float) or abs(value) >= 1 << 63:
+        return False
+    return kind == "float64" or float(value).is_integer()
 
 
 def _typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:
@@ -247,16 +257,18 @@ def _parse(header: str, group: list[tuple[int, Path, str]]) -> pd.DataFrame:
         for number, _, body in group
     )
     try:
-        frame = pd.read_csv(
-            io.StringIO(f"file,{header}\n{text}"),
-            dtype={k: kind for k, kind in CURVE_TYPES.items() if k in header.split(",")},
-            index_col=False,
-            **READING,
-        )
+        # A line longer than its header is only warned of.
+        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
+            frame = pd.read_csv(
+                io.StringIO(f"file,{header}\n{text}"),
+                dtype={k: kind for k, kind in CURVE_TYPES.items() if k in header.split(",")},
+                index_col=False,
+                **READING,
+            )
         if missing := {"epoch", "valid_perplexity"} - set(frame):
             raise ValueError(f"it has no column '{min(missing)}'")
         return frame
-    except ValueError as error:  # pandas' own parser error is one, too
+    except (ValueError, pd.errors.ParserWarning) as error:  # a ParserError is a ValueError
         if len(group) > 1:
             for single in group:
                 _parse(header, [single])
@@ -268,8 +280,10 @@ def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=types, **READING)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    if missing := [column for column in types if column not in {*frame, *ADDED}]:
+        raise InputError(f"{path} cannot be read: it has no column '{missing[0]}'")
     if "event" in frame:
         frame["event"] = frame["event"].fillna("")
     return frame

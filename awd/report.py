@@ -10,6 +10,7 @@ from awd import tables
 from awd.errors import InputError, nearest
 from awd.files import read_json
 from awd.published import published_curves
+from awd.validation import check
 
 PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, "png", "pdf", "svg")
@@ -84,11 +85,10 @@ def read_plan(folder: Path, scale: str) -> dict:
     if not path.is_file():
         raise InputError(f"{path} does not exist; run `python -m awd plan --write` first")
     plan = read_json(path)
-    if plan.get("format") != 1 or not {"runs", "suites"} <= plan.keys():
-        raise InputError(
-            f"{path} is not a plan that this version can read; "
-            "write it again with `python -m awd plan --write`"
-        )
+    try:
+        check(plan, "plan", str(path))
+    except InputError as error:
+        raise InputError(f"{error}; write it again with `python -m awd plan --write`") from error
     return plan
 
 

@@ -1,17 +1,18 @@
 """One stage of a run, from its inputs or its checkpoint to its record, curve and weights."""
 
 import csv
+import hashlib
 import logging
 from pathlib import Path
 
 import numpy
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
-from awd.files import atomic, write_json
+from awd.files import atomic, half_written, read_json, write_json
 from awd.perplexity import perplexity
 from awd.progress import Progress, progress_file
 from awd.provenance import now, peak_memory, provenance
@@ -30,64 +31,128 @@ def train_stage(
     device: torch.device,
     checkpoints: Path,
     checkpoint_seconds: float = 300,
+    keep_checkpoints: bool = False,
     live: bool = False,
 ) -> dict:
     """Train one stage of a run and leave its record, curve and weights in ``folder``.
 
-    Resumes from a checkpoint under ``checkpoints`` if there is one, and removes it at the end. A
-    training that diverges is a result: its record says so, and its weights are its best ones.
+    Resumes from a checkpoint under ``checkpoints`` if there is one, and removes it at the end
+    unless ``keep_checkpoints``. A training that diverges is a result: its record says so, and its
+    weights are its best ones. What another process has done of the stage is not done again.
 
-    Returns the record. Raises InputError if fine-tuning lacks trained weights, and Interrupted.
+    Returns the record. Raises InputError if fine-tuning lacks trained weights or the checkpoint is
+    not of this code, and Interrupted.
     """
     run = spec.run(corpus.fingerprint)
     if folder.name != run:
         raise InputError(f"this spec and corpus make the run {run}, which {folder} is not named")
+    checkpoint = Checkpoint(checkpoints, run, stage)
+    with checkpoint.alone() as waited:
+        if waited and (folder / f"{stage}.json").exists():
+            return read_json(folder / f"{stage}.json")
+        trainer = _trainer(spec, corpus, stage, folder, device, checkpoint)
+        status, reason = "done", None
+        told = {"tokens": trainer.batches.numel(), "file": progress_file(checkpoints, run, stage)}
+        with Progress(f"{run} {stage}", trainer.epochs, live=live, **told) as progress:
+            try:
+                trainer.run(checkpoint, checkpoint_seconds, progress)
+            except Diverged as error:
+                status, reason = "diverged", str(error)
+                log.warning("%s: diverged: %s", run, reason)
+        record = _record(run, trainer, corpus, status, reason)
+        _write(folder, stage, trainer, record)
+        progress.remove()
+        if not keep_checkpoints:
+            checkpoint.remove()
+    return record
+
+
+def _trainer(
+    spec: RunSpec,
+    corpus: Corpus,
+    stage: str,
+    folder: Path,
+    device: torch.device,
+    checkpoint: Checkpoint,
+) -> Trainer:
+    """The stage's trainer, where its checkpoint says or at the beginning."""
     weights = None
     if stage == "finetune":
-        if not (folder / "train.safetensors").exists():
-            raise InputError(f"{folder}/train.safetensors does not exist: train before fine-tuning")
-        weights = load_file(folder / "train.safetensors", device=str(device))
-    started = now()
+        weights = read_weights(folder, "train", device, "fine-tuning")
     trainer = Trainer(spec, corpus, stage, device, weights)
-    checkpoint = Checkpoint(checkpoints, run, stage)
     if (state := checkpoint.load()) is not None:
+        ours = trainer.state()
+        if (state.keys(), state["weights"].keys()) != (ours.keys(), ours["weights"].keys()):
+            raise InputError(
+                f"{checkpoint.path} was written by another version of awd: go on with that one, "
+                "or delete the file to start this run from its beginning"
+            )
         trainer.restore(state)
-        log.info("%s: resumes in epoch %d", run, trainer.epoch)
-    status, reason = "done", None
-    told = {"tokens": trainer.batches.numel(), "file": progress_file(checkpoints, run, stage)}
-    with Progress(f"{run} {stage}", trainer.epochs, live=live, **told) as progress:
-        try:
-            trainer.run(checkpoint, checkpoint_seconds, progress)
-        except Diverged as error:
-            status, reason = "diverged", str(error)
-            log.warning("%s: diverged: %s", run, reason)
+        log.info("%s: resumes in epoch %d", checkpoint.identity, trainer.epoch)
+    return trainer
 
-    record = {
+
+def read_record(folder: Path, stage: str) -> dict:
+    """The record that ``stage`` left in ``folder``; raises InputError if it is none."""
+    record = read_json(folder / f"{stage}.json")
+    for key in ("run", "status", "reason", "spec", "corpus"):
+        if key not in record:
+            raise InputError(f"{folder}/{stage}.json is no record of a training: it lacks '{key}'")
+    return record
+
+
+def read_weights(
+    folder: Path, stage: str, device: torch.device, purpose: str
+) -> dict[str, torch.Tensor]:
+    """The weights that ``stage`` left in ``folder``, by parameter.
+
+    Raises InputError if there are none, or not those that the stage's record vouches for.
+    """
+    path = folder / f"{stage}.safetensors"
+    if not path.exists():
+        raise InputError(f"{path} does not exist: train before {purpose}")
+    content = path.read_bytes()
+    # Records of the first versions name no digest.
+    digest = read_record(folder, stage).get("weights_sha256")
+    if digest not in (None, hashlib.sha256(content).hexdigest()):
+        raise InputError(f"{path} is damaged or of another training: delete it to train again")
+    return {name: weight.to(device) for name, weight in load(content).items()}
+
+
+def _record(run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str | None) -> dict:
+    return {
         "format": 1,
         "run": run,
-        "stage": stage,
+        "stage": trainer.stage,
         "status": status,
         "reason": reason,
-        "spec": spec.as_dict(),
+        "spec": trainer.spec.as_dict(),
         "corpus": _corpus_identity(corpus),
         "result": _result(trainer),
         "parameters": sum(parameter.numel() for parameter in trainer.parameters),
         **_speed(trainer.history),
-        "peak_memory_mb": round(peak_memory(device), 1),
-        **provenance(device),
-        "started": started,
+        "peak_memory_mb": round(peak_memory(trainer.device), 1),
+        **provenance(trainer.device),
+        "device": ", then ".join(trainer.devices),
+        "started": trainer.started,
         "ended": now(),
         "seconds": round(trainer.elapsed, 3),
         "resumes": trainer.resumes,
     }
+
+
+def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
+    """The record comes last: it vouches for weights and curve."""
+    weights = save(trainer.best_weights)
+    record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
-        temporary.write_bytes(save(trainer.best_weights))
+        temporary.write_bytes(weights)
     with atomic(folder / f"{stage}.csv") as temporary:
         _write_history(temporary, trainer.history)
     write_json(folder / f"{stage}.json", record)
-    progress.remove()
-    checkpoint.remove()
-    return record
+    for kind in ("safetensors", "csv", "json"):
+        for path in half_written(folder / f"{stage}.{kind}"):
+            path.unlink()
 
 
 def _corpus_identity(corpus: Corpus) -> dict:

@@ -5,6 +5,7 @@ of ASGD hot-started from the trained weights (section 5). They differ in where w
 when averaging starts and what ends them; everything else is one path.
 """
 
+import logging
 import math
 import signal
 import time
@@ -16,14 +17,18 @@ import torch
 from awd import batching
 from awd.checkpoint import Checkpoint
 from awd.corpora import Corpus
+from awd.devices import describe
 from awd.errors import InputError
 from awd.model import LanguageModel, Output
 from awd.ntasgd import Average, NonMonotonicTrigger
 from awd.perplexity import mean_loss, perplexity, stream_losses
 from awd.progress import Progress
+from awd.provenance import now
 from awd.regularize import activation_regularization, temporal_activation_regularization
 from awd.schedules import Schedule
 from awd.spec import RunSpec
+
+log = logging.getLogger(__name__)
 
 STAGES = ("train", "finetune")
 VALIDATION_BATCH = 10
@@ -92,6 +97,8 @@ class Trainer:
         self.best_weights = self._weights()
         self.finished = False
         self.resumes = 0
+        self.started = now()
+        self.devices = [describe(device)]
 
     def _optimizer(self) -> torch.optim.Optimizer:
         rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
@@ -103,12 +110,12 @@ class Trainer:
         """Train to the end of the stage.
 
         Args:
-            checkpoint: where to save every ``every`` seconds and when a signal asks to stop.
+            checkpoint: where to save every ``every`` seconds, at the ends of epochs where that
+                costs little, and when a signal asks to stop.
             progress: told of each chunk and each epoch.
 
-        Raises Interrupted after SIGTERM, SIGINT or SIGUSR1, and Diverged.
+        Raises Interrupted after one of STOP_SIGNALS, and Diverged.
         """
-        saved = time.monotonic()
         with _stop_signals() as stop:
             while not self.finished:
                 chunks = batching.chunks(
@@ -120,12 +127,13 @@ class Trainer:
                 for chunk in chunks[self.position :]:
                     self.step(chunk)
                     progress.chunk(self.epoch, self.position, len(chunks), self.running_loss)
-                    if stop or time.monotonic() - saved >= every:
+                    if stop or checkpoint.due(every):
                         checkpoint.save(self.state())
-                        saved = time.monotonic()
                     if stop:
                         raise Interrupted(f"stopped by {stop[0]} in epoch {self.epoch}")
                 self.end_epoch()
+                if self.finished or checkpoint.due(every, epoch_ended=True):
+                    checkpoint.save(self.state())
                 progress.epoch(self.history[-1])
 
     def step(self, chunk: batching.Chunk) -> None:
@@ -228,33 +236,46 @@ class Trainer:
             "trigger": self.trigger.losses,
             "schedule": self.schedule.state(),
             "random": torch.get_rng_state(),
-            "random_device": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "random_device": self._random_device(),
             "hidden": self.hidden,
             "best_weights": self.best_weights,
             "loss_sum": self.loss_sum,
             **{name: getattr(self, name) for name in PLAIN_STATE},
         }
 
+    def _random_device(self) -> list[torch.Tensor]:
+        return [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+
     def restore(self, state: dict) -> None:
-        """Go on from what ``state`` returned, here or in another process."""
+        """Go on from what ``state`` returned, here or in another process.
+
+        On another device, too; but no two kinds of device end with the same bits.
+        """
         self.model.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average = None
         if state["average"]:
             self.average = Average(self.parameters)
-            self.average.means = state["average"]["means"]
+            for mean, saved in zip(self.average.means, state["average"]["means"], strict=True):
+                mean.copy_(saved)
             self.average.count = state["average"]["count"]
         self.trigger.losses = list(state["trigger"])
         self.schedule.restore(state["schedule"])
         torch.set_rng_state(state["random"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state_all(state["random_device"])
-        self.hidden = [tuple(layer) for layer in state["hidden"]]
-        self.best_weights = state["best_weights"]
-        self.loss_sum = state["loss_sum"]
+        if self.device.type == "cuda" and state["random_device"]:
+            torch.cuda.set_rng_state(state["random_device"][0], self.device)
+        self.hidden = [tuple(part.to(self.device) for part in layer) for layer in state["hidden"]]
+        self.best_weights = {
+            name: value.to(self.device) for name, value in state["best_weights"].items()
+        }
+        self.loss_sum = state["loss_sum"].to(self.device)
+        here = self.devices[0]
         for name in PLAIN_STATE:
             setattr(self, name, state[name])
         self.resumes += 1
+        if self.devices[-1] != here:
+            log.warning("goes on on %s what %s began", here, self.devices[-1])
+            self.devices.append(here)
 
 
 PLAIN_STATE = (
@@ -267,14 +288,20 @@ PLAIN_STATE = (
     "best",
     "finished",
     "resumes",
+    "started",
+    "devices",
 )
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
 
 @contextmanager
 def _stop_signals():
-    """Within the block SIGTERM, SIGINT and SIGUSR1 are noted in the yielded list, not obeyed."""
+    """Within the block STOP_SIGNALS are noted in the yielded list, not obeyed.
+
+    One that is ignored stays so: that is how ``nohup`` outlives its terminal.
+    """
     received: list[str] = []
-    kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    kinds = [kind for kind in STOP_SIGNALS if signal.getsignal(kind) is not signal.SIG_IGN]
     before = {
         kind: signal.signal(kind, lambda number, _: received.append(signal.Signals(number).name))
         for kind in kinds

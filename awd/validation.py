@@ -1,7 +1,8 @@
 """Configuration and suites, read and checked: a mistake is one sentence that says where it is."""
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -85,9 +86,16 @@ def _is_number(_, value: object) -> bool:
     return _is_integer(_, value) or (type(value) is float and math.isfinite(value))
 
 
-# JSON Schema takes 3.0 for a whole number, and knows neither nan nor inf.
+def _matches(_, pattern: str, value: object, __) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(value, str) and not re.fullmatch(pattern, value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+# JSON Schema takes 3.0 for a whole number, and knows neither nan nor inf. To Python's patterns, $
+# is also what precedes a line break at the end; a name with one would end a command.
 _Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
+    validators={"pattern": _matches},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": _is_integer, "number": _is_number}
     ),

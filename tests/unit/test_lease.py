@@ -1,11 +1,16 @@
 """GPU leases: never more jobs on a device than slots, evenly spread, freed by death."""
 
+import os
 import subprocess
 import sys
 import time
 from collections import Counter
 
-from awd import lease
+import pytest
+
+from awd import devices, lease
+from awd.dag import WorkflowPlan
+from awd.plan import load_config
 
 HOLD = """
 import sys, time
@@ -46,6 +51,7 @@ def test_six_jobs_on_two_devices_never_exceed_the_slots_and_spread_evenly(tmp_pa
             starts[device] += change == 1
         assert most == {0: slots, 1: slots}
         assert starts[0] + starts[1] == 6
+        assert abs(starts[0] - starts[1]) <= 2
         assert 2 <= starts[0] <= 4
 
 
@@ -67,6 +73,64 @@ def test_first_slots_of_all_devices_come_before_second_ones(tmp_path):
 
 
 def test_an_assignment_from_outside_is_seen():
+    """One GPU or none is settled; of several, each job takes one."""
     assert lease.assigned({"CUDA_VISIBLE_DEVICES": "3"})
     assert lease.assigned({"CUDA_VISIBLE_DEVICES": ""})
+    assert lease.assigned({"CUDA_VISIBLE_DEVICES": "-1"})
+    assert not lease.assigned({"CUDA_VISIBLE_DEVICES": "2, 3"})
     assert not lease.assigned({})
+
+
+@pytest.fixture
+def two_gpus(tmp_path, monkeypatch):
+    """A machine with two GPUs, as far as locks are concerned."""
+    for address in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "gpus" / address).mkdir(parents=True)
+    monkeypatch.setattr(lease, "GPUS", tmp_path / "gpus")
+    monkeypatch.setattr(lease, "lock_folder", lambda: tmp_path / "locks")
+    monkeypatch.setattr(devices, "_held", [])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_job_takes_a_gpu_that_no_other_has(tmp_path, monkeypatch):
+    """Where some are listed, one of these, by the name it has there."""
+    _, other = lease.acquire(["0"], 1, tmp_path / "locks")
+    devices.prepare("auto")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a, MIG-GPU-b/1/0")
+    for _ in range(2):  # the second call finds that one has been chosen
+        devices.prepare("auto")
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-a"
+    assert len(devices._held) == 2
+    other.close()
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize("visible", ["3", ""])
+def test_what_a_cluster_assigned_stays(monkeypatch, visible):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    devices.prepare("auto")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
+    assert devices._held == []
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("device", "visible", "slots", "jobs"),
+    [
+        ("auto", None, 1, 2),
+        ("auto", None, 3, 6),
+        ("auto", "4,5,6", 2, 6),
+        ("auto", "", 2, 0),
+        ("cpu", None, 2, 0),
+        ("cuda", "", 2, 2),  # on another machine
+    ],
+)
+def test_as_many_jobs_hold_a_gpu_as_there_are_slots(monkeypatch, device, visible, slots, jobs):
+    """This is the workflow's cap on the resource that each of its GPU jobs takes one of."""
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    plan = WorkflowPlan(load_config(overrides={"device": device, "gpu_slots": slots}))
+    assert plan.gpus() == jobs
+    assert plan.resources().get("gpu", 0) == bool(jobs)

@@ -177,7 +177,7 @@ def test_text_where_a_number_is_expected_is_refused(study):
     plan, runs = study
     path = runs / RUN / "finetune.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"parameters": "24M"}))
-    with pytest.raises(InputError, match=r"'parameters' is '24M' where a number is expected"):
+    with pytest.raises(InputError, match=r"'parameters' is '24M' where a whole number is expected"):
         records.collect(plan, runs)
 
 

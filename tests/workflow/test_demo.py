@@ -3,29 +3,19 @@
 import html
 import json
 import math
-import os
-import random
 import re
 import shlex
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from projects import make_project, run, snakemake
 
-import awd
-from awd import corpora
-from awd.plan import CONFIG, load_config
-from awd.spec import make_spec
 from awd.tables import COLUMNS
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(awd.__file__).parents[1]
 SUITE = """
 title: A small study
 paper: {citation: Nobody 2000}
@@ -61,60 +51,15 @@ published:
 ROWS = ["full", "cache", "minus-fine-tuning", "minus-weight-drop", "exploding"]
 
 
-def run(command: list, folder: Path) -> subprocess.CompletedProcess:
-    """Run a program of this environment; what it says is in ``stdout``, errors included."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(folder / "cache"),
-    }
-    return subprocess.run(
-        [sys.executable, "-m", *map(str, command)],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def snakemake(folder: Path, *options: str) -> str:
-    answer = run(["snakemake", "--cores", "2", *options], folder)
-    assert answer.returncode == 0, answer.stdout
-    return answer.stdout
-
-
 def jobs(said: str, rule: str) -> list[str]:
     """The run of each job of a rule that a dry run announced."""
     return re.findall(rf"^rule {rule}:$.*?results/runs/([^/]+)/", said, re.MULTILINE | re.DOTALL)
 
 
-def write_texts(folder: Path) -> None:
-    """Mostly predictable: each of 30 words has one usual successor, kept four times in five."""
-    folder.mkdir()
-    chance = random.Random(1)
-    for split, lines in {"train": 300, "valid": 60, "test": 60}.items():
-        with (folder / f"{split}.txt").open("w") as file:
-            for _ in range(lines):
-                words = [chance.randrange(30)]
-                while len(words) < 9:
-                    words.append((words[-1] * 3 + 1 + (chance.random() < 0.2)) % 30)
-                print(*(f"w{word}" for word in words), file=file)
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
     """A copy of the project with a small suite, run to its end. Tests that change it copy it."""
-    project = tmp_path_factory.mktemp("workflow") / "project"
-    for name in ("awd", "workflow", "profiles"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", project)
-    for path in (project / "workflow" / "suites").iterdir():
-        path.unlink()
-    (project / "workflow" / "suites" / "tiny.yaml").write_text(SUITE, encoding="utf-8")
-    write_texts(project / "texts")
-    changes = {"corpus_folders": {"mine": str(project / "texts")}, "device": "cpu"}
-    (project / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
+    project = make_project(tmp_path_factory.mktemp("workflow") / "project", tiny=SUITE)
     snakemake(project)
     return project
 
@@ -292,89 +237,6 @@ def test_the_report_needs_records_alone(project):
     answer = run(["awd", "report", "--scale", "demo"], project)
     assert answer.returncode == 0, answer.stdout
     assert (folder / "demo/tables/tiny.csv").read_bytes() == before
-
-
-# interruptions ------------------------------------------------------------------------------
-
-LONG = {
-    "corpus": "mine",
-    "hidden_size": 16,
-    "embedding_size": 16,
-    "tied": True,
-    "layers": 2,
-    "weight_drop": 0.2,
-    "dropout_embedding": 0.1,
-    "dropout_hidden": 0.2,
-    "dropout_output": 0.2,
-    "activation_regularization": 1,
-    "temporal_activation_regularization": 1,
-    "weight_decay": 1e-6,
-    "batch_size": 4,
-    "bptt": 10,
-    "variable_bptt": True,
-    "optimizer": "nt-asgd",
-    "learning_rate": 10,
-    "non_monotone_interval": 1,
-    "epochs": 12,
-}
-
-
-@pytest.fixture(scope="session")
-def training(finished):
-    """Words of a training of a few seconds whose every random choice matters, by folder."""
-    print_ = corpora.fingerprint("mine", {"mine": str(finished / "texts")})
-    spec = make_spec(LONG, "test")
-    corpus = finished / "results/corpora" / f"mine-{print_[:8]}"
-
-    def words(folder: Path) -> tuple[Path, list]:
-        run_folder = folder / "runs" / spec.run(print_)
-        options = ["--spec", spec.canonical(), "--device", "cpu", "--log", folder / "log"]
-        options += ["--checkpoints", folder / "checkpoints", "--checkpoint-minutes", "0.0005"]
-        return run_folder, ["awd", "train", corpus, run_folder, *options]
-
-    return words
-
-
-@pytest.fixture(scope="session")
-def undisturbed(training, finished, tmp_path_factory) -> Path:
-    """The folder of that training, done in one go."""
-    run_folder, words = training(tmp_path_factory.mktemp("undisturbed"))
-    answer = run(words, finished)
-    assert answer.returncode == 0, answer.stdout
-    return run_folder
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)]
-)
-def test_an_interrupted_training_ends_as_if_it_had_not_been(
-    training, undisturbed, finished, tmp_path, number, code
-):
-    """Bit for bit, whether it was asked to stop or killed; until then nothing looks finished."""
-    run_folder, words = training(tmp_path)
-    words = [sys.executable, "-m", *map(str, words)]
-    process = subprocess.Popen(words, cwd=finished, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while "epoch 3/" not in ((tmp_path / "log").read_text() if (tmp_path / "log").exists() else ""):
-        assert process.poll() is None, "it ended before it could be stopped"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(number)
-    assert process.wait(timeout=60) == code
-    assert not run_folder.exists() or list(run_folder.iterdir()) == []
-
-    assert subprocess.run(words, cwd=finished, stderr=subprocess.DEVNULL).returncode == 0
-    weights = "train.safetensors"
-    assert (run_folder / weights).read_bytes() == (undisturbed / weights).read_bytes()
-    timed = ["seconds", "tokens_per_second"]
-    curves = [
-        pd.read_csv(each / "train.csv").drop(columns=timed) for each in (run_folder, undisturbed)
-    ]
-    pd.testing.assert_frame_equal(*curves, check_exact=True)
-    assert curves[0]["averaging"].max() == 1, "the average is part of what must survive"
-    assert json.loads((run_folder / "train.json").read_text())["resumes"] == 1
-    # A kill in the middle of a save leaves the hidden temporary file of that save.
-    assert list((tmp_path / "checkpoints").glob("*/[!.]*")) == []
 
 
 # mistakes -----------------------------------------------------------------------------------

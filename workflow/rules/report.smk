@@ -12,7 +12,7 @@ rule plan:
     conda:
         "../envs/awd.yaml"
     params:
-        settings=plan.settings(),
+        settings=lambda wildcards: plan.settings(),
     shell:
         "exec python -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
 

@@ -26,7 +26,8 @@ rule train:
     shell:
         "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
-        " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
+        " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"
 
 
 rule finetune:
@@ -51,4 +52,5 @@ rule finetune:
     shell:
         "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
-        " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
+        " --checkpoint-minutes {resources.checkpoint_minutes}"
+        " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"

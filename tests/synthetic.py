@@ -43,7 +43,6 @@ def make_plan(seeds=(1,), corpora=("ptb", "wikitext-2"), scale="paper", name="me
                     "spec": {"layers": 3, "hidden_size": 1150, "seed": item["seed"]},
                     "corpus": {"name": corpus, "fingerprint": "0123456789abcdef"},
                     "parameters": parameters,
-                    "core_hours": 1.5,
                 }
             valid, test = published[number % 2]
             rows.append(

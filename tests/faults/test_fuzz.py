@@ -1,0 +1,236 @@
+"""Configurations, suites, records and checkpoints that have gone wrong in thousands of ways.
+
+Each is answered with one sentence or is as good as the original; the program never breaks.
+"""
+
+import copy
+import io
+import json
+import re
+import shutil
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+from synthetic import make_plan, write_runs
+
+from awd import overview, plan
+from awd.checkpoint import Checkpoint
+from awd.errors import LONGEST, InputError
+from awd.files import write_json
+from awd.plan import CONFIG, SUITES, Plan, load_config
+from awd.report import report
+
+pytestmark = pytest.mark.slow
+
+
+def cases(number: int):
+    """So many examples, the same in every run."""
+    return settings(
+        max_examples=number,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+ORIGINALS = {path.stem: path.read_text(encoding="utf-8") for path in SUITES.glob("*.yaml")}
+NUMBERS = [0, 1, -1, 2, 300, 10**9, 2**63, 10**400, 0.0, 0.5, 1.0, -0.0, 1e-300, 1e308]
+NUMBERS += [float("nan"), float("inf"), -float("inf")]
+TEXTS = ["", " ", "x", "true", "1", "1e-3", "nan", "..", "/", "ä", "\u202e", "\U0001f600", "a\nb"]
+TEXTS += ["$(reboot)", "; reboot", "{run}", "'", '"', "x" * 5000, "-", "full", "ptb", "default"]
+TREES = [None, True, False, [], {}, [[]], [None], {"": None}, {"x": {"x": {"x": []}}}, [1, "a"]]
+VALUES = some.sampled_from(NUMBERS + TEXTS + TREES)
+KEYS = some.sampled_from([*TEXTS, "set", "rows", "label", "layers", "seed", "corpus", 1, None, 2.5])
+
+
+def places(tree: object) -> list[tuple]:
+    """(container, key) of everything in ``tree``."""
+    if not isinstance(tree, dict | list):
+        return []
+    keys = tree if isinstance(tree, dict) else range(len(tree))
+    return [place for key in keys for place in [(tree, key), *places(tree[key])]]
+
+
+@some.composite
+def damaged(draw, tree: object) -> object:
+    """A copy of the tree some of whose parts are gone, renamed, exchanged or something else."""
+    tree = copy.deepcopy(tree)
+    for _ in range(draw(some.integers(1, 3))):
+        found = places(tree)
+        if not found:
+            break
+        container, key = draw(some.sampled_from(found))
+        other, place = draw(some.sampled_from(found))
+        value = copy.deepcopy(container[key])
+        match draw(some.sampled_from(["value", "delete", "rename", "copy", "wrap", "edit"])):
+            case "value":
+                container[key] = copy.deepcopy(draw(VALUES))
+            case "delete":
+                del container[key]
+            case "rename" if isinstance(container, dict):
+                del container[key]
+                container[draw(KEYS | some.just(f"{key}s"))] = value
+            case "copy":
+                other[place] = value
+            case "wrap":
+                container[key] = draw(some.sampled_from([[value], {"x": value}, [value] * 2]))
+            case "edit" if isinstance(value, str):
+                where = draw(some.integers(0, len(value)))
+                container[key] = value[:where] + draw(some.sampled_from(TEXTS)) + value[where:]
+    return tree
+
+
+@some.composite
+def scribbled(draw, text: str) -> str:
+    """``text`` with characters or lines lost, repeated or put in."""
+    for _ in range(draw(some.integers(1, 4))):
+        start = draw(some.integers(0, len(text)))
+        end = start + draw(some.integers(0, 30))
+        change = draw(
+            some.sampled_from(["", text[start:end] * 2, *":{}[]&*!|>'\"#%@`-?,\t\n\0\ufeff"])
+        )
+        text = text[:start] + change + text[end:]
+    return text
+
+
+def is_sentence(error: InputError) -> bool:
+    text = str(error)
+    return 10 < len(text) <= LONGEST and "\n" not in text and "Traceback" not in text
+
+
+def is_plan(made: Plan) -> bool:
+    """Whether everything in it can be written, shown, and be the name of a file."""
+    json.dumps(made.as_dict(), allow_nan=False)
+    with redirect_stdout(io.StringIO()):
+        overview.show(made)
+    names = [path.relative_to("results/runs").as_posix() for path in made.evaluations()]
+    return all(re.fullmatch(r"[a-z0-9-]{1,200}/[a-z0-9.-]{1,200}", name) for name in names)
+
+
+def is_planned(config: Path, **changes) -> bool:
+    try:
+        return is_plan(Plan(load_config(config, changes), "config.yaml"))
+    except InputError as error:
+        return is_sentence(error)
+
+
+def texts(text: str) -> some.SearchStrategy[str]:
+    """YAML ``text`` gone wrong, as a tree or as characters."""
+
+    def dump(tree: object) -> str:
+        return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)
+
+    return damaged(yaml.safe_load(text)).map(dump) | scribbled(text)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("fuzz")
+
+
+@cases(700)
+@given(text=texts(CONFIG.read_text().replace("suites: all", "suites: kim2024")))
+def test_a_configuration(folder, text):
+    (folder / "config.yaml").write_text(text)
+    assert is_planned(folder / "config.yaml")
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+@cases(320)
+@given(data=some.data())
+def test_a_suite(folder, name, data):
+    (folder / "suite.yaml").write_text(data.draw(texts(ORIGINALS[name])))
+    scale = data.draw(some.sampled_from(["demo", "small", "paper"]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "SUITES", folder)
+        assert is_planned(CONFIG, suites="suite", scale=scale)
+
+
+# records ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["runs", "copy"])
+def results(request, tmp_path_factory):
+    """A folder of results, as it was made or as a copy without its runs; and what is read of it."""
+    folder = tmp_path_factory.mktemp("results")
+    made = make_plan(scale="demo", corpora=("ptb",))
+    write_json(folder / "demo/plan.json", made)
+    write_runs(made, folder / "runs", tokens=300, epochs=3)
+    report(folder, "demo", parts=["records"])
+    if request.param == "copy":
+        shutil.rmtree(folder / "runs")
+        read = sorted((folder / "demo").iterdir())
+    else:
+        read = [folder / "demo/plan.json", *sorted(folder.glob("runs/*/*"))]
+    return folder, {path: path.read_bytes() for path in read}
+
+
+def is_reported(results: Path) -> bool:
+    try:
+        return bool(report(results, "demo", parts=["tables"]))
+    except InputError as error:
+        return is_sentence(error)
+
+
+def bytes_damaged(content: bytes) -> some.SearchStrategy[bytes]:
+    """``content`` with flipped bits, cut short, or with something else in the middle."""
+    place = some.integers(0, len(content) - 1)
+
+    def flip(flips: list[tuple[int, int]]) -> bytes:
+        changed = bytearray(content)
+        for where, bits in flips:
+            changed[where] ^= bits
+        return bytes(changed)
+
+    flips = some.lists(some.tuples(place, some.integers(1, 255)), min_size=1, max_size=3)
+    return (
+        flips.map(flip)
+        | place.map(lambda end: content[:end])
+        | some.tuples(place, some.binary(max_size=9)).map(
+            lambda put: content[: put[0]] + put[1] + content[put[0] :]
+        )
+    )
+
+
+@cases(200)
+@given(data=some.data())
+def test_a_record(results, data):
+    """A damaged plan, record, curve or array: the report names it or is built from it."""
+    folder, contents = results
+    name = data.draw(some.sampled_from(sorted({path.name for path in contents})))
+    path = data.draw(some.sampled_from([path for path in contents if path.name == name]))
+    damage = bytes_damaged(contents[path])
+    if path.suffix == ".json":
+        trees = damaged(json.loads(contents[path]))
+        damage |= trees.map(lambda tree: json.dumps(tree, skipkeys=True).encode())
+    path.write_bytes(data.draw(damage))
+    try:
+        assert is_reported(folder)
+    finally:
+        path.write_bytes(contents[path])
+
+
+# checkpoints --------------------------------------------------------------------------------
+
+
+@cases(300)
+@given(data=some.data())
+def test_a_checkpoint(folder, data):
+    """Whatever happened to one generation, the other is read; damaged state never is."""
+    checkpoint = Checkpoint(folder / "checkpoints", "run", "train")
+    for epoch in (1, 2):
+        checkpoint.save({"epoch": epoch, "weights": torch.ones(20)})
+    intact = []
+    for epoch, path in ((2, checkpoint.path), (1, checkpoint.previous)):
+        content = path.read_bytes()
+        changed = data.draw(some.just(content) | bytes_damaged(content))
+        path.write_bytes(changed)
+        intact += [epoch] * (changed == content)
+    state = checkpoint.load()
+    assert (state and state["epoch"]) == (intact[0] if intact else None)

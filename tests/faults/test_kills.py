@@ -1,0 +1,181 @@
+"""Trainings that are killed, stopped and started again end as if nothing had happened."""
+
+import itertools
+import os
+import random
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+
+import pytest
+from trainings import Training
+
+from awd import provenance
+from awd.cli import STOPPED
+from awd.records import collect
+
+pytestmark = pytest.mark.slow
+
+KILLS = int(os.environ.get("KILLS", "48"))
+KILLS_OF_A_RUN = 6
+KILLED = -signal.SIGKILL
+CASES = {
+    "lstm-nt-asgd": {},
+    "gru-adamw": {"cell": "gru", "optimizer": "adamw", "learning_rate": 0.01, "seed": 2},
+}
+
+
+@pytest.fixture
+def training(texts, tmp_path):
+    return Training(tmp_path, texts)
+
+
+@pytest.mark.parametrize("stage", ["train", "finetune"])
+@pytest.mark.parametrize("case", CASES)
+def test_killed_at_random_moments(texts, undisturbed, tmp_path, case, stage):
+    """In each of the four cases a quarter of KILLS, after its start or after a checkpoint."""
+    whole = undisturbed(**CASES[case])
+    chance = random.Random(stage)
+    for run in range(KILLS // 4 // KILLS_OF_A_RUN):
+        training = Training(tmp_path / str(run), texts, **CASES[case])
+        if stage == "finetune":
+            training.copy_trained(whole)
+        for _ in range(KILLS_OF_A_RUN):
+            process = training.start(stage)
+            if chance.random() < 0.7:
+                training.wait_for_save(stage, process.is_alive)
+            process.join(chance.uniform(0, 0.15))
+            process.kill()
+            process.join()
+            assert process.exitcode in (0, KILLED), training.said.read_text()
+        assert training.end(stage) == 0, training.said.read_text()
+        assert training.outcome(stage) == whole.outcome(stage)
+        assert training.files(stage) == whole.files(stage)
+
+
+def kill_at(number: int, folder: str) -> None:
+    """Kill this process when it touches a file in ``folder`` for the ``number``-th time."""
+    touches = 0
+
+    def touched(event, arguments):
+        nonlocal touches
+        ours = (isinstance(argument, str) and argument.startswith(folder) for argument in arguments)
+        if (event == "open" or event.startswith("os.")) and any(ours):
+            touches += 1
+            if touches == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(touched)
+
+
+def test_killed_at_each_touch_of_its_files(texts, undisturbed, tmp_path):
+    """The n-th attempt dies at the n-th file opened, renamed or deleted, until one gets through."""
+    training, code, kills = Training(tmp_path, texts, epochs=2), KILLED, 0
+    while code == KILLED:
+        code = training.end(fault=kill_at, number=kills + 1, folder=f"{tmp_path}/")
+        kills += code == KILLED
+    assert code == 0, training.said.read_text()
+    assert kills > 20
+    assert training.outcome() == undisturbed(epochs=2).outcome()
+    assert training.files() == undisturbed(epochs=2).files("train")
+
+
+def test_the_command_itself_is_killed(training, undisturbed):
+    """Started afresh each time, as people and workflows do."""
+    for _ in range(2):
+        process = training.start_afresh()
+        training.wait_for_save()
+        process.kill()
+        assert process.wait() == KILLED
+    assert training.start_afresh().wait(60) == 0, training.said.read_text()
+    assert training.outcome() == undisturbed().outcome()
+    assert training.record()["resumes"] == 2
+
+
+@pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
+def test_asked_to_stop(training, undisturbed, kind):
+    """It saves and says so by its exit code; nothing looks finished until it is."""
+    for _ in range(3):
+        process = training.start()
+        training.wait_for_save()
+        os.kill(process.pid, getattr(signal, kind))
+        process.join(60)
+        assert process.exitcode == STOPPED
+        assert set(training.files()) <= {"train.checkpoint", "train.previous"}
+    assert training.end() == 0
+    assert training.outcome() == undisturbed().outcome()
+    assert training.record()["resumes"] == 3
+
+
+def ignore_hangups() -> None:
+    """What ``nohup`` does for the command that it starts."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def test_after_nohup_the_terminal_may_close(training, undisturbed):
+    process = training.start(fault=ignore_hangups)
+    training.wait_for_save()
+    os.kill(process.pid, signal.SIGHUP)
+    process.join(60)
+    assert process.exitcode == 0
+    assert training.outcome() == undisturbed().outcome()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_two_processes_of_one_training(training, undisturbed, killed):
+    """The second waits for the first, and goes on where that was killed, or has nothing to do."""
+    first = training.start()
+    training.wait_for_save()
+    second = training.start()
+    while "waiting" not in training.said.read_text():
+        assert first.is_alive()
+        time.sleep(0.002)
+    if killed:
+        first.kill()
+    for process in (first, second):
+        process.join(60)
+    assert (first.exitcode, second.exitcode) == (KILLED if killed else 0, 0)
+    assert training.outcome() == undisturbed().outcome()
+    assert training.record()["resumes"] == killed
+    assert training.files() == undisturbed().files("train")
+
+
+def turn_back_the_clock() -> None:
+    """At each look at it, the wall clock is an hour before the last."""
+    looks = itertools.count()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return datetime.fromtimestamp(2e9 - 3600 * next(looks), zone)
+
+    provenance.datetime = Clock
+    time.time = lambda: Clock.now(UTC).timestamp()
+
+
+def test_the_clock_is_moved_back(training, undisturbed):
+    """Checkpoints go by another clock; records only repeat what this one said."""
+    process = training.start(fault=turn_back_the_clock)
+    for _ in range(2):
+        training.wait_for_save()
+    process.kill()
+    process.join()
+    assert training.end(fault=turn_back_the_clock) == 0
+    assert training.outcome() == undisturbed().outcome()
+    assert training.record()["ended"] < training.record()["started"]
+    assert training.record()["seconds"] > 0
+    evaluate = ("evaluate", "--stage", "train")
+    assert training.end(*evaluate, fault=turn_back_the_clock) == 0, training.said.read_text()
+    plan = {"runs": {training.run.name: {"corpus": {"name": "mine"}, "spec": {"seed": 1}}}}
+    records, curves = collect(plan | {"suites": []}, training.run.parent)
+    assert (list(records["split"]), len(curves)) == (["train", "valid", "test"], 6)
+
+
+def test_checkpoints_can_be_kept(training, undisturbed):
+    """With them, a training that is asked for again has nothing left to do but its record."""
+    for resumes in (0, 1):
+        assert training.end("train", "--keep-checkpoints", "true") == 0
+        assert training.outcome() == undisturbed().outcome()
+        assert "train.checkpoint" in training.files()
+        assert training.record()["resumes"] == resumes

@@ -1,0 +1,159 @@
+"""Bad days of a whole workflow: killed, started twice, out of memory, with clocks that differ."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from projects import make_project, run, snakemake, start
+
+pytestmark = pytest.mark.slow
+
+SUITE = """
+title: A study of some seconds
+paper: {citation: Nobody 2000}
+base_row: full
+base:
+  hidden_size: 12
+  embedding_size: 12
+  tied: true
+  weight_drop: 0.2
+  dropout_output: 0.2
+  batch_size: 4
+  bptt: 10
+  variable_bptt: true
+  optimizer: nt-asgd
+  non_monotone_interval: 1
+  learning_rate: 30
+  epochs: 12
+rows:
+  full: {label: it fits}
+  hungry: {label: it does not, set: {hidden_size: 100000000, tied: false}}
+figures: [curves]
+scales:
+  demo: {corpora: [mine]}
+  small: {corpora: [mine]}
+  paper: {corpora: [mine]}
+"""
+TABLE = "results/demo/tables/study.csv"
+KILLED = -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory) -> Path:
+    """The project after a run of all that can be run: one training wants too much memory."""
+    project = make_project(tmp_path_factory.mktemp("workflow") / "project", study=SUITE)
+    answer = run(["snakemake", "--cores", "2", TABLE], project)
+    assert answer.returncode == 1
+    return project
+
+
+def trained(project: Path) -> Path:
+    """The folder of the run that fits."""
+    (folder,) = project.glob("results/runs/mine-lstm1x12-*")
+    return folder
+
+
+@pytest.fixture
+def project(failed, tmp_path) -> Path:
+    """A copy of the project whose text is encoded and whose models are not trained."""
+    project = Path(shutil.copytree(failed, tmp_path / "project", symlinks=True))
+    shutil.rmtree(trained(project))
+    return project
+
+
+def outcome(project: Path) -> tuple[bytes, list[str]]:
+    """Weights and losses of the training, as far as no clock has a part in them."""
+    folder = trained(project)
+    columns = (line.split(",")[:-2] for line in (folder / "train.csv").read_text().splitlines())
+    return (folder / "train.safetensors").read_bytes(), [",".join(line) for line in columns]
+
+
+def record(project: Path) -> str:
+    """What Snakemake is asked for: the record of the training that fits."""
+    (path,) = project.glob("results/demo/plan.json")
+    names = json.loads(path.read_text())["runs"]
+    (run,) = [name for name in names if "1x12" in name]
+    return f"results/runs/{run}/train.json"
+
+
+def start_training(project: Path) -> subprocess.Popen:
+    """Snakemake, in a process group of its own, some epochs into the training."""
+    words = ["--cores", "2", "--config", "checkpoint_minutes=0.001", "--", record(project)]
+    process = start(["snakemake", *words], project, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(project.glob("results/checkpoints/mine-lstm1x12-*/train.checkpoint")):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return process
+
+
+def test_a_row_without_enough_memory_stops_no_other(failed):
+    """Its log says what was missing; the report has the other row's numbers."""
+    (log,) = failed.glob("results/logs/train-mine-lstm1x100000000-*.log")
+    assert "awd: out of memory: this job held up to" in log.read_text()
+    assert len(list(failed.glob("results/runs/*/train.stream.json"))) == 1
+    answer = run(["awd", "report", "--scale", "demo", "--part", "tables"], failed)
+    assert answer.returncode == 0, answer.stdout
+    status = {line.split(",")[1]: line for line in (failed / TABLE).read_text().splitlines()}
+    assert ",done," in status["full"]
+    assert ",missing," in status["hungry"]
+
+
+@pytest.mark.parametrize("jobs_too", [False, True])
+def test_killed_and_started_again(failed, project, jobs_too):
+    """It says that the folder is locked, and how to free it; then all goes on.
+
+    Where its jobs outlive it, they are not disturbed, and not doubled.
+    """
+    process = start_training(project)
+    (os.killpg if jobs_too else os.kill)(process.pid, signal.SIGKILL)
+    assert process.wait() == KILLED
+    locked = run(["snakemake", "--cores", "2", record(project)], project)
+    assert locked.returncode == 1
+    assert "--unlock" in locked.stdout
+    snakemake(project, "--unlock")
+    snakemake(project, record(project))
+    assert outcome(project) == outcome(failed)
+    resumes = json.loads((project / record(project)).read_text())["resumes"]
+    assert resumes == jobs_too
+
+
+def test_interrupted_and_started_again(failed, project):
+    """As by Ctrl-C in a terminal, which every process of the group receives."""
+    process = start_training(project)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    snakemake(project, record(project))
+    assert outcome(project) == outcome(failed)
+    assert json.loads((project / record(project)).read_text())["resumes"] == 1
+
+
+def test_two_at_once(failed, project):
+    """The second refuses to work in a folder where another does; the first is not disturbed."""
+    process = start_training(project)
+    second = run(["snakemake", "--cores", "2", record(project)], project)
+    assert second.returncode == 1
+    assert "cannot be locked" in second.stdout
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert outcome(project) == outcome(failed)
+
+
+def test_files_from_the_future(failed, project):
+    """A clock that was moved back, or two machines that disagree: nothing is lost or changed."""
+    tomorrow = time.time() + 86_400
+    for path in project.glob("results/**/*.*"):
+        os.utime(path, (tomorrow, tomorrow))
+    evaluation = Path(record(project)).with_name("train.stream.json")
+    snakemake(project, str(evaluation))
+    assert outcome(project) == outcome(failed)
+    again = json.loads((project / evaluation).read_text())
+    before = json.loads((failed / evaluation).read_text())
+    assert again["splits"] == before["splits"]
+    assert "Nothing to be done" in snakemake(project, str(evaluation))

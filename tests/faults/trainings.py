@@ -1,0 +1,151 @@
+"""Trainings in processes of their own: what they are made from, how they end, what they leave.
+
+Loading torch takes longer than the trainings here. A server loads it once and forks; the process
+that comes out runs the same command line as ``python -m awd`` does.
+"""
+
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+
+import awd
+from awd import corpora
+from awd.cli import main
+from awd.spec import make_spec
+
+ROOT = Path(awd.__file__).parents[1]
+PROCESSES = multiprocessing.get_context("forkserver")
+# (torch loads its compiler with the first optimizer, though nothing is compiled)
+PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluate", "awd.stages", "torch._dynamo"])
+
+# Every random choice and every piece of state takes part; the average starts on the way.
+FULL = {
+    "hidden_size": 12,
+    "embedding_size": 12,
+    "tied": True,
+    "layers": 2,
+    "weight_drop": 0.2,
+    "dropout_embedding": 0.1,
+    "dropout_hidden": 0.2,
+    "dropout_output": 0.2,
+    "activation_regularization": 1,
+    "temporal_activation_regularization": 1,
+    "weight_decay": 1e-6,
+    "batch_size": 4,
+    "bptt": 10,
+    "variable_bptt": True,
+    "optimizer": "nt-asgd",
+    "learning_rate": 30,
+    "non_monotone_interval": 1,
+    "epochs": 6,
+    "finetune_epochs": 3,
+}
+MEASURED = {
+    "started",
+    "ended",
+    "seconds",
+    "resumes",
+    "seconds_per_epoch",
+    "tokens_per_second",
+    "peak_memory_mb",
+    "commit",
+}
+
+
+class Training:
+    """A run of ``settings`` on a small corpus, trained under ``folder``."""
+
+    def __init__(self, folder: Path, texts: Path, **settings):
+        self.folder = folder
+        print_ = corpora.fingerprint("mine", {"mine": str(texts)})
+        self.corpus = texts.with_name("encoded")
+        if not self.corpus.exists():
+            corpora.encode("mine", texts, self.corpus, fingerprint=print_)
+        self.spec = make_spec({"corpus": "mine", **FULL, **settings}, "test")
+        self.run = folder / "runs" / self.spec.run(print_)
+        self.checkpoints = folder / "checkpoints"
+        self.said = folder / "said"
+
+    def words(self, command: str = "train", *more: object) -> list[str]:
+        """The command line; a checkpoint is saved every 60 ms and at ends of epochs."""
+        options = ["--spec", self.spec.canonical(), "--device", "cpu"]
+        if command != "evaluate":
+            options += ["--checkpoints", self.checkpoints, "--checkpoint-minutes", "0.001"]
+        return [*map(str, [command, self.corpus, self.run, *options, *more])]
+
+    def start(self, *words: object, fault: Callable | None = None, **arguments):
+        """A forked process of the command; ``fault`` is called in it first, with arguments."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        process = PROCESSES.Process(
+            target=command, args=(self.words(*words), self.said, fault, arguments)
+        )
+        process.start()
+        return process
+
+    def end(self, *words: object, fault: Callable | None = None, **arguments) -> int:
+        """The exit code of the command."""
+        process = self.start(*words, fault=fault, **arguments)
+        process.join(60)
+        assert process.exitcode is not None, "it hangs"
+        return process.exitcode
+
+    def start_afresh(self, *words: object) -> subprocess.Popen:
+        """The command as people start it, which loads all there is to load."""
+        said = self.said.open("a")
+        words = [sys.executable, "-m", "awd", *self.words(*words)]
+        return subprocess.Popen(words, cwd=ROOT, stdout=said, stderr=said)
+
+    def copy_trained(self, other: "Training") -> None:
+        """Take what the first stage of ``other``, the same run elsewhere, has left."""
+        self.run.mkdir(parents=True)
+        for path in other.run.glob("train.*"):
+            shutil.copy(path, self.run)
+
+    def wait_for_save(self, stage: str = "train", alive: Callable = lambda: True) -> None:
+        """Until one more checkpoint has been written, if the process still is ``alive``."""
+        path = self.checkpoints / self.run.name / f"{stage}.checkpoint"
+
+        def written() -> int | None:
+            with suppress(FileNotFoundError):
+                return path.stat().st_mtime_ns
+            return None
+
+        before, deadline = written(), time.monotonic() + 60
+        while written() in (None, before) and alive():
+            assert time.monotonic() < deadline, self.said.read_text()
+            time.sleep(0.002)
+
+    def record(self, stage: str = "train") -> dict:
+        """What the stage's record says."""
+        return json.loads((self.run / f"{stage}.json").read_text())
+
+    def outcome(self, stage: str = "train") -> tuple:
+        """All that a stage leaves, but for what a clock or a meter has measured."""
+        curve = pd.read_csv(self.run / f"{stage}.csv").drop(columns=MEASURED, errors="ignore")
+        return (
+            {key: value for key, value in self.record(stage).items() if key not in MEASURED},
+            curve.to_csv(),
+            (self.run / f"{stage}.safetensors").read_bytes(),
+        )
+
+    def files(self, *stages: str) -> list[str]:
+        """What lies in the folders of the run and of its checkpoints, hidden files too."""
+        folders = (self.run, self.checkpoints)
+        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        return sorted(path.name for path in files if path.name.startswith(stages or ""))
+
+
+def command(words: list[str], said: Path, fault: Callable | None, arguments: dict) -> None:
+    """``python -m awd`` with these ``words`` in this process."""
+    sys.stdout = sys.stderr = said.open("a", buffering=1)
+    if fault is not None:
+        fault(**arguments)
+    main(words)

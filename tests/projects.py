@@ -1,0 +1,78 @@
+"""Copies of the project with small studies of their own, and the programs run in them."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import awd
+from awd.plan import CONFIG, load_config
+
+ROOT = Path(awd.__file__).parents[1]
+
+
+def make_project(folder: Path, **suites: str) -> Path:
+    """What Snakemake needs of this project, the ``suites``, and a small corpus called mine."""
+    for name in ("awd", "workflow", "profiles"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    for path in (folder / "workflow" / "suites").iterdir():
+        path.unlink()
+    for name, text in suites.items():
+        (folder / f"workflow/suites/{name}.yaml").write_text(text, encoding="utf-8")
+    write_texts(folder / "texts")
+    changes = {"corpus_folders": {"mine": str(folder / "texts")}, "device": "cpu"}
+    (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
+    return folder
+
+
+def write_texts(folder: Path, train: int = 300, valid: int = 60, test: int = 60) -> Path:
+    """Mostly predictable lines: each of 30 words has one usual successor, kept four times in five.
+
+    ``train``, ``valid`` and ``test`` say how many lines of nine words.
+    """
+    folder.mkdir()
+    chance = random.Random(1)
+    for split, lines in {"train": train, "valid": valid, "test": test}.items():
+        with (folder / f"{split}.txt").open("w") as file:
+            for _ in range(lines):
+                words = [chance.randrange(30)]
+                while len(words) < 9:
+                    words.append((words[-1] * 3 + 1 + (chance.random() < 0.2)) % 30)
+                print(*(f"w{word}" for word in words), file=file)
+    return folder
+
+
+def start(command: list, folder: Path, **options) -> subprocess.Popen:
+    """A program of this environment in ``folder``; what it says is its stdout, errors included."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def run(command: list, folder: Path) -> subprocess.CompletedProcess:
+    """Such a program, to its end."""
+    process = start(command, folder)
+    said, _ = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, said)
+
+
+def snakemake(folder: Path, *options: str) -> str:
+    """What Snakemake says where it must succeed."""
+    answer = run(["snakemake", "--cores", "2", *options], folder)
+    assert answer.returncode == 0, answer.stdout
+    return answer.stdout
