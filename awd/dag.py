@@ -18,7 +18,7 @@ class WorkflowPlan(Plan):
     def __init__(self, config: Mapping, workflow):
         super().__init__(config)
         self._in_job = not workflow.is_main_process
-        self.gpus = self._count_gpus(workflow.global_resources.get("gpu"))
+        self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
 
     def corpus_record(self, wildcards) -> Path:
         """corpus.json of the run's corpus."""
@@ -66,7 +66,7 @@ class WorkflowPlan(Plan):
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.
         return settings | ({"device": "cpu"} if self._in_job else {})
 
-    def _count_gpus(self, limit) -> int:
+    def _count_gpus(self, limit: int | None) -> int:
         """The limit that a profile or a command line gives, or the slots on this machine's GPUs.
 
         On a cluster it is the profile that knows: where Snakemake is started there may be no GPU. A
@@ -79,5 +79,5 @@ class WorkflowPlan(Plan):
         if self._in_job:
             return least or int(lease.assigned())
         if limit is not None:
-            return limit.value
+            return limit
         return (len(lease.installed()) or least) * self.config["gpu_slots"]

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from snakemake.resources import Resources
 
 from awd import lease
 from awd.dag import WorkflowPlan
@@ -18,7 +19,9 @@ def plan(monkeypatch):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if given is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
-        limits = {} if limit is None else {"gpu": SimpleNamespace(value=limit)}
+        limits = Resources()
+        if limit is not None:
+            limits["gpu"] = limit
         workflow = SimpleNamespace(is_main_process=not in_job, global_resources=limits)
         changes = {"device": device, "gpu_slots": slots, "suites": ["kim2024"]}
         return WorkflowPlan(load_config(CONFIG, changes), workflow)

@@ -1,7 +1,8 @@
-"""The commands that go before Slurm's own, tried on make-believe ones."""
+"""The profiles, and the commands that go before Slurm's own, tried on make-believe ones."""
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,25 @@ def test_a_job_is_sent_when_slurmctld_is_back(call, tmp_path):
 def test_a_job_that_slurm_refuses_is_not_sent_again(call):
     said = call(["sbatch"], sbatch="echo 'invalid partition specified: gpu' >&2; exit 4")
     assert (said.returncode, said.stderr) == (4, "invalid partition specified: gpu\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("slurm", "gpu=1, slurm_partition=gpu, runtime=1440, mem_mb=8000"),
+        ("local-gpu", "gpu=1"),
+    ],
+)
+def test_a_training_asks_for_what_the_profile_says(profile, said):
+    """Snakemake reads it, and the project's default profile with it."""
+    words = [sys.executable, "-m", "snakemake", "-n", "--forceall"]
+    words += ["--profile", f"workflow/profiles/{profile}", "--config", "suites=kim2024"]
+    answer = subprocess.run([*words, "device=cuda"], cwd=HOME, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    announced = answer.stdout + answer.stderr
+    assert "and workflow specific profile profiles/default" in announced
+    requests = [line for line in announced.splitlines() if "checkpoint_minutes=" in line]
+    assert requests
+    assert all("device=cuda" in line and said.split(",")[0] in line for line in requests)
+    assert any(line.endswith(said) or f"{said}, " in line for line in requests)
