@@ -307,11 +307,13 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     finish(process, project)
 
     same(project, undisturbed)
-    assert set(resumes(project).values()) == {3}
-    assert ends(project) == {"TIMEOUT": 12, "COMPLETED": 8}
-    said = [path.read_text() for path in (project / ".snakemake/slurm_logs").rglob("*.log")]
-    assert len(said) == 12, "Slurm's logs of jobs that failed are kept"
-    assert all("run it again to go on" in text for text in said)
+    # On a busy machine a job can run out of time once more, by itself.
+    assert min(resumes(project).values()) >= 3
+    assert ends(project)["COMPLETED"] == 8
+    logs = project / ".snakemake/slurm_logs"
+    for training in (training for runs in stopped for training in runs.values()):
+        (said,) = logs.rglob(f"{training.job}.log")
+        assert "run it again to go on" in said.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
