@@ -49,15 +49,18 @@ base:
   learning_rate: 10
   epochs: 16
 rows:
-  full: {label: full, stage: train}
-  minus-weight-drop: {label: − weight drop, stage: train, set: {weight_drop: 0}}
-  minus-dropout: {label: − dropout, stage: train, set: {dropout_hidden: 0}}
-  minus-penalties: {label: − AR, stage: train, set: {activation_regularization: 0}}
+{rows}
 figures: [curves]
 scales:
   demo: {corpora: [mine]}
   small: {corpora: [mine]}
   paper: {corpora: [mine]}
+"""
+ROWS = """
+  full: {label: full, stage: train}
+  minus-weight-drop: {label: − weight drop, stage: train, set: {weight_drop: 0}}
+  minus-dropout: {label: − dropout, stage: train, set: {dropout_hidden: 0}}
+  minus-ar: {label: − AR, stage: train, set: {activation_regularization: 0}}
 """
 TIMES = {"started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"}
 MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "resumes"}
@@ -93,7 +96,7 @@ def write_texts(folder: Path) -> None:
                 print(*(f"w{word}" for word in words), file=file)
 
 
-def make_project(folder: Path, suite: str = SUITE) -> Path:
+def make_project(folder: Path) -> Path:
     """A copy of the project with one suite, and the shipped profile for the test's Slurm."""
     folder.mkdir()
     for name in ("awd", "workflow", "profiles"):
@@ -102,12 +105,18 @@ def make_project(folder: Path, suite: str = SUITE) -> Path:
     suites = folder / "workflow" / "suites"
     for path in suites.iterdir():
         path.unlink()
-    (suites / "faults.yaml").write_text(suite, encoding="utf-8")
+    write_suite(folder, 4)
     write_texts(folder / "texts")
     changes = {"checkpoint_minutes": 0.005, "corpus_folders": {"mine": "texts"}}
     (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     change_profile(folder, "slurm_partition: gpu", "slurm_partition: work")
     return folder
+
+
+def write_suite(project: Path, rows: int) -> None:
+    """The first ``rows`` of the rows, a training each."""
+    text = SUITE.replace("{rows}", "\n".join(ROWS.strip("\n").splitlines()[:rows]))
+    (project / "workflow/suites/faults.yaml").write_text(text, encoding="utf-8")
 
 
 def change_profile(project: Path, old: str, new: str) -> None:
@@ -130,7 +139,7 @@ def start(project: Path, *options: str) -> subprocess.Popen:
     )
 
 
-def finish(process: subprocess.Popen, project: Path, seconds: float = 400) -> str:
+def finish(process: subprocess.Popen, project: Path, seconds: float = 900) -> str:
     """Wait for Snakemake's success; returns what it said."""
     code = process.wait(seconds)
     said = (project / "said").read_text(encoding="utf-8")
@@ -148,12 +157,13 @@ def undisturbed(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def project(undisturbed, tmp_path, cluster) -> Path:
-    """The project before any training, with its corpus; all nodes are up."""
+    """The project with two rows before any training, with its corpus; all nodes are up."""
     for node, state in cluster.states().items():
         if state != "idle":
             cluster.start_node(node)
     cluster.wait_for(lambda: set(cluster.states().values()) == {"idle"}, "all nodes are idle")
     folder = make_project(tmp_path / "project")
+    write_suite(folder, 2)
     shutil.copytree(undisturbed / "results/corpora", folder / "results/corpora")
     yield folder
     for process in psutil.process_iter():
@@ -244,10 +254,10 @@ def outcome(project: Path) -> dict:
     return result
 
 
-def same(project: Path, undisturbed: Path) -> None:
+def same(project: Path, undisturbed: Path, rows: int = 2) -> None:
     """Weights, curves, records and losses of each token are those of the undisturbed project."""
     expected, found = outcome(undisturbed), outcome(project)
-    assert found.keys() == expected.keys()
+    assert len(found) == len(expected) * rows // 4
     assert [name for name in found if found[name] != expected[name]] == []
     assert list((project / "results/checkpoints").glob("*/[!.]*")) == []
 
@@ -271,6 +281,7 @@ def scancel(job: str) -> None:
 
 def test_a_bad_day(project, undisturbed, cluster):
     """Time limit, scancel, a node that crashes, slurmctld restarted: each training resumes."""
+    write_suite(project, 4)
     process = start(project, "--profile", PROFILE)
     runs = freeze(project, 4)
     assert len({(training.node, training.gpu) for training in runs.values()}) == 4
@@ -285,7 +296,7 @@ def test_a_bad_day(project, undisturbed, cluster):
     cluster.start_controller()
     finish(process, project)
 
-    same(project, undisturbed)
+    same(project, undisturbed, rows=4)
     assert set(resumes(project).values()) == {1}
     assert ends(project) == {
         "TIMEOUT": 1,
@@ -300,33 +311,35 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     """Each time it is asked to stop, saves, and goes on in the next job."""
     change_profile(project, "runtime: 1440", "runtime: 1")
     process = start(project, "--profile", PROFILE)
-    stopped = [freeze(project, 4)]
+    stopped = [freeze(project, 2)]
     for _ in range(2):
         before = {training.job for runs in stopped for training in runs.values()}
-        stopped.append(freeze(project, 4, apart_from=before))
+        stopped.append(freeze(project, 2, apart_from=before))
     finish(process, project)
 
     same(project, undisturbed)
     # On a busy machine a job can run out of time once more, by itself.
     assert min(resumes(project).values()) >= 3
-    assert ends(project)["COMPLETED"] == 8
+    assert ends(project)["COMPLETED"] == 4
     logs = project / ".snakemake/slurm_logs"
     for training in (training for runs in stopped for training in runs.values()):
         (said,) = logs.rglob(f"{training.job}.log")
         assert "run it again to go on" in said.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name
+)
 def test_snakemake_is_stopped(project, undisturbed, request, number):
     """Started again it goes on; killed hard it leaves a lock, and jobs that go on without it."""
     if number != signal.SIGKILL:
         request.getfixturevalue("all_faults")
     process = start(project, "--profile", PROFILE)
-    runs = freeze(project, 4)
+    runs = freeze(project, 2)
     process.send_signal(number)
     if number == signal.SIGTERM:
         thaw(runs)
-    code = process.wait(120)
+    code = process.wait(300)
     if number == signal.SIGKILL:
         locked = start(project, "--profile", PROFILE)
         assert locked.wait(60) == 1
@@ -350,7 +363,7 @@ def test_slurmctld_is_away(project, undisturbed, cluster):
     process = start(project, "--profile", PROFILE)
     cluster.wait_for(lambda: asked(process, "sbatch", tried) > 4, "sbatch was tried again", 120)
     cluster.start_controller()
-    runs = freeze(project, 4)
+    runs = freeze(project, 2)
     cluster.stop_controller()
     cluster.wait_for(lambda: asked(process, "squeue", polled) > 4, "squeue was tried again", 300)
     cluster.start_controller()
@@ -358,7 +371,7 @@ def test_slurmctld_is_away(project, undisturbed, cluster):
     finish(process, project)
 
     same(project, undisturbed)
-    assert ends(project) == {"COMPLETED": 8}
+    assert ends(project) == {"COMPLETED": 4}
 
 
 @pytest.mark.usefixtures("all_faults")
@@ -366,17 +379,17 @@ def test_a_node_crashes_with_requeue(project, undisturbed, cluster):
     """Slurm itself starts its jobs again, under their old numbers."""
     change_profile(project, "slurm-no-requeue", "slurm-requeue")
     process = start(project, "--profile", PROFILE)
-    runs = freeze(project, 4)
+    runs = freeze(project, 2)
     doomed = next(iter(runs.values())).node
     lost = {training.run for training in runs.values() if training.node == doomed}
     cluster.kill_node(doomed)
     thaw(runs)
-    finish(process, project, 600)
+    finish(process, project)
 
     same(project, undisturbed)
     assert {run for run, number in resumes(project).items() if number} == lost
     jobs = [job["JobId"] for job in cluster.ended() if job["WorkDir"] == str(project)]
-    assert len(set(jobs)) == 8
+    assert len(set(jobs)) == 4
 
 
 @pytest.mark.usefixtures("all_faults")
