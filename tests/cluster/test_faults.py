@@ -47,7 +47,7 @@ base:
   optimizer: nt-asgd
   non_monotone_interval: 1
   learning_rate: 10
-  epochs: 16
+  epochs: 12
 rows:
 {rows}
 figures: [curves]
