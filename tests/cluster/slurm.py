@@ -22,8 +22,6 @@ FOLDER = Path("/run/awd-slurm")
 MARK = "# Written by tests/cluster/slurm.py, which also removes it.\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 NODES = ("n1", "n2", "n3")
-KILL_WAIT = 10
-"""Seconds between SIGTERM and SIGKILL for a job whose time is up."""
 
 CONTROLLER = """
 ClusterName=awd
@@ -50,7 +48,7 @@ AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/filetxt
 JobCompLoc={folder}/jobs.txt
 JobAcctGatherType=jobacct_gather/linux
-KillWait={kill_wait}
+KillWait=30
 SlurmdTimeout=15
 ReturnToService=2
 PreemptType=preempt/partition_prio
@@ -91,12 +89,11 @@ def start() -> None:
     FOLDER.mkdir(mode=0o755)
     (FOLDER / "state").mkdir()
     host = socket.gethostname()
-    settings = {"host": host, "folder": FOLDER, "kill_wait": KILL_WAIT}
     nodes = [
         NODE.format(node=node, host=host, port=17001 + number) for number, node in enumerate(NODES)
     ]
     contents = {
-        "slurm.conf": CONTROLLER.format(**settings) + "".join(nodes) + PARTITIONS,
+        "slurm.conf": CONTROLLER.format(host=host, folder=FOLDER) + "".join(nodes) + PARTITIONS,
         # A GPU needs a device file, and any two will do.
         "gres.conf": f"NodeName={','.join(NODES)} Name=gpu File=/dev/null,/dev/zero\n",
         "cgroup.conf": "CgroupPlugin=cgroup/v1\n",

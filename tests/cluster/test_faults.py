@@ -310,6 +310,7 @@ def test_a_bad_day(project, undisturbed, cluster):
 def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     """Each time it is asked to stop, saves, and goes on in the next job."""
     change_profile(project, "runtime: 1440", "runtime: 1")
+    change_profile(project, "retries: 5", "retries: 20")
     process = start(project, "--profile", PROFILE)
     stopped = [freeze(project, 2)]
     for _ in range(2):
@@ -353,6 +354,22 @@ def test_snakemake_is_stopped(project, undisturbed, request, number):
     same(project, undisturbed)
     # A Snakemake that is terminated waits for its jobs; otherwise they are cancelled.
     assert set(resumes(project).values()) == {0 if number == signal.SIGTERM else 1}
+
+
+@pytest.mark.usefixtures("all_faults")
+def test_jobs_outlive_snakemake(project, undisturbed, cluster):
+    """What they finished without it is not done again."""
+    process = start(project, "--profile", PROFILE)
+    runs = freeze(project, 2)
+    process.kill()
+    thaw(runs)
+    cluster.wait_for(lambda: ends(project) == {"COMPLETED": 2}, "both jobs have ended", 300)
+    assert start(project, "--cores", "1", "--unlock").wait(60) == 0
+    finish(start(project, "--profile", PROFILE), project)
+
+    same(project, undisturbed)
+    assert set(resumes(project).values()) == {0}
+    assert ends(project) == {"COMPLETED": 4}
 
 
 @pytest.mark.usefixtures("all_faults")
