@@ -18,7 +18,7 @@ lint: .venv/ready
 # Take the newest allowed version of every package into requirements.txt.
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --quiet 'setuptools>=77' 'torch==2.13.0' '.[test]'
+	.venv-lock/bin/pip install --quiet 'setuptools>=77' 'torch==2.13.0' '.[slurm,test]'
 	.venv-lock/bin/pip freeze --all --exclude awd --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
 	( echo '# Made by "make lock" from requirements.txt, for snakemake --software-deployment-method conda.'; \

@@ -18,12 +18,12 @@ from awd.dag import WorkflowPlan
 from awd.errors import InputError
 
 try:
-    plan = WorkflowPlan(config)
+    plan = WorkflowPlan(config, workflow)
 except InputError as error:
     sys.exit(f"awd: {error}")
 
-if plan.gpus():
-    workflow.global_resources.setdefault("gpu", plan.gpus())
+if plan.gpus:
+    workflow.global_resources.setdefault("gpu", plan.gpus)
 
 
 wildcard_constraints:

@@ -1,6 +1,7 @@
 """The plan as the workflow's rules ask for it: each method answers one directive."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from awd import lease
@@ -8,7 +9,16 @@ from awd.plan import Plan
 
 
 class WorkflowPlan(Plan):
-    """A Plan whose methods take Snakemake's wildcards."""
+    """A Plan whose methods take Snakemake's wildcards.
+
+    Attributes:
+        gpus: how many jobs may hold a GPU at once; 0 means that jobs ask for none.
+    """
+
+    def __init__(self, config: Mapping, workflow):
+        super().__init__(config)
+        self._in_job = not workflow.is_main_process
+        self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
 
     def corpus_record(self, wildcards) -> Path:
         """corpus.json of the run's corpus."""
@@ -58,14 +68,23 @@ class WorkflowPlan(Plan):
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
         settings = {key: str(self.config[key]) for key in keys}
-        return settings | ({"gpu": 1} if self.gpus() else {})
+        if self.gpus:
+            return settings | {"gpu": 1}
+        # A cluster's job that was given no GPU leaves alone those that its node happens to have.
+        return settings | ({"device": "cpu"} if self._in_job else {})
 
-    def gpus(self) -> int:
-        """How many jobs may hold a GPU at once: as many as the GPUs here have slots.
+    def _count_gpus(self, limit: int | None) -> int:
+        """The limit that a profile or a command line gives, or the slots on this machine's GPUs.
 
-        Where cuda is asked for, at least one, since the jobs may run on another machine.
+        On a cluster it is the profile that knows: where Snakemake is started there may be no GPU. A
+        job of the cluster is told by its environment what it was given.
         """
         if self.config["device"] == "cpu":
             return 0
-        found = len(lease.visible()) or int(self.config["device"] == "cuda")
-        return found * self.config["gpu_slots"]
+        # Where cuda is asked for, at least one, so that its absence is a job's clear complaint.
+        least = int(self.config["device"] == "cuda")
+        if self._in_job:
+            return least or int(lease.assigned())
+        if limit is not None:
+            return limit
+        return (len(lease.visible()) or least) * self.config["gpu_slots"]

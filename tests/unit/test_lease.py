@@ -9,8 +9,6 @@ from collections import Counter
 import pytest
 
 from awd import devices, lease
-from awd.dag import WorkflowPlan
-from awd.plan import load_config
 
 HOLD = """
 import sys, time
@@ -113,24 +111,3 @@ def test_what_a_cluster_assigned_stays(monkeypatch, visible):
     devices.prepare("auto")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == visible
     assert devices._held == []
-
-
-@pytest.mark.usefixtures("two_gpus")
-@pytest.mark.parametrize(
-    ("device", "visible", "slots", "jobs"),
-    [
-        ("auto", None, 1, 2),
-        ("auto", None, 3, 6),
-        ("auto", "4,5,6", 2, 6),
-        ("auto", "", 2, 0),
-        ("cpu", None, 2, 0),
-        ("cuda", "", 2, 2),  # on another machine
-    ],
-)
-def test_as_many_jobs_hold_a_gpu_as_there_are_slots(monkeypatch, device, visible, slots, jobs):
-    """This is the workflow's cap on the resource that each of its GPU jobs takes one of."""
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    plan = WorkflowPlan(load_config(overrides={"device": device, "gpu_slots": slots}))
-    assert plan.gpus() == jobs
-    assert plan.resources().get("gpu", 0) == bool(jobs)
