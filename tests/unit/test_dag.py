@@ -15,9 +15,10 @@ def plan(monkeypatch, tmp_path):
     """A plan on a machine with so many GPUs, under a limit or in a job that was given GPUs."""
 
     def plan(device, *, installed=0, slots=1, limit=None, in_job=False, given=None):
+        machine = tmp_path / f"{installed}-gpus"
         for number in range(installed):
-            (tmp_path / str(number)).mkdir(exist_ok=True)
-        monkeypatch.setattr(lease, "GPUS", tmp_path)
+            (machine / str(number)).mkdir(parents=True, exist_ok=True)
+        monkeypatch.setattr(lease, "GPUS", machine)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if given is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
