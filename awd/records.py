@@ -53,7 +53,7 @@ RECORD_TYPES = {
     "block_nll": "str",
 }
 
-ADDED = ("block_tokens", "block_nll")  # files of an earlier version lack them
+ADDED = ("block_tokens", "block_nll", "by_frequency", "floor", "protocol")
 WANTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
