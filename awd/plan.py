@@ -196,7 +196,13 @@ class Plan:
         }
         trained = {key: value for key, value in settings.items() if key not in KEYS}
         method = make_method(suite["rows"][row].get("method", "stream"), settings, place)
-        return make_spec(trained, place), method
+        spec = make_spec(trained, place)
+        if method.kind != "stream" and spec.objective != "next-word":
+            raise InputError(
+                f"{place}: method '{method.kind}' needs objective 'next-word', "
+                f"not '{spec.objective}'"
+            )
+        return spec, method
 
     def _add_runs(self, spec: RunSpec, method: Method, seed: int, row: str, stage: str) -> str:
         """Plan what a row needs for one seed; returns the run that carries the evaluation.

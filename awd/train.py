@@ -71,7 +71,8 @@ class Trainer:
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
         self.average = Average(self.parameters) if stage == "finetune" else None
 
-        self.batches = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
+        streams = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
+        self.batches = self.model.arrange(streams)
         self.valid = batching.as_stream(corpus.valid, device)
         self.test = batching.as_stream(corpus.test, device)
         if len(self.batches) < 3:
