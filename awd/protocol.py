@@ -45,7 +45,9 @@ def describe(record: Mapping) -> str:
     protocol = record.get("protocol") or {}
     splits, corpus = record.get("splits") or {}, record.get("corpus") or {}
     tokens = protocol.get("tokens") or {
-        split: splits[split].get("tokens") for split in ("valid", "test") if split in splits
+        split: values["tokens"]
+        for split, values in splits.items()
+        if split in ("valid", "test") and isinstance(values, Mapping) and "tokens" in values
     }
     vocabulary = protocol.get("vocabulary", corpus.get("vocabulary"))
     context = protocol.get("context", LEFT)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from awd.errors import InputError
 from awd.files import atomic, read_json
+from awd.protocol import describe
 
 STAGES = ("train", "finetune")
 SPLITS = ("valid", "test")
@@ -24,6 +25,7 @@ RECORD_TYPES = {
     "nll": "float64",  # nats, summed over the predicted tokens
     "tokens": "Int64",
     "perplexity": "float64",
+    "protocol": "str",  # how it was measured: compare only what has the same (awd.protocol)
     "parameters": "Int64",
     "seconds_per_epoch": "float64",
     "tokens_per_second": "float64",
@@ -145,6 +147,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             | {key: result.get(key) for key in ("epochs", "best_epoch", "switch_epoch")}
             | {
                 "method": method,
+                "protocol": describe(evaluated),
                 "status": evaluated["status"],
                 "reason": evaluated.get("reason") or trained.get("reason"),
                 "torch": (merged.get("libraries") or {}).get("torch"),
@@ -247,6 +250,9 @@ def _parse(header: str, group: list[tuple[int, Path, str]]) -> pd.DataFrame:
 def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=types, **READING)
+        # A column that an older version did not write is empty.
+        absent = [column for column in types if column not in frame]
+        frame = _typed(frame.reindex(columns=[*frame.columns, *absent]), types)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except ValueError as error:
