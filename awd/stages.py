@@ -12,6 +12,7 @@ from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
 from awd.files import atomic, write_json
+from awd.mechanisms import contradiction, observe
 from awd.perplexity import perplexity
 from awd.progress import Progress
 from awd.provenance import now, peak_memory, provenance
@@ -37,7 +38,8 @@ def train_stage(
     Resumes from a checkpoint under ``checkpoints`` if there is one, and removes it at the end. A
     training that diverges is a result: its record says so, and its weights are its best ones.
 
-    Returns the record. Raises InputError if fine-tuning lacks trained weights, and Interrupted.
+    Returns the record. Raises InputError if fine-tuning lacks trained weights or if the model does
+    something else than its spec says, and Interrupted.
     """
     run = spec.run(corpus.fingerprint)
     if folder.name != run:
@@ -49,6 +51,9 @@ def train_stage(
         weights = load_file(folder / "train.safetensors", device=str(device))
     started = now()
     trainer = Trainer(spec, corpus, stage, device, weights)
+    mechanisms = observe(trainer)
+    if (said := contradiction(spec, stage, mechanisms)) is not None:
+        raise InputError(f"{run}: {said}")
     checkpoint = Checkpoint(checkpoints, run, stage)
     if (state := checkpoint.load()) is not None:
         trainer.restore(state)
@@ -69,6 +74,7 @@ def train_stage(
         "reason": reason,
         "spec": spec.as_dict(),
         "corpus": _corpus_identity(corpus),
+        "mechanisms": mechanisms,
         "result": _result(trainer),
         "parameters": sum(parameter.numel() for parameter in trainer.parameters),
         **_speed(trainer.history),
