@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from synthetic import make_plan, write_runs
 
-from awd import records
+from awd import records, tables
 from awd.errors import InputError
 
 RUN = "ptb-lstm-s1-merity2018-full"
@@ -179,3 +179,17 @@ def test_text_where_a_number_is_expected_is_refused(study):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"parameters": "24M"}))
     with pytest.raises(InputError, match=r"'parameters' is '24M' where a number is expected"):
         records.collect(plan, runs)
+
+
+def test_files_of_a_version_without_protocols_are_read(study, tmp_path):
+    """The column is there and empty, and a table is made of it."""
+    plan, runs = study
+    frame, curves = records.collect(plan, runs)
+    records.write(frame.drop(columns="protocol"), curves, tmp_path)
+    found, _ = records.read(tmp_path)
+    assert list(found["protocol"].isna().unique()) == [True]
+    pd.testing.assert_frame_equal(
+        found[frame.columns.drop("protocol")], frame.drop(columns="protocol")
+    )
+    table = tables.build(plan["suites"][0], found, runs, "paper")
+    assert table["delta_test"].notna().any()
