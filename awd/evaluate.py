@@ -78,10 +78,14 @@ def evaluate_stage(
         losses = {split: measured[split][:, 0].numpy() for split in losses}
         end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
         splits["test"]["blocks"] = block_sums(losses["test"], corpus.test[1:], end)
+        entropy = corpus.info.get("entropy", {})
+        for split in splits.keys() & entropy.keys():
+            source = entropy[split]
+            splits[split]["floor"] = perplexity(source["nll"] / source["tokens"])
         if ahead is not None:
             status, reason = "leaks", f"the model reads {ahead} token(s) ahead of what it predicts"
-        elif "entropy" in corpus.info and spec.objective != "cloze":
-            reason = below_floor(corpus.info["entropy"], splits)
+        elif entropy and spec.objective != "cloze":
+            reason = below_floor(entropy, splits)
             status = "leaks" if reason else "done"
     record = {
         "format": 1,

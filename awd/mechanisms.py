@@ -22,11 +22,13 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from awd.batching import Chunk
+from awd.corpora import Corpus
 from awd.model import LanguageModel, Output, RecurrentLayer
 from awd.ntasgd import NonMonotonicTrigger
 from awd.schedules import Schedule
@@ -69,6 +71,16 @@ def observe(trainer: Trainer) -> dict:
     if "rate_rescaling" in observed:
         observed["rate_rescaling"] &= follows
     return observed
+
+
+def observe_spec(spec: RunSpec, vocabulary: int) -> dict:
+    """What a training of ``spec`` would do, built at its full size for a random text."""
+    draw = numpy.random.default_rng(0)
+    words = [str(number) for number in range(vocabulary)]
+    sizes = {"train": 2 * FEWEST_CHUNKS * spec.bptt * spec.batch_size, "valid": 100, "test": 100}
+    splits = {name: draw.integers(0, vocabulary, size) for name, size in sizes.items()}
+    corpus = Corpus(spec.corpus, "", words, **splits, info={})
+    return observe(Trainer(spec, corpus, "train", torch.device("cpu")))
 
 
 def contradiction(spec: RunSpec, stage: str, observed: Mapping) -> str | None:

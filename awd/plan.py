@@ -101,7 +101,7 @@ class Plan:
         known = sorted(path.stem for path in SUITES.glob("*.yaml"))
         asked = self.config["suites"]
         if asked == "all":
-            return known
+            return [name for name in known if not _on_request(SUITES / f"{name}.yaml")]
         names = [asked] if isinstance(asked, str) else asked
         for name in names:
             if name not in known:
@@ -289,6 +289,11 @@ class Plan:
     def write(self, path: Path) -> None:
         """Write plan.json to ``path``."""
         write_json(path, self.as_dict())
+
+
+def _on_request(path: Path) -> bool:
+    suite = read_yaml(path)
+    return isinstance(suite, dict) and suite.get("on_request") is True
 
 
 def _changes(spec: RunSpec, base: RunSpec) -> dict:

@@ -25,6 +25,7 @@ RECORD_TYPES = {
     "nll": "float64",  # nats, summed over the predicted tokens
     "tokens": "Int64",
     "perplexity": "float64",
+    "floor": "float64",  # perplexity of the text under its true source, where that is known
     "protocol": "str",  # how it was measured: compare only what has the same (awd.protocol)
     "parameters": "Int64",
     "seconds_per_epoch": "float64",
@@ -159,7 +160,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             if not isinstance(values, dict):
                 raise InputError(f"{path}: split '{split}' is {values!r}, not nll and tokens")
             line = common | {"split": split}
-            line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity")}
+            line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity", "floor")}
             line |= _blocks(values, path)
             yield _checked(line, path)
 
