@@ -34,11 +34,11 @@ def first_leak(model: LanguageModel) -> int | None:
     length, vocabulary = model.spec.bptt + 2, len(model.embedding)
     draw = torch.Generator().manual_seed(0)
     text = torch.randint(vocabulary, (length,), generator=draw).to(model.embedding.device)
-    variants = [text, *(_replaced(text, place, vocabulary) for place in range(1, length))]
+    variants = [text, *(replaced(text, place, vocabulary) for place in range(1, length))]
     some = torch.linspace(1, length - 1, min(ALONE, length - 1)).round().int().tolist()
     found = []
     for group in ([variants], [[variants[place]] for place in (0, *some)]):
-        watched = [_watch(model, torch.stack(texts, dim=1)) for texts in group]
+        watched = [watch(model, torch.stack(texts, dim=1)) for texts in group]
         targets, losses = (torch.cat(parts, dim=2) for parts in zip(*watched, strict=True))
         found += _looks_ahead(targets, losses)
     if model.spec.objective == "cloze":
@@ -60,19 +60,20 @@ def first_leak_of_losses(
     """
     plain, found = losses(text), []
     for place in torch.linspace(2, len(text) - 1, 4).round().int().tolist():
-        moved = (losses(_replaced(text, place, words)) - plain)[: place - 1].abs()
+        moved = (losses(replaced(text, place, words)) - plain)[: place - 1].abs()
         rows = (moved > TOLERANCE * plain.abs().max()).nonzero()
         found += [place - row for row in rows[:, 0].tolist()]
     return min(found, default=None)
 
 
-def _replaced(text: Tensor, place: int, words: int) -> Tensor:
+def replaced(text: Tensor, place: int, words: int) -> Tensor:
+    """The (tokens) with another word of ``words`` at ``place``."""
     other = text.clone()
     other[place] = (text[place] + 1) % words
     return other
 
 
-def _watch(model: LanguageModel, batches: Tensor) -> tuple[Tensor, Tensor]:
+def watch(model: LanguageModel, batches: Tensor) -> tuple[Tensor, Tensor]:
     """Targets, and the loss of one and the same word everywhere: (steps, directions, texts).
 
     Any change of what is predicted moves the probability of that word.
