@@ -275,6 +275,32 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 
 
 @main.command()
+@click.option("--scale", default="demo", show_default=True, help="demo, small or paper.")
+@click.option("--suite", required=True, help="The suite whose rows are looked at.")
+@click.option("--corpus", default="default", help="Only on this corpus.")
+def mechanisms(scale, suite, corpus):
+    """Show what each row really changes, observed on its model as it is built; trains nothing."""
+    from awd.mechanisms import differences, observe_spec
+    from awd.plan import CONFIG, Plan, load_config
+
+    overrides = {"scale": scale, "suites": suite, "corpora": corpus, "seeds": 1}
+    plan = Plan(load_config(CONFIG, overrides))
+    resolved = plan.suites[suite]
+    bases = {row["corpus"]: row for row in resolved["rows"] if row["row"] == resolved["base"]}
+    observed: dict[str, dict] = {}
+    for row in resolved["rows"]:
+        ours, theirs = (each["runs"][0]["run"] for each in (row, bases[row["corpus"]]))
+        for name in {ours, theirs} - observed.keys():
+            sizes = plan.sizes(row["corpus"]) or {"vocabulary": 10_000}
+            observed[name] = observe_spec(plan.runs[name].spec, sizes["vocabulary"])
+        found = differences(observed[ours], observed[theirs], plan.runs[ours].spec)
+        changed = [
+            f"{key} {there} \N{RIGHTWARDS ARROW} {here}" for key, (here, there) in found.items()
+        ]
+        click.echo(f"{row['corpus']}  {row['row']}: {', '.join(changed) or 'as the base row'}")
+
+
+@main.command()
 @click.option("--scale", help="demo, small or paper, or scale-recipe. Default: all with a plan.")
 @click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
 @click.option(

@@ -1,7 +1,8 @@
 """Evaluation of trained weights: which method, on which text, into which record."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy
@@ -11,16 +12,18 @@ from torch import Tensor
 from awd.batching import as_stream
 from awd.blocks import block_sums
 from awd.cache import cache_losses, grid
-from awd.causality import first_leak
+from awd.causality import first_leak, first_leak_of_losses
 from awd.corpora import END, Corpus
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.ensemble import ensemble_losses
 from awd.errors import InputError
 from awd.files import atomic, write_json
+from awd.floor import below_floor
 from awd.frequencies import losses_by_frequency
 from awd.methods import Method
 from awd.model import LanguageModel
 from awd.perplexity import mean_loss, perplexity, stream_losses
+from awd.protocol import make_protocol
 from awd.provenance import now, provenance
 from awd.spec import RunSpec, make_spec
 from awd.stages import read_record, read_weights
@@ -40,9 +43,10 @@ def evaluate_stage(
 
     The record has the losses of the test text by block, too, which intervals of differences are
     made of. Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits.
-    The plain stream is also measured on the training text. A model that sees the words it predicts
-    is marked as leaking. A training that diverged has no perplexity; its evaluation says so and
-    goes on.
+    The plain stream is also measured on the training text. A model that sees the words it predicts,
+    or is better than the source of its text, is marked as leaking. Of a model of both directions
+    the forward one counts; the other stands beside it as a split of its own. A training that
+    diverged has no perplexity; its evaluation says so and goes on.
 
     Args:
         members: folders of the other runs of an ensemble, trained like this one.
@@ -61,9 +65,7 @@ def evaluate_stage(
         status, reason = "diverged", diverged["reason"]
     else:
         models = [_load(spec, corpus, path, stage, device) for path in (folder, *members)]
-        if (ahead := first_leak(models[0])) is not None:
-            status, reason = "leaks", f"the model reads {ahead} token(s) ahead of what it predicts"
-        measured = _measure(models, corpus, method, device)
+        measured, ahead = _measure(models, corpus, method, device)
         for split, values in measured.items():
             splits[split] = {
                 "nll": values.double().sum().item(),
@@ -78,6 +80,15 @@ def evaluate_stage(
             splits[split]["by_frequency"] = losses_by_frequency(
                 nats, getattr(corpus, split)[1:], corpus.train, len(corpus.vocabulary)
             )
+        entropy = corpus.info.get("entropy", {})
+        for split in splits.keys() & entropy.keys():
+            source = entropy[split]
+            splits[split]["floor"] = perplexity(source["nll"] / source["tokens"])
+        if ahead is not None:
+            status, reason = "leaks", f"the model reads {ahead} token(s) ahead of what it predicts"
+        elif entropy and spec.objective != "cloze":
+            reason = below_floor(entropy, splits)
+            status = "leaks" if reason else "done"
     record = {
         "format": 1,
         "run": trained["run"],
@@ -89,13 +100,7 @@ def evaluate_stage(
         "corpus": trained["corpus"],
         "members": [member["run"] for member in records[1:]],
         "splits": splits,
-        "protocol": {
-            "mode": "stream",
-            "carried_state": True,
-            "eos_counted": True,
-            "chunk": spec.bptt,
-            **method.settings,
-        },
+        "protocol": make_protocol(spec, corpus, method),
         **provenance(device),
         "started": started,
         "ended": now(),
@@ -126,6 +131,8 @@ def tune_cache(
     spec = make_spec(trained["spec"], str(folder))
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} was not trained on this text of '{corpus.name}'")
+    if spec.objective != "next-word":
+        raise InputError(f"{folder}: a cache needs objective 'next-word', not '{spec.objective}'")
     model = _load(spec, corpus, folder, stage, device)
     return grid(model, as_stream(corpus.valid, device), windows, thetas, weights)
 
@@ -140,36 +147,50 @@ def _load(
 
 def _measure(
     models: list[LanguageModel], corpus: Corpus, method: Method, device: torch.device
-) -> dict[str, Tensor]:
-    """Token losses (predicted tokens, parallel streams) of each split, on the CPU."""
+) -> tuple[dict[str, Tensor], int | None]:
+    """Token losses (predicted tokens, parallel streams) of each split, on the CPU.
+
+    And how many words ahead of what is predicted the models, or the method, look.
+    """
     model = models[0]
+    leaks = [ahead for each in models if (ahead := first_leak(each)) is not None]
 
     def stream(split):
         return as_stream(getattr(corpus, split), device)
 
+    measured = {}
     if method.kind == "stream":
         # The training text is long and only its mean is asked for: parallel streams will do.
         batch_sizes = {"train": model.spec.batch_size, "valid": 1, "test": 1}
-        return {
-            split: stream_losses(model, stream(split), size).cpu()
-            for split, size in batch_sizes.items()
-        }
-    if method.kind == "cache":
-        settings = method.plain_settings()
+        for split, size in batch_sizes.items():
+            losses = stream_losses(model, stream(split), size).cpu()
+            measured[split] = losses[:, :size]
+            if losses.shape[1] > size:
+                measured[f"{split}-backward"] = losses[:, size:]
+        return measured, min(leaks, default=None)
+    statistics = None
+    if method.kind == "dynamic":
+        bptt = method.settings["dynamic_bptt"]
+        statistics = gradient_statistics(model, stream("train"), bptt=bptt)
+    losses = _losses(models, method.kind, method.plain_settings(), statistics)
+    shortened = method.plain_settings()
+    if "window" in shortened:  # so that a short text fills it
+        shortened["window"] = min(shortened["window"], 8)
+    tried = _losses(models, method.kind, shortened, statistics)
+    text = stream("valid")[:40]
+    if (ahead := first_leak_of_losses(tried, text, len(corpus.vocabulary))) is not None:
+        leaks.append(ahead)
+    for split in ("valid", "test"):
+        measured[split] = losses(stream(split)).cpu()[:, None]
+    return measured, min(leaks, default=None)
 
-        def losses(text):
-            return cache_losses(model, text, **settings)
 
-    elif method.kind == "dynamic":
-        settings = method.plain_settings()
-        statistics = gradient_statistics(model, stream("train"), bptt=settings["bptt"])
-
-        def losses(text):
-            return dynamic_losses(model, text, statistics, **settings)
-
-    else:
-
-        def losses(text):
-            return ensemble_losses(models, text)
-
-    return {split: losses(stream(split)).cpu()[:, None] for split in ("valid", "test")}
+def _losses(
+    models: list[LanguageModel], kind: str, settings: dict, statistics: dict | None
+) -> Callable[[Tensor], Tensor]:
+    """From a stream to the loss of each of its tokens but the first, by a method."""
+    if kind == "cache":
+        return partial(cache_losses, models[0], **settings)
+    if kind == "dynamic":
+        return partial(dynamic_losses, models[0], statistics=statistics, **settings)
+    return partial(ensemble_losses, models)

@@ -1,11 +1,14 @@
 """The language model of all four studies: embedding, recurrent layers, decoder."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from awd import directions
 from awd.adaptive import AdaptiveDecoder
+from awd.attention import WindowAttention
 from awd.cross_entropy import mean_cross_entropy, token_losses
 from awd.regularize import embedding_dropout, locked_dropout, standard_dropout, weight_drop
 from awd.spec import GATES, RunSpec
@@ -13,7 +16,8 @@ from awd.spec import GATES, RunSpec
 DROPOUTS = {"locked": locked_dropout, "standard": standard_dropout}
 
 State = list[tuple[Tensor, ...]]
-"""For each layer its (h,) or (h, c), each (directions, batch, width)."""
+"""For each layer its (h,) or (h, c), each (directions, batch, width); then, of a model with
+attention, (memory,) as awd.attention has it."""
 
 
 class Output(NamedTuple):
@@ -76,7 +80,10 @@ class RecurrentLayer(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Predicts token t + 1 from tokens up to t, as ``spec`` describes, over ``vocabulary`` types.
+    """Predicts the words of a text, over ``vocabulary`` types, as ``spec`` describes.
+
+    Output t predicts token t + 1: from the tokens up to t, and where the spec's objective says so
+    from what follows t + 1.
 
     Initial weights come from torch's global generator: seed it first.
     """
@@ -86,7 +93,24 @@ class LanguageModel(nn.Module):
         self.spec = spec
         self.drop = DROPOUTS[spec.dropout_kind]
         self.embedding = nn.Parameter(torch.empty(vocabulary, spec.embedding_size))
-        self.layers = nn.ModuleList(
+        self.layers = self._new_stack()
+        self.backward_layers = self._new_stack() if spec.stacks == 2 else None
+        features = spec.features
+        self.attention = None
+        if spec.attention_window:
+            self.attention = WindowAttention(features, spec.attention_window)
+        self.adaptive = None
+        if spec.softmax == "adaptive":
+            self.adaptive = AdaptiveDecoder(features, vocabulary)
+        else:
+            if not spec.tied:
+                self.decoder = nn.Parameter(torch.empty(vocabulary, features))
+            self.bias = nn.Parameter(torch.empty(vocabulary))
+        self.initialize()
+
+    def _new_stack(self) -> nn.ModuleList:
+        spec = self.spec
+        return nn.ModuleList(
             RecurrentLayer(
                 spec.cell,
                 inputs,
@@ -96,15 +120,6 @@ class LanguageModel(nn.Module):
             )
             for inputs, outputs in spec.layer_sizes()
         )
-        features = spec.layer_sizes()[-1][1]
-        self.adaptive = None
-        if spec.softmax == "adaptive":
-            self.adaptive = AdaptiveDecoder(features, vocabulary)
-        else:
-            if not spec.tied:
-                self.decoder = nn.Parameter(torch.empty(vocabulary, features))
-            self.bias = nn.Parameter(torch.empty(vocabulary))
-        self.initialize()
 
     @property
     def decoder_weight(self) -> Tensor:
@@ -124,28 +139,61 @@ class LanguageModel(nn.Module):
             if not self.spec.tied:
                 self.decoder.uniform_(-limit, limit)
             self.bias.zero_()
-        for layer in self.layers:
-            for parameter in layer.parameters():
+        for layer in [*self.layers, *(self.backward_layers or []), self.attention]:
+            for parameter in layer.parameters() if layer is not None else ():
                 parameter.uniform_(-(layer.width**-0.5), layer.width**-0.5)
+
+    def arrange(self, batches: Tensor) -> Tensor:
+        """Text as the model reads it, (time, streams) -> (time, columns).
+
+        A model of both directions reads each stream in two columns: forwards, and in the second
+        half of the columns backwards.
+        """
+        return directions.both(batches) if self.spec.objective == "both-directions" else batches
 
     def initial_state(self, batch_size: int) -> State:
         """A state of zeros for ``batch_size`` parallel streams."""
-        return [layer.initial_state(batch_size) for layer in self.layers]
+        layers = list(self.layers)
+        if self.spec.objective == "both-directions":
+            layers += self.backward_layers
+        if self.attention is not None:
+            layers.append(self.attention)
+        return [layer.initial_state(batch_size) for layer in layers]
 
     def forward(self, tokens: Tensor, state: State) -> Output:
-        """Read ``tokens`` (time, batch) from ``state`` on."""
+        """Read ``tokens`` (time, batch), arranged, from ``state`` on."""
         spec, training = self.spec, self.training
         values = embedding_dropout(
             tokens, self.embedding, spec.dropout_embedding, training=training
         )
         values = self.drop(values, spec.dropout_input, training=training)
-        states = []
-        for number, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True), 1):
-            raw, layer_state = layer(values, layer_state)
+        read = {
+            "next-word": self.read,
+            "both-directions": partial(directions.read_both, self),
+            "cloze": partial(directions.read_around, self),
+        }[spec.objective]
+        raw, state = read(values, state)
+        return Output(self.drop(raw, spec.dropout_output, training=training), raw, state)
+
+    def read(
+        self, values: Tensor, state: State, layers: nn.ModuleList | None = None
+    ) -> tuple[Tensor, State]:
+        """A stack's output and next state; of the forward one if ``layers`` does not name it.
+
+        Args:
+            values: word vectors, (time, batch, features).
+            state: of these layers, and of attention.
+        """
+        layers, states = self.layers if layers is None else layers, []
+        for number, (layer, layer_state) in enumerate(zip(layers, state, strict=False), 1):
+            values, layer_state = layer(values, layer_state)
             states.append(layer_state)
-            p = spec.dropout_hidden if number < len(self.layers) else spec.dropout_output
-            values = self.drop(raw, p, training=training)
-        return Output(values, raw, states)
+            if number < len(layers):
+                values = self.drop(values, self.spec.dropout_hidden, training=self.training)
+        if self.attention is not None:
+            values, memory = self.attention(values, *state[-1])
+            states.append((memory,))
+        return values, states
 
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats of ``targets`` (time, batch) given ``output`` of forward."""

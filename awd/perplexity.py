@@ -1,12 +1,13 @@
 """Perplexity of a model on a stream of text."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from awd.batching import batchify, evaluation_chunks
-from awd.model import LanguageModel
+from awd.model import LanguageModel, Output
 
 
 def perplexity(loss: float) -> float:
@@ -14,28 +15,46 @@ def perplexity(loss: float) -> float:
     return math.exp(loss) if loss < 709 else math.inf
 
 
+def readings(model: LanguageModel, batches: Tensor) -> Iterator[tuple[Output, Tensor]]:
+    """What the model makes of each chunk of ``batches``, and the words it is to predict from that.
+
+    The model is put in evaluation mode (no dropout, raw weights), carries its state from a zero
+    start, and is left in the mode it was in. Chunks are as long as its bptt, which matters only to
+    models that look ahead within a chunk.
+
+    Args:
+        batches: (time, streams), int64; the first row is never predicted.
+
+    Yields outputs and targets, (steps, columns), columns as the model arranges them.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        state = model.initial_state(batches.shape[1])
+        for tokens, targets in evaluation_chunks(model.arrange(batches), model.spec.bptt):
+            output = model(tokens, state)
+            state = output.state
+            yield output, targets
+    finally:
+        model.train(was_training)
+
+
 @torch.no_grad()
 def stream_losses(model: LanguageModel, stream: Tensor, batch_size: int = 1) -> Tensor:
     """Negative log likelihood of every predicted token of ``stream``, in nats.
 
-    The model is put in evaluation mode (no dropout, raw weights) and reads the stream as
-    ``batch_size`` parallel ones, carrying its state from a zero start; the first token of each is
-    never predicted. Chunks are as long as the model's bptt, which matters only to models that
-    look ahead within a chunk.
+    The stream is read as ``batch_size`` parallel ones; see ``readings``.
 
     Args:
         stream: (tokens), int64.
 
-    Returns (predicted tokens per stream, batch_size). Leaves the model in the mode it was in.
+    Returns (predicted tokens per stream, batch_size); twice as many columns if the model predicts
+    in both directions, the second half in reading order from the end of each stream.
     """
-    was_training = model.training
-    model.eval()
-    batches = batchify(stream, batch_size)
-    state, losses = model.initial_state(batch_size), []
-    for tokens, targets in evaluation_chunks(batches, model.spec.bptt):
-        output, _, state = model(tokens, state)
-        losses.append(model.token_losses(output, targets))
-    model.train(was_training)
+    losses = [
+        model.token_losses(output.dropped, targets)
+        for output, targets in readings(model, batchify(stream, batch_size))
+    ]
     return torch.cat(losses)
 
 

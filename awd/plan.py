@@ -106,7 +106,7 @@ class Plan:
                 )
         asked = self.config["suites"]
         if asked == "all":
-            return known
+            return [name for name in known if not _on_request(SUITES / f"{name}.yaml")]
         names = [asked] if isinstance(asked, str) else asked
         for name in names:
             if name not in known:
@@ -201,7 +201,13 @@ class Plan:
         }
         trained = {key: value for key, value in settings.items() if key not in KEYS}
         method = make_method(suite["rows"][row].get("method", "stream"), settings, place)
-        return make_spec(trained, place), method
+        spec = make_spec(trained, place)
+        if method.kind != "stream" and spec.objective != "next-word":
+            raise InputError(
+                f"{place}: method '{method.kind}' needs objective 'next-word', "
+                f"not '{spec.objective}'"
+            )
+        return spec, method
 
     def _add_runs(self, spec: RunSpec, method: Method, seed: int, row: str, stage: str) -> str:
         """Plan what a row needs for one seed; returns the run that carries the evaluation.
@@ -288,6 +294,11 @@ class Plan:
     def write(self, path: Path) -> None:
         """Write plan.json to ``path``."""
         write_json(path, self.as_dict())
+
+
+def _on_request(path: Path) -> bool:
+    suite = read_yaml(path)
+    return isinstance(suite, dict) and suite.get("on_request") is True
 
 
 def _changes(spec: RunSpec, base: RunSpec) -> dict:

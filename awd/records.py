@@ -12,6 +12,7 @@ import pandas as pd
 
 from awd.errors import InputError
 from awd.files import atomic, read_json
+from awd.protocol import describe
 
 STAGES = ("train", "finetune")
 SPLITS = ("valid", "test")
@@ -28,6 +29,8 @@ RECORD_TYPES = {
     "tokens": "Int64",
     "perplexity": "float64",
     "by_frequency": "str",  # JSON: least frequency of a band -> [summed nats, tokens]
+    "floor": "float64",  # perplexity of the text under its true source, where that is known
+    "protocol": "str",  # how it was measured: compare only what has the same (awd.protocol)
     "parameters": "Int64",
     "seconds_per_epoch": "float64",
     "tokens_per_second": "float64",
@@ -151,6 +154,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             | {key: result.get(key) for key in ("epochs", "best_epoch", "switch_epoch")}
             | {
                 "method": method,
+                "protocol": describe(evaluated),
                 "status": evaluated["status"],
                 "reason": evaluated.get("reason") or trained.get("reason"),
                 "torch": (merged.get("libraries") or {}).get("torch"),
@@ -162,7 +166,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             if not isinstance(values, dict):
                 raise InputError(f"{path}: split '{split}' is {values!r}, not nll and tokens")
             line = common | {"split": split}
-            line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity")}
+            line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity", "floor")}
             line |= _blocks(values, path)
             line["by_frequency"] = _by_frequency(values, path)
             yield _checked(line, path)

@@ -24,6 +24,7 @@ CUTOFFS = (2_800, 20_000, 76_000)
 """Adaptive softmax: ranks where a cluster of rarer words begins, as in the AWD-LSTM code."""
 SHRINKING = 4.0
 """Adaptive softmax: each rarer cluster has this many times fewer features."""
+OBJECTIVES = ("next-word", "both-directions", "cloze")
 SCHEDULES = ("constant", "step", "plateau", "non-monotonic", "cosine", "cyclical")
 
 
@@ -55,6 +56,15 @@ class RunSpec:
         "full", "adaptive: rare words in clusters of fewer features", choices=("full", "adaptive")
     )
     bidirectional: bool = hyperparameter(False, "each layer also reads backwards: sees the future")
+    objective: str = hyperparameter(
+        "next-word",
+        "next-word: each word from those before it; both-directions: and each by a second model "
+        "from those after it; cloze: each word from both sides",
+        choices=OBJECTIVES,
+    )
+    attention_window: int = hyperparameter(
+        0, "attention over this many earlier outputs of the last layer; 0: none", minimum=0
+    )
     initialization: str = hyperparameter(
         "embedding-uniform",
         "embedding-uniform: word vectors and decoder U(-r, r), recurrent U(-1/sqrt(h), 1/sqrt(h)); "
@@ -120,11 +130,20 @@ class RunSpec:
     def __post_init__(self):
         for item in fields(self):
             object.__setattr__(self, item.name, _checked(item, getattr(self, item.name)))
-        if self.bidirectional and any(width % 2 for _, width in self.layer_sizes()):
+        halved = {"bidirectional": self.bidirectional, "cloze": self.objective == "cloze"}
+        for name, is_halved in halved.items():
+            if is_halved and any(width % 2 for width in self._widths()):
+                raise InputError(
+                    f"{name}: hidden_size (and embedding_size if tied) must be even, "
+                    f"not {self.hidden_size} ({self.embedding_size})"
+                )
+        if self.bidirectional and self.objective != "next-word":
             raise InputError(
-                "bidirectional: hidden_size (and embedding_size if tied) must be even, "
-                f"not {self.hidden_size} ({self.embedding_size})"
+                f"objective: '{self.objective}' has two separate directions; bidirectional layers "
+                "would mix them"
             )
+        if self.attention_window and self.objective != "next-word":
+            raise InputError("attention_window: attention needs objective 'next-word'")
         if self.tied and self.softmax == "adaptive":
             raise InputError("softmax: 'adaptive' has matrices of its own; it cannot be tied")
         if self.optimizer == "nt-asgd" and self.schedule == "non-monotonic":
@@ -153,28 +172,43 @@ class RunSpec:
         """The name of the run of this spec on the corpus with this ``fingerprint``."""
         identity = json.dumps([self.canonical(), fingerprint, RECIPE])
         digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
-        cell = ("bi" if self.bidirectional else "") + self.cell
+        kind = "" if self.objective == "next-word" else f"{self.objective}-"
+        cell = kind + ("bi" if self.bidirectional else "") + self.cell
         size = f"{self.layers}x{self.hidden_size}"
         return f"{self.corpus}-{cell}{size}-{self.optimizer}-s{self.seed}-{digest}"
 
-    def layer_sizes(self) -> list[tuple[int, int]]:
-        """(input, output) width of each recurrent layer, both directions together.
+    @property
+    def stacks(self) -> int:
+        """How many stacks of layers there are: a second one reads backwards."""
+        return 1 if self.objective == "next-word" else 2
 
-        A tied model's last layer is as wide as the embedding, because the decoder is.
+    @property
+    def features(self) -> int:
+        """Width of what the decoder reads: the embedding's if tied."""
+        return self.embedding_size if self.tied else self.hidden_size
+
+    def _widths(self) -> list[int]:
+        return [self.hidden_size] * (self.layers - 1) + [self.features]
+
+    def layer_sizes(self) -> list[tuple[int, int]]:
+        """(input, output) width of each recurrent layer of a stack.
+
+        The last layer is as wide as what the decoder reads. Both directions of a bidirectional
+        layer are counted together; the two stacks of a cloze model have half of each width.
         """
-        outputs = [self.hidden_size] * self.layers
-        if self.tied:
-            outputs[-1] = self.embedding_size
+        outputs = self._widths()
+        if self.objective == "cloze":
+            outputs = [width // 2 for width in outputs]
         return list(zip([self.embedding_size, *outputs[:-1]], outputs, strict=True))
 
     def matrix_parameters(self, vocabulary: int) -> int:
         """Parameters that take part in a matrix product at each token: 6 FLOP each in training."""
-        recurrent = 0
+        features = self.features
+        recurrent = 4 * features**2 + features if self.attention_window else 0
         for width_in, width_out in self.layer_sizes():
             directions = 2 if self.bidirectional else 1
             width = width_out // directions
-            recurrent += directions * GATES[self.cell] * width * (width_in + width)
-        features = self.layer_sizes()[-1][1]
+            recurrent += self.stacks * directions * GATES[self.cell] * width * (width_in + width)
         if self.softmax == "adaptive":
             bounds = [*cutoffs(vocabulary), vocabulary]
             decoder = features * (bounds[0] + len(bounds) - 1)
@@ -186,7 +220,8 @@ class RunSpec:
 
     def parameters(self, vocabulary: int) -> int:
         """Trainable parameters of the model over ``vocabulary`` word types."""
-        biases = sum(2 * GATES[self.cell] * width for _, width in self.layer_sizes())
+        outputs = sum(width for _, width in self.layer_sizes())
+        biases = self.stacks * 2 * GATES[self.cell] * outputs
         embedding = 0 if self.tied else vocabulary * self.embedding_size
         if self.softmax == "adaptive":
             bounds = cutoffs(vocabulary)

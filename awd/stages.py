@@ -13,6 +13,7 @@ from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
 from awd.files import atomic, half_written, read_json, write_json
+from awd.mechanisms import contradiction, observe
 from awd.perplexity import perplexity
 from awd.progress import Progress, progress_file
 from awd.provenance import now, peak_memory, provenance
@@ -40,8 +41,8 @@ def train_stage(
     unless ``keep_checkpoints``. A training that diverges is a result: its record says so, and its
     weights are its best ones. What another process has done of the stage is not done again.
 
-    Returns the record. Raises InputError if fine-tuning lacks trained weights or the checkpoint is
-    not of this code, and Interrupted.
+    Returns the record. Raises InputError if fine-tuning lacks trained weights, if the checkpoint is
+    not of this code, or if the model does something else than its spec says; and Interrupted.
     """
     run = spec.run(corpus.fingerprint)
     if folder.name != run:
@@ -50,7 +51,7 @@ def train_stage(
     with checkpoint.alone() as waited:
         if waited and (folder / f"{stage}.json").exists():
             return read_json(folder / f"{stage}.json")
-        trainer = _trainer(spec, corpus, stage, folder, device, checkpoint)
+        trainer, mechanisms = _trainer(spec, corpus, stage, folder, device, checkpoint)
         status, reason = "done", None
         told = {"tokens": trainer.batches.numel(), "file": progress_file(checkpoints, run, stage)}
         with Progress(f"{run} {stage}", trainer.epochs, live=live, **told) as progress:
@@ -59,7 +60,7 @@ def train_stage(
             except Diverged as error:
                 status, reason = "diverged", str(error)
                 log.warning("%s: diverged: %s", run, reason)
-        record = _record(run, trainer, corpus, status, reason)
+        record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
         if not keep_checkpoints:
@@ -74,12 +75,15 @@ def _trainer(
     folder: Path,
     device: torch.device,
     checkpoint: Checkpoint,
-) -> Trainer:
-    """The stage's trainer, where its checkpoint says or at the beginning."""
+) -> tuple[Trainer, dict]:
+    """The stage's trainer, where its checkpoint says or at its beginning, and what it does."""
     weights = None
     if stage == "finetune":
         weights = read_weights(folder, "train", device, "fine-tuning")
     trainer = Trainer(spec, corpus, stage, device, weights)
+    mechanisms = observe(trainer)
+    if (said := contradiction(spec, stage, mechanisms)) is not None:
+        raise InputError(f"{checkpoint.identity}: {said}")
     if (state := checkpoint.load()) is not None:
         ours = trainer.state()
         if (state.keys(), state["weights"].keys()) != (ours.keys(), ours["weights"].keys()):
@@ -89,7 +93,7 @@ def _trainer(
             )
         trainer.restore(state)
         log.info("%s: resumes in epoch %d", checkpoint.identity, trainer.epoch)
-    return trainer
+    return trainer, mechanisms
 
 
 def read_record(folder: Path, stage: str) -> dict:
@@ -119,7 +123,9 @@ def read_weights(
     return {name: weight.to(device) for name, weight in load(content).items()}
 
 
-def _record(run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str | None) -> dict:
+def _record(
+    run: str, trainer: Trainer, mechanisms: dict, corpus: Corpus, status: str, reason: str | None
+) -> dict:
     return {
         "format": 1,
         "run": run,
@@ -128,6 +134,7 @@ def _record(run: str, trainer: Trainer, corpus: Corpus, status: str, reason: str
         "reason": reason,
         "spec": trainer.spec.as_dict(),
         "corpus": _corpus_identity(corpus),
+        "mechanisms": mechanisms,
         "result": _result(trainer),
         "parameters": sum(parameter.numel() for parameter in trainer.parameters),
         **_speed(trainer.history),

@@ -82,6 +82,7 @@ def build(
         remarks = [
             row.get("note"),
             *notes,
+            _backward(results),
             f"not comparable with the other rows: {incomparable}" if incomparable else None,
             NO_INTERVAL if not math.isnan(delta.difference) and not delta.interval else None,
             None if published.get("verified", True) else UNVERIFIED,
@@ -175,6 +176,16 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
 
 def _counts(result: dict) -> bool:
     return result["status"] not in ("diverged", "leaks")
+
+
+def _backward(results: dict[int, dict]) -> str | None:
+    """What a second, backward direction reached, which no column has room for."""
+    names = ("valid-backward", "test-backward")
+    values = [[result.get(name, math.nan) for result in results.values()] for name in names]
+    means = [mean_and_deviation(each)[0] for each in values]
+    if any(map(math.isnan, means)):
+        return None
+    return "perplexity of the backward direction, valid and test: {:.2f}, {:.2f}".format(*means)
 
 
 def _incomparable(results: dict[int, dict], base: dict[int, dict]) -> str | None:

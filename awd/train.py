@@ -71,12 +71,13 @@ class Trainer:
         if weights is not None:
             self.model.load_state_dict(weights)
         self.parameters = list(self.model.parameters())
-        self.optimizer = self._optimizer()
+        self.optimizer = self.new_optimizer()
         self.schedule = Schedule(spec)
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
         self.average = Average(self.parameters) if stage == "finetune" else None
 
-        self.batches = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
+        streams = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
+        self.batches = self.model.arrange(streams)
         self.valid = batching.as_stream(corpus.valid, device)
         self.test = batching.as_stream(corpus.test, device)
         if len(self.batches) < 3:
@@ -100,7 +101,8 @@ class Trainer:
         self.started = now()
         self.devices = [describe(device)]
 
-    def _optimizer(self) -> torch.optim.Optimizer:
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """An optimizer of this stage's kind, without a past."""
         rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
         if self.stage == "train" and self.spec.optimizer == "adamw":
             return torch.optim.AdamW(self.parameters, **rules)
@@ -118,12 +120,7 @@ class Trainer:
         """
         with _stop_signals() as stop:
             while not self.finished:
-                chunks = batching.chunks(
-                    len(self.batches),
-                    self.spec.bptt,
-                    variable=self.spec.variable_bptt,
-                    seed=(*self.seeds, self.epoch),
-                )
+                chunks = self.chunks()
                 for chunk in chunks[self.position :]:
                     self.step(chunk)
                     progress.chunk(self.epoch, self.position, len(chunks), self.running_loss)
@@ -135,6 +132,15 @@ class Trainer:
                 if self.finished or checkpoint.due(every, epoch_ended=True):
                     checkpoint.save(self.state())
                 progress.epoch(self.history[-1])
+
+    def chunks(self) -> list[batching.Chunk]:
+        """The chunks of the current epoch."""
+        return batching.chunks(
+            len(self.batches),
+            self.spec.bptt,
+            variable=self.spec.variable_bptt,
+            seed=(*self.seeds, self.epoch),
+        )
 
     def step(self, chunk: batching.Chunk) -> None:
         """One update of the weights, on one chunk of the training text.
@@ -149,7 +155,7 @@ class Trainer:
         output = model(tokens, self.hidden)
         self.hidden = [tuple(part.detach() for part in layer) for layer in output.state]
         loss = model.loss(output.dropped, targets)
-        (loss + self._penalty(output)).backward()
+        (loss + self.penalty(output)).backward()
         if spec.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
         for group in self.optimizer.param_groups:
@@ -172,7 +178,8 @@ class Trainer:
         """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
         return self.loss_sum.item() / self.token_steps if self.device.type == "cpu" else None
 
-    def _penalty(self, output: Output) -> torch.Tensor | float:
+    def penalty(self, output: Output) -> torch.Tensor | float:
+        """What AR and TAR add to the loss."""
         spec, penalty = self.spec, 0.0
         if spec.activation_regularization:
             penalty += spec.activation_regularization * activation_regularization(output.dropped)
@@ -182,13 +189,19 @@ class Trainer:
             )
         return penalty
 
+    def validate(self) -> tuple[float, float]:
+        """Mean losses of validation and test text in nats, the latter for the curve alone."""
+        valid, test = (
+            mean_loss(stream_losses(self.model, text, VALIDATION_BATCH))
+            for text in (self.valid, self.test)
+        )
+        return valid, test
+
     def end_epoch(self) -> None:
         """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
         averaging, rate = self.average is not None, self.schedule.rate
         with self.average.applied() if averaging else nullcontext():
-            loss = mean_loss(stream_losses(self.model, self.valid, VALIDATION_BATCH))
-            # For the curve alone: nothing is ever decided by the test text.
-            test_loss = mean_loss(stream_losses(self.model, self.test, VALIDATION_BATCH))
+            loss, test_loss = self.validate()
             if not math.isfinite(perplexity(loss)):
                 raise Diverged(f"the validation loss became {loss:g} in epoch {self.epoch}")
             if loss < self.best["loss"]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from awd.figures.bars import ablation
-from awd.figures.curves import learning_curves, schedules
+from awd.figures.curves import floor, learning_curves, schedules
 from awd.figures.drawing import save
 from awd.figures.epochs import losses, perplexities
 from awd.figures.scatter import cost, parameters
@@ -22,6 +22,7 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     "parameters": parameters,
     "cost": cost,
     "frequencies": frequencies,
+    "floor": floor,
 }
 """Each takes a suite of the plan, ``scale``, and by name the frames of awd.records (``records``,
 ``curves``), of awd.tables (``table``) and of awd.published (``published``)."""

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from awd.figures.drawing import (
     GREY,
+    INK,
     draw_trace,
     explanations,
     limit_values,
@@ -25,6 +26,8 @@ from awd.figures.traces import ASTRAY, Trace, corpora, settled_top, traces
 from awd.typeset import corpus_name
 
 DIVERGED, LEAKS = " (diverged)", " (leaks)"
+CLOSE = 0.003
+"""Nats per token that a validation text of 20,000 tokens can hardly tell from nothing."""
 
 
 @styled
@@ -99,6 +102,36 @@ def schedules(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> 
             limit_values(axis, low / margin, high * margin**3, logarithmic_from=5)
         else:
             axis.set_ylim(0, 1.2 * high)
+    return _named(figure, axes)
+
+
+@styled
+def floor(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figure:
+    """Validation loss above the true entropy of the text over epochs, nats per token.
+
+    Of corpora whose source is known; the scale is linear up to CLOSE and logarithmic beyond.
+    What lies below zero has seen the words that it predicts. Otherwise as `learning_curves`.
+    """
+    floors = records[records["split"] == "valid"].dropna(subset="floor")
+    floors = np.log(floors.groupby("run")["floor"].first())
+    above = curves["valid_loss"] - curves["run"].map(floors)
+    curves = curves.assign(above=above).dropna(subset="above")
+    drawn = {corpus: _recorded(suite, corpus, curves, records) for corpus in corpora(suite)}
+    if not any(drawn.values()):
+        return nothing("No loss on a text of known entropy has been recorded yet.")
+    groups = {corpus: [[trace] for trace in found] for corpus, found in drawn.items()}
+    label = "nats per token above the true entropy"
+    figure, axes, means = _line_figure(suite, groups, "above", label)
+    for axis, lines in zip(axes, means, strict=True):
+        values = [value for _, mean in lines for value in (mean.min(), mean.max())]
+        low, high = min([-2 * CLOSE, *values]), max([10 * CLOSE, *values])
+        axis.set_yscale("symlog", linthresh=CLOSE)
+        axis.set_ylim(1.3 * low, 1.3 * high)
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.axhline(0, color=INK, lw=0.8, zorder=1)
+        axis.axhspan(1.3 * low, 0, color="0.93", lw=0, zorder=0)
+        place = {"xycoords": "axes fraction", "fontsize": 6.5, "color": GREY}
+        axis.annotate("sees what it predicts", (0.02, 0.02), va="bottom", **place)
     return _named(figure, axes)
 
 

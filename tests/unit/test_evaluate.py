@@ -8,9 +8,12 @@ import numpy
 import pytest
 import torch
 
+from awd import corpora
 from awd.errors import InputError
 from awd.evaluate import evaluate_stage, tune_cache
+from awd.floor import below_floor
 from awd.methods import parse_method
+from awd.model import LanguageModel
 from awd.spec import RunSpec
 from awd.stages import train_stage
 
@@ -83,6 +86,84 @@ def test_a_bidirectional_model_is_marked_as_leaking(corpus, tmp_path):
     assert record["status"] == "leaks"
     assert record["reason"] == "the model reads 1 token(s) ahead of what it predicts"
     assert record["splits"]["test"]["perplexity"] > 1
+
+
+def test_two_directions_are_measured_apart_and_the_forward_one_counts(corpus, tmp_path):
+    spec = spec_of(objective="both-directions")
+    run = trained(corpus, tmp_path, spec)
+    record = evaluate(corpus, run, "stream", spec)
+    assert record["status"] == "done"
+    splits = ("train", "valid", "test")
+    assert set(record["splits"]) == {*splits, *(f"{split}-backward" for split in splits)}
+    ahead, back = (record["splits"][name] for name in ("test", "test-backward"))
+    assert ahead["tokens"] == back["tokens"] == 199
+    assert ahead["nll"] != back["nll"]
+    losses = numpy.load(run / "train.stream.npz")["test"]
+    assert losses.sum(dtype="float64") == pytest.approx(ahead["nll"])
+
+
+def test_a_cloze_model_is_measured_as_such(corpus, tmp_path):
+    spec = spec_of(objective="cloze")
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert record["status"] == "done"
+    assert record["protocol"]["context"] == "left and right"
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """The corpus of known entropy, in a folder of runs."""
+    folder = tmp_path_factory.mktemp("chain")
+    corpora.fetch("known-entropy", folder / "raw")
+    print_ = corpora.fingerprint("known-entropy")
+    corpora.encode("known-entropy", folder / "raw", folder / "encoded", fingerprint=print_)
+    return corpora.load(folder / "encoded")
+
+
+CHAIN = {"batch_size": 80, "bptt": 20, "epochs": 2, "learning_rate": 20, "hidden_size": 16}
+
+
+@pytest.fixture(scope="module")
+def chain_run(chain, tmp_path_factory):
+    """A small model of it, trained, and its spec."""
+    spec = replace(spec_of(**CHAIN), corpus="known-entropy")
+    return trained(chain, tmp_path_factory.mktemp("chain-run"), spec), spec
+
+
+def test_an_honest_model_stays_above_the_floor(chain, chain_run):
+    """Near it, so that the alarm would be heard."""
+    record = evaluate(chain, chain_run[0], "stream", chain_run[1])
+    assert record["status"] == "done"
+    floor = chain.info["entropy"]["test"]
+    assert floor["tokens"] == record["splits"]["test"]["tokens"]
+    assert 1 < record["splits"]["test"]["nll"] / floor["nll"] < 1.15
+
+
+def test_a_model_that_cheats_is_below_the_floor(chain, chain_run, monkeypatch):
+    """It cheats where the leak check does not look: in how its losses are computed."""
+    losses = LanguageModel.token_losses
+    monkeypatch.setattr(
+        LanguageModel, "token_losses", lambda self, *given: 0.8 * losses(self, *given)
+    )
+    record = evaluate(chain, chain_run[0], "stream", chain_run[1])
+    assert record["status"] == "leaks"
+    assert "nats below the true entropy of the valid text" in record["reason"]
+
+
+@pytest.mark.parametrize(("lead", "alarm"), [(0.0, False), (13.8, False), (13.9, True)])
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_the_floor_allows_luck_once_in_a_million(split, lead, alarm):
+    entropy = {name: {"nll": 1000.0, "tokens": 900} for name in ("valid", "test")}
+    splits = {name: {"nll": 1000.0 - lead * (name == split)} for name in entropy}
+    assert (below_floor(entropy, splits) is not None) is alarm
+
+
+def test_the_alarm_is_as_rare_as_it_says():
+    """10,000 texts of 50 throws of a coin, judged by a wrong guess of how biased it is."""
+    draw = numpy.random.default_rng(0)
+    heads = draw.binomial(50, 0.6, 10_000)
+    truth, guess = (-(heads * math.log(p) + (50 - heads) * math.log(1 - p)) for p in (0.6, 0.8))
+    for chance in (0.5, 0.1, 0.01):
+        assert 0 < (truth - guess > math.log(1 / chance)).mean() <= chance
 
 
 def test_a_diverged_training_has_an_evaluation_without_perplexity(corpus, tmp_path):

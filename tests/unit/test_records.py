@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from synthetic import make_plan, write_runs
 
-from awd import records
+from awd import records, tables
 from awd.errors import InputError
 
 RUN = "ptb-lstm-s1-merity2018-full"
@@ -192,3 +192,17 @@ def test_losses_by_frequency_that_do_not_add_up_are_refused(tmp_path, damage):
     path.write_text(json.dumps(record))
     with pytest.raises(InputError, match="losses by frequency cannot be read"):
         records.collect(plan, tmp_path)
+
+
+def test_files_of_a_version_without_protocols_are_read(study, tmp_path):
+    """The column is there and empty, and a table is made of it."""
+    plan, runs = study
+    frame, curves = records.collect(plan, runs)
+    records.write(frame.drop(columns="protocol"), curves, tmp_path)
+    found, _ = records.read(tmp_path)
+    assert list(found["protocol"].isna().unique()) == [True]
+    pd.testing.assert_frame_equal(
+        found[frame.columns.drop("protocol")], frame.drop(columns="protocol")
+    )
+    table = tables.build(plan["suites"][0], found, "paper")
+    assert table["delta_test"].notna().any()

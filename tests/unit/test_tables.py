@@ -371,6 +371,52 @@ def test_partial_results_say_what_is_missing(tmp_path):
     assert "Not complete: of 18 rows, 3 missing." in typeset.markdown(table, suite, "paper")
 
 
+def measured_otherwise(tmp_path, row="weight-drop", **protocol):
+    """A study one row of which has the best perplexity, by another protocol."""
+
+    def change(_):
+        path = tmp_path / f"runs/ptb-lstm-s1-merity2018-minus-{row}/finetune.stream.json"
+        splits = {s: {"nll": 1.0, "tokens": 4000, "perplexity": 2.0} for s in ("valid", "test")}
+        rewrite(path, splits=splits, protocol=protocol)
+
+    return study(tmp_path, change=change)
+
+
+def test_a_row_of_another_protocol_is_not_compared(tmp_path):
+    """No difference, no verdict, not the best; the footnote says what is otherwise."""
+    suite, table = measured_otherwise(tmp_path, context="left and right")
+    found = line(table, "minus-weight-drop")
+    assert (found["status"], found["test"]) == ("done", 2.0)
+    assert np.isnan(found["delta_test"])
+    assert pd.isna(found["verdict"])
+    assert found["note"] == (
+        "not comparable with the other rows: left and right context (pseudo-perplexity)"
+    )
+    assert not np.isnan(line(table, "minus-nt-asgd")["delta_test"])
+    text = typeset.markdown(table, suite, "paper")
+    assert "**2.00**" not in text
+    assert text.split("### WikiText-2")[0].count("**") == 4, "the best of the others is bold"
+
+
+def test_the_same_protocol_in_other_words_is_compared(tmp_path):
+    suite, table = measured_otherwise(tmp_path, context="left", batch_size=1, chunk=70)
+    assert line(table, "minus-weight-drop")["delta_test"] < -50
+    assert "**2.00**" in typeset.markdown(table, suite, "paper")
+
+
+def test_a_second_direction_is_told_in_a_footnote(tmp_path):
+    def change(_):
+        path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop/finetune.stream.json"
+        splits = json.loads(path.read_text())["splits"]
+        for split, value in {"valid": 71.111, "test": 70.0}.items():
+            splits[f"{split}-backward"] = {"nll": 1.0, "tokens": 1, "perplexity": value}
+        rewrite(path, splits=splits)
+
+    _, table = study(tmp_path, change=change)
+    note = line(table, "minus-weight-drop")["note"]
+    assert note.startswith("perplexity of the backward direction, valid and test: 71.11, 70.00")
+
+
 def test_latex_is_well_formed(tmp_path):
     """Special characters are escaped, braces balance, every line has as many cells as columns."""
 

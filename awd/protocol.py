@@ -1,0 +1,62 @@
+"""How a perplexity was measured: what must agree before two of them may be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from awd.corpora.builtin import END
+
+if TYPE_CHECKING:
+    from awd.corpora import Corpus
+    from awd.methods import Method
+    from awd.spec import RunSpec
+
+LEFT, AROUND = "left", "left and right"
+CONTEXTS = {"next-word": LEFT, "both-directions": LEFT, "cloze": AROUND}
+"""Per objective, what a word is predicted from; a second direction's numbers stand apart."""
+
+
+def make_protocol(spec: RunSpec, corpus: Corpus, method: Method) -> dict:
+    """The protocol of an evaluation, as its record holds it.
+
+    ``chunk`` is how many tokens the model is given at a time; it limits how much right context
+    there is, and is without effect on a model that has none.
+    """
+    return {
+        "mode": "stream",
+        "context": CONTEXTS[spec.objective],
+        "batch_size": 1,
+        "carried_state": True,
+        "eos_counted": END in corpus.vocabulary,
+        "vocabulary": len(corpus.vocabulary),
+        "tokens": {split: len(getattr(corpus, split)) - 1 for split in ("valid", "test")},
+        "chunk": spec.bptt,
+        **method.settings,
+    }
+
+
+def describe(record: Mapping) -> str:
+    """The part of an evaluation record's protocol that comparisons depend on, as words.
+
+    Two perplexities may be compared if these words are the same. What older records do not say
+    is what was always so when they were written; what cannot be known is left out.
+    """
+    protocol = record.get("protocol") or {}
+    splits, corpus = record.get("splits") or {}, record.get("corpus") or {}
+    tokens = protocol.get("tokens") or {
+        split: values["tokens"]
+        for split, values in splits.items()
+        if split in ("valid", "test") and isinstance(values, Mapping) and "tokens" in values
+    }
+    vocabulary = protocol.get("vocabulary", corpus.get("vocabulary"))
+    context = protocol.get("context", LEFT)
+    words = [
+        f"{protocol.get('mode', 'stream')} of {protocol.get('batch_size', 1)}",
+        f"{context} context" + " (pseudo-perplexity)" * (context == AROUND),
+        "state carried" if protocol.get("carried_state", True) else "fresh state per sentence",
+        f"{END} counted" if protocol.get("eos_counted", True) else f"no {END} counted",
+        *([f"{vocabulary} word types"] if vocabulary else []),
+        *(f"{count} {split} tokens" for split, count in tokens.items()),
+    ]
+    return ", ".join(words)
