@@ -31,7 +31,7 @@ SIGNS = {
 OUTCOME, TIME = "Outcome", "Time"  # columns that the page alone has
 SHOWN = (
     *(f"{who} {split}" for who in ("Published", "Reproduced") for split in SPLITS),
-    *(OUTCOME, "Δ", "95% interval", "p", "p (Holm)", "Params", TIME),
+    *(OUTCOME, "Δ", "95% interval", "p (Holm)", "Params", TIME),
 )
 """Columns in their order; others of awd.cells stand with what belongs to the row."""
 PIECES = HTML._replace(mark=lambda _, number: f"\0{number}")  # the page places the mark itself
