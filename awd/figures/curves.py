@@ -110,7 +110,8 @@ def floor(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figu
     """Validation loss above the true entropy of the text over epochs, nats per token.
 
     Of corpora whose source is known; the scale is linear up to CLOSE and logarithmic beyond.
-    What lies below zero has seen the words that it predicts. Otherwise as `learning_curves`.
+    A model that lies below zero has seen more than what came before. Otherwise as
+    `learning_curves`.
     """
     floors = records[records["split"] == "valid"].dropna(subset="floor")
     floors = np.log(floors.groupby("run")["floor"].first())
@@ -120,7 +121,7 @@ def floor(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figu
     if not any(drawn.values()):
         return nothing("No loss on a text of known entropy has been recorded yet.")
     groups = {corpus: [[trace] for trace in found] for corpus, found in drawn.items()}
-    label = "nats per token above the true entropy"
+    label = "nats above the true entropy"
     figure, axes, means = _line_figure(suite, groups, "above", label)
     for axis, lines in zip(axes, means, strict=True):
         values = [value for _, mean in lines for value in (mean.min(), mean.max())]
@@ -130,8 +131,16 @@ def floor(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figu
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.axhline(0, color=INK, lw=0.8, zorder=1)
         axis.axhspan(1.3 * low, 0, color="0.93", lw=0, zorder=0)
-        place = {"xycoords": "axes fraction", "fontsize": 6.5, "color": GREY}
-        axis.annotate("sees what it predicts", (0.02, 0.02), va="bottom", **place)
+        axis.annotate(
+            "out of reach for a model\nthat sees only what came before",
+            (0, 0),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=6,
+            color=GREY,
+        )
     return _named(figure, axes)
 
 

@@ -285,3 +285,17 @@ def test_a_training_in_the_wrong_folder(tmp_path, training):
     sentence = refused(call(*elsewhere))
     assert run.name in sentence
     assert not run.with_name("other").exists()
+
+
+def test_what_rows_change_is_shown_as_observed():
+    """Yoon et al.'s "without dropout" left most dropouts on."""
+    answer = call("mechanisms", "--suite", "yoon2019")
+    assert answer.returncode == 0, answer.stderr
+    said = dict(line.split(": ") for line in answer.stdout.splitlines())
+    without = said["python-reference  lstm-without-dropout"]
+    assert (
+        without
+        == "dropout_input 0.1 \N{RIGHTWARDS ARROW} 0.0, dropout_hidden 0.1 \N{RIGHTWARDS ARROW} 0.0"
+    )
+    assert said["python-reference  lstm"] == "as the base row"
+    assert len(said) == 15

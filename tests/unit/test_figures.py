@@ -21,6 +21,7 @@ def study(folder, scale="demo", run=True, **options):
     if run:
         write_runs(plan, folder / "runs", epochs=12, tokens=500)
     frame, lines = records.collect(plan, folder / "runs")
+    frame["floor"] = 40.0  # as if the source of the text were known
     suite = plan["suites"][0]
     table = tables.build(suite, frame, scale)
     return {"suite": suite, "table": table, "curves": lines, "records": frame, "scale": scale}
@@ -468,3 +469,23 @@ def test_records_without_frequencies_are_left_out(tmp_path):
 def test_differences_have_a_sign_unless_they_are_zero(value, text):
     """The signs tell better from worse to those who do not see the colours."""
     assert words._signed(value) == text
+
+
+def test_losses_are_drawn_above_the_floor_and_below(tmp_path):
+    """In nats; what cannot be reached lies below a line at zero."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    axis = curves.floor(**inputs).axes[0]
+    lines = {line.get_label(): line.get_ydata() for line in axis.lines if line.get_gid() == "mean"}
+    run = next(row for row in inputs["suite"]["rows"] if row["row"] == "full")["runs"][0]["run"]
+    losses = inputs["curves"].query(f"run == '{run}' and stage == 'train'")["valid_loss"]
+    assert len(lines["AWD-LSTM"]) > 12
+    assert lines["AWD-LSTM"][0] == pytest.approx(losses.iloc[0] - np.log(40), abs=0.1)
+    inputs["records"]["floor"] = 100.0
+    axis = curves.floor(**inputs).axes[0]
+    assert axis.get_ylim()[0] < min(min(line.get_ydata()) for line in axis.lines) < 0
+
+
+def test_a_text_of_unknown_source_has_no_floor(tmp_path):
+    inputs = study(tmp_path, corpora=("ptb",))
+    inputs["records"]["floor"] = np.nan
+    assert any("known entropy" in text for text in texts(curves.floor(**inputs)))

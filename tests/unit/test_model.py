@@ -140,3 +140,72 @@ def test_initial_weights_lie_where_the_spec_says():
     assert (model.bias == 0).all()
     uniform = tiny(initialization="uniform", initial_range=0.05)
     assert all(0 < parameter.abs().max() <= 0.05 for parameter in uniform.parameters())
+
+
+# attention, two directions ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [1, 2, 7])
+@pytest.mark.parametrize("cell", ["lstm", "rnn"])
+def test_attention_is_its_definition_step_by_step(cell, length):
+    """Daniluk et al. 2017, section 3.1; before the first output there are zeros."""
+    model = tiny(cell=cell, attention_window=3).eval()
+    plain, attention = tiny(cell=cell).eval(), model.attention
+    plain.load_state_dict(model.state_dict(), strict=False)
+    tokens = torch.randint(11, (length, 2), generator=torch.Generator().manual_seed(0))
+    outputs = plain(tokens, plain.initial_state(2)).raw
+    expected = []
+    for time, now in enumerate(outputs):
+        before = [outputs[t] if t >= 0 else 0 * now for t in range(time - 3, time)]
+        scores = [
+            torch.tanh(h @ attention.key.t() + now @ attention.query.t()) @ attention.score
+            for h in before
+        ]
+        weights = torch.stack(scores).softmax(0)
+        remembered = sum(w[:, None] * h for w, h in zip(weights, before, strict=True))
+        combined = remembered @ attention.remembered.t() + now @ attention.current.t()
+        expected.append(torch.tanh(combined))
+    torch.testing.assert_close(
+        model(tokens, model.initial_state(2)).raw, torch.stack(expected), atol=1e-6, rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"attention_window": 3}, {"attention_window": 9}, {"objective": "both-directions"}],
+    ids=str,
+)
+def test_the_state_of_every_causal_model_carries_over_chunks(settings):
+    model = tiny(**settings).eval()
+    tokens = model.arrange(torch.randint(11, (8, 3)))
+    whole = model(tokens, model.initial_state(3)).raw
+    first = model(tokens[:5], model.initial_state(3))
+    second = model(tokens[5:], first.state)
+    torch.testing.assert_close(whole, torch.cat([first.raw, second.raw]))
+
+
+def test_the_backward_direction_is_a_model_of_the_text_from_its_end():
+    """Two causal models in one: each alone does what it does beside the other."""
+    model = tiny(objective="both-directions", tied=True).eval()
+    ahead, back = (tiny(tied=True).eval() for _ in range(2))
+    shared = {"embedding": model.embedding, "bias": model.bias}
+    ahead.load_state_dict({f"layers.{k}": v for k, v in model.layers.state_dict().items()} | shared)
+    weights = model.backward_layers.state_dict()
+    back.load_state_dict({f"layers.{name}": value for name, value in weights.items()} | shared)
+    tokens = torch.randint(11, (6, 2))
+    raw = model(model.arrange(tokens), model.initial_state(2)).raw
+    torch.testing.assert_close(raw[:, :2], ahead(tokens, ahead.initial_state(2)).raw)
+    torch.testing.assert_close(raw[:, 2:], back(tokens.flip(0), back.initial_state(2)).raw)
+
+
+def test_a_cloze_output_holds_the_words_before_and_after_the_missing_one():
+    """Output t predicts word t + 1: one half from words up to t, the other from t + 2 on."""
+    model = tiny(objective="cloze").eval()
+    tokens = torch.arange(7).view(7, 1)
+    raw = model(tokens, model.initial_state(1)).raw
+    for place in range(7):
+        changed = tokens.clone()
+        changed[place] = 10
+        moved = (model(changed, model.initial_state(1)).raw != raw).view(7, 2, 4).any(2)
+        assert moved[:, 0].tolist() == [place <= t for t in range(7)]
+        assert moved[:, 1].tolist() == [t + 2 <= place for t in range(7)]

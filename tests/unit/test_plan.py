@@ -157,8 +157,9 @@ def test_the_full_model_at_paper_scale_is_the_papers():
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_suite_can_be_planned_at_every_scale(scale):
     """Whatever lies in workflow/suites; each row has a run per seed and a known place in it."""
-    plan = Plan(config(suites="all", scale=scale, seeds=2))
-    assert SUITE in plan.suites
+    names = sorted(path.stem for path in awd.plan.SUITES.glob("*.yaml"))
+    plan = Plan(config(suites=names, scale=scale, seeds=2))
+    assert list(plan.suites) == names
     for each in plan.suites.values():
         for row in each["rows"]:
             assert [run["seed"] for run in row["runs"]] == [1, 2]
@@ -201,6 +202,35 @@ def test_planning_loads_no_heavy_library(code):
 def test_suites_are_a_name_or_a_list(asked):
     """Both are natural on a command line."""
     assert list(Plan(config(suites=asked)).suites) == [SUITE]
+
+
+def test_a_suite_on_request_runs_only_if_it_is_named(plan_of, suite):
+    """The demo does not grow with every check of the instruments."""
+    suite["on_request"] = True
+    assert plan_of(suite, suites="all").suites == {}
+    assert list(plan_of(suite, suites=SUITE).suites) == [SUITE]
+
+
+def test_the_demo_is_the_five_studies():
+    """What takes five minutes; the rest is there on request."""
+    assert list(Plan(config(suites="all")).suites) == [
+        "bonetto2024",
+        "factors",
+        "kim2024",
+        "merity2018",
+        "yoon2019",
+    ]
+
+
+@pytest.mark.parametrize("method", ["cache", "dynamic", "ensemble"])
+@pytest.mark.parametrize("objective", ["both-directions", "cloze"])
+def test_methods_are_for_models_that_predict_the_next_word(plan_of, suite, method, objective):
+    """A cache of a model that reads backwards is nothing that anyone has defined."""
+    suite["base"] |= {"ensemble_size": 2, "dynamic_rate": 0, "dynamic_decay": 0}
+    suite["base"] |= {"dynamic_epsilon": 1, "dynamic_bptt": 5}
+    suite["rows"]["cache"] |= {"method": method, "set": {"objective": objective}}
+    said = complaint(plan_of, suite)
+    assert f"row 'cache': method '{method}' needs objective 'next-word', not '{objective}'" in said
 
 
 @pytest.mark.parametrize(

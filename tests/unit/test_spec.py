@@ -137,6 +137,9 @@ def test_numbers_of_any_size_reach_the_job(value):
         (10_000, {"cell": "gru"}, 19_168_700),
         (10_000, {"cell": "gru", "layers": 5}, 35_052_500),
         (10_000, {"bidirectional": True}, 18_611_600),
+        (10_000, {"attention_window": 10}, 24_221_600 + 4 * 400**2 + 400),
+        # all layers twice, but word vectors and decoder once
+        (10_000, {"objective": "both-directions"}, 2 * 24_221_600 - 4_010_000),
         (10_000, {"embedding_size": 1150}, 43_277_600),
         (
             10_000,
@@ -178,6 +181,8 @@ def test_parameter_counts(vocabulary, settings, expected):
         ("decay_factor", 0.5, "decay_factor must be at least 1, not 0.5"),
         ("hiden_size", 2, "no hyperparameter 'hiden_size'; did you mean 'hidden_size'?"),
         ("schedule", "non-monotonic", "schedule: 'non-monotonic' shares its trigger"),
+        ("objective", "clozes", "objective: no 'clozes'; did you mean 'cloze'?"),
+        ("attention_window", -1, "attention_window must be at least 0, not -1"),
     ],
 )
 def test_a_bad_value_is_one_sentence_with_its_field(key, value, said):
@@ -194,6 +199,25 @@ def test_both_directions_need_an_even_width():
     """Half the units read forwards, half backwards."""
     with pytest.raises(InputError, match="must be even, not 201"):
         make_spec({"corpus": "ptb", "bidirectional": True, "hidden_size": 201}, "test")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"objective": "cloze", "hidden_size": 201}, "cloze: hidden_size .* must be even"),
+        ({"objective": "cloze", "bidirectional": True}, "bidirectional layers would mix them"),
+        ({"objective": "both-directions", "bidirectional": True}, "would mix them"),
+        ({"objective": "cloze", "attention_window": 5}, "attention needs objective 'next-word'"),
+    ],
+)
+def test_what_does_not_go_together_is_said(settings, said):
+    with pytest.raises(InputError, match=said):
+        make_spec({"corpus": "ptb", **settings}, "test")
+
+
+def test_the_name_says_what_is_asked_of_the_model():
+    assert run(objective="cloze").startswith("ptb-cloze-lstm3x1150-")
+    assert run(objective="both-directions").startswith("ptb-both-directions-lstm3x1150-")
 
 
 def test_a_spec_needs_a_corpus():
