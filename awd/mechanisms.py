@@ -378,6 +378,8 @@ def _of_updates(twin: Trainer) -> dict:
     seen = {"carried_state": _carries(twin)}
     if loud.moved == 0:
         return seen | {"learning_rate": 0.0}
+    if not math.isfinite(loud.moved):  # a rate beyond what the weights' numbers can hold
+        return seen
     # Each weight moves as far as its gradient says, or all that have one equally far.
     proportional = loud.along > 0.99
     rate = loud.moved / loud.gradient if proportional else loud.each
