@@ -121,6 +121,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `write` wrote; raises InputError if a file is missing or damaged."""
     records = _read_csv(Path(folder) / "records.csv", RECORD_TYPES)
     records = _typed(records.reindex(columns=list(RECORD_TYPES)), RECORD_TYPES)
+    _check_blocks(records, Path(folder) / "records.csv")
     return records, _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
 
 
@@ -177,6 +178,19 @@ def _blocks(values: dict, path: Path) -> dict[str, str | None]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
     return {"block_tokens": " ".join(map(str, tokens)), "block_nll": " ".join(map(str, nll))}
+
+
+def _check_blocks(records: pd.DataFrame, path: Path) -> None:
+    given = records[["block_tokens", "block_nll", "tokens", "nll"]].dropna(subset="block_nll")
+    for block_tokens, block_nll, tokens, nll in given.itertuples(index=False):
+        try:
+            blocks = {
+                "tokens": [int(word) for word in block_tokens.split()],
+                "nll": [float(word) for word in block_nll.split()],
+            }
+        except (AttributeError, ValueError) as error:  # None is no text to split
+            raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
+        _blocks({"blocks": blocks, "tokens": tokens, "nll": nll}, path)
 
 
 def _record(path: Path) -> dict:
