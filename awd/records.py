@@ -127,6 +127,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `write` wrote; raises InputError if a file is missing or damaged."""
     records = _read_csv(Path(folder) / "records.csv", RECORD_TYPES)
     records = _typed(records.reindex(columns=list(RECORD_TYPES)), RECORD_TYPES)
+    _check_blocks(records, Path(folder) / "records.csv")
     return records, _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
 
 
@@ -200,6 +201,19 @@ def _by_frequency(values: dict, path: Path) -> str | None:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its losses by frequency cannot be read: {error}") from error
     return json.dumps(found)
+
+
+def _check_blocks(records: pd.DataFrame, path: Path) -> None:
+    given = records[["block_tokens", "block_nll", "tokens", "nll"]].dropna(subset="block_nll")
+    for block_tokens, block_nll, tokens, nll in given.itertuples(index=False):
+        try:
+            blocks = {
+                "tokens": [int(word) for word in block_tokens.split()],
+                "nll": [float(word) for word in block_nll.split()],
+            }
+        except (AttributeError, ValueError) as error:  # None is no text to split
+            raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
+        _blocks({"blocks": blocks, "tokens": tokens, "nll": nll}, path)
 
 
 def _record(path: Path) -> dict:

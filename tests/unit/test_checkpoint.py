@@ -1,5 +1,8 @@
 """Checkpoints survive damage and are never taken for another run's."""
 
+import errno
+import threading
+
 import pytest
 import torch
 
@@ -34,6 +37,9 @@ def test_a_damaged_file_falls_back_to_the_generation_before(checkpoint, damage, 
     checkpoint.path.write_bytes(content[: {"flip": None, "truncate": 100, "empty": 0}[damage]])
     assert checkpoint.load() == {"epoch": 1}
     assert "damaged" in caplog.text
+    checkpoint.save({"epoch": 3})  # which must not make the damaged file the one to fall back on
+    checkpoint.path.unlink()
+    assert checkpoint.load() == {"epoch": 1}
 
 
 def test_another_runs_checkpoint_is_refused(checkpoint, tmp_path):
@@ -50,6 +56,75 @@ def test_removal_leaves_nothing(checkpoint, tmp_path):
         checkpoint.save({"epoch": epoch})
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+class Clock:
+    """Moves only when a test says so."""
+
+    def __init__(self):
+        self.seconds = 100.0
+
+    def monotonic(self):
+        return self.seconds
+
+
+def test_when_to_save(tmp_path, monkeypatch):
+    """At the interval; at an epoch's end at first, then if a save costs 1% of the time since."""
+    clock = Clock()
+    monkeypatch.setattr("awd.checkpoint.time", clock)
+    checkpoint = Checkpoint(tmp_path, "a-run", "train")
+
+    def due_after(seconds: float) -> tuple[bool, bool]:
+        clock.seconds = checkpoint.saved + seconds
+        return checkpoint.due(300), checkpoint.due(300, epoch_ended=True)
+
+    assert due_after(0) == (False, True)
+    assert due_after(299) == (False, True)
+    assert due_after(300) == (True, True)
+    checkpoint.cost = 0.5
+    assert due_after(49) == (False, False)
+    assert due_after(51) == (False, True)
+    checkpoint.cost = 20
+    assert due_after(299) == (False, False)
+    assert due_after(300) == (True, True)
+
+
+def test_a_save_is_timed(checkpoint, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("awd.checkpoint.time", clock)
+    monkeypatch.setattr("awd.checkpoint.torch.save", lambda *_: setattr(clock, "seconds", 107.0))
+    checkpoint.save({})
+    assert (checkpoint.cost, checkpoint.saved) == (7.0, 107.0)
+
+
+def test_a_run_is_one_processs_at_a_time(checkpoint, tmp_path):
+    """Whoever comes second is told that it had to wait; another run is not concerned."""
+    waited = []
+
+    def second():
+        with Checkpoint(tmp_path, "a-run", "finetune").alone() as had_to_wait:
+            waited.append(had_to_wait)
+
+    with checkpoint.alone() as first:
+        other = threading.Thread(target=second)
+        other.start()
+        with Checkpoint(tmp_path, "another-run", "train").alone() as another:
+            other.join(0.3)
+            assert (first, another, waited) == (False, False, [])
+    other.join(10)
+    assert waited == [True]
+
+
+def test_a_file_system_without_locks(checkpoint, monkeypatch, caplog):
+    """Some of clusters are; a training goes on there, and says what to look out for."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("awd.checkpoint.fcntl.flock", refuse)
+    with checkpoint.alone() as waited:
+        assert not waited
+    assert "cannot be locked (Function not implemented)" in caplog.text
 
 
 def test_a_pickled_object_is_not_executed(checkpoint, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from itertools import chain, pairwise
 
 import pytest
 import torch
@@ -182,6 +183,75 @@ def test_an_interrupted_training_ends_bit_for_bit_like_an_undisturbed_one(
         }
     if name == "nt-asgd across its switch" and stage == "train":
         assert any(line["averaging"] for line in whole.history)
+
+
+def test_an_interruption_costs_at_most_one_interval(corpus, tmp_path, monkeypatch):
+    """On a clock on which a step takes a second and a save three: ever 10 s apart, or an epoch."""
+    seconds, saves = 0, []
+
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return seconds
+
+    class Timed(Checkpoint):
+        def save(self, state):
+            nonlocal seconds
+            saves.append((state["epoch"], state["position"], seconds))
+            super().save(state)
+            seconds += 3
+            self.cost, self.saved = 3, seconds
+
+    class Steps(Quiet):
+        def chunk(self, *_):
+            nonlocal seconds
+            seconds += 1
+
+    monkeypatch.setattr("awd.checkpoint.time", Clock)
+    trainer = trainer_of(corpus)
+    trainer.run(Timed(tmp_path, "a-run", "train"), 10, Steps())
+    moments = [seconds for *_, seconds in saves]
+    assert all(later - earlier <= 3 + 10 for earlier, later in pairwise([0, *moments]))
+    assert saves[0][:2] == (1, 10)
+    assert saves[-1][:2] == (3, 0), "the finished training is saved before its record is written"
+
+
+def test_a_checkpoint_of_another_version_is_refused(corpus, tmp_path):
+    """What it lacks cannot be made up."""
+    trainer = trainer_of(corpus)
+    state = trainer.state()
+    del state["schedule"]
+    run = spec_of().run(corpus.fingerprint)
+    Checkpoint(tmp_path / "checkpoints", run, "train").save(state)
+    with pytest.raises(InputError, match=r"\.checkpoint was written by another version"):
+        stage_of(corpus, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+def test_a_training_goes_on_on_another_device(corpus, tmp_path, monkeypatch):
+    """The record names all it was trained on."""
+    monkeypatch.setattr("awd.train.describe", lambda _: "first device")
+    trainer, checkpoint = trainer_of(corpus), Checkpoint(tmp_path, "a-run", "train")
+    with pytest.raises(Interrupted):
+        trainer.run(checkpoint, 1e9, StopAfter(7))
+    monkeypatch.setattr("awd.train.describe", lambda _: "second device")
+    other = Trainer(spec_of(), corpus, "train", torch.device("meta"))
+    other.restore(checkpoint.load())
+    assert other.devices == ["first device", "second device"]
+    state = other.state()
+    tensors = [*state["best_weights"].values(), *chain(*state["hidden"]), state["loss_sum"]]
+    assert all(tensor.device.type == "meta" for tensor in tensors)
+
+
+def test_weights_that_are_not_those_of_the_record_are_refused(corpus, tmp_path):
+    """One flipped bit of them would change every number that comes from them."""
+    folder, _ = stage_of(corpus, tmp_path, finetune_epochs=1)
+    path = folder / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"train\.safetensors is damaged or of another training"):
+        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
 
 
 class Quiet(Progress):
