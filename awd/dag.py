@@ -1,6 +1,7 @@
 """The plan as the workflow's rules ask for it: each method answers one directive."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,7 +85,8 @@ class WorkflowPlan(Plan):
         # Where cuda is asked for, at least one, so that its absence is a job's clear complaint.
         least = int(self.config["device"] == "cuda")
         if self._in_job:
-            return least or int(lease.assigned())
+            given = "CUDA_VISIBLE_DEVICES" in os.environ and lease.visible()
+            return least or int(bool(given))
         if limit is not None:
             return limit
         return (len(lease.visible()) or least) * self.config["gpu_slots"]

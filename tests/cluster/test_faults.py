@@ -65,7 +65,7 @@ ROWS = """
 TIMES = {"started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"}
 MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "resumes"}
 
-obstacle = slurm.obstacle() or (lease.installed() and "this machine has GPUs of its own")
+obstacle = slurm.obstacle() or (lease.visible() and "this machine has GPUs of its own")
 if obstacle:
     pytestmark = [pytestmark, pytest.mark.skip(reason=obstacle)]
 
@@ -326,6 +326,30 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     for training in (training for runs in stopped for training in runs.values()):
         (said,) = logs.rglob(f"{training.job}.log")
         assert "run it again to go on" in said.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("all_faults")
+def test_a_job_ends_between_its_training_and_its_success(project, undisturbed, cluster):
+    """Snakemake deletes what it wrote; a checkpoint that was kept writes it again, untrained."""
+    path = project / "config.yaml"
+    path.write_text(json.dumps(load_config(path, {"keep_checkpoints": True})))
+    process = start(project, "--profile", PROFILE)
+    runs = freeze(project, 2)
+    waiting = [training.process.parent() for training in runs.values()]
+    for snakemake in waiting:
+        snakemake.suspend()
+    thaw(runs)
+    cluster.wait_for(lambda: len(resumes(project)) == 2, "both trainings are done", 300)
+    slurm_command("scancel", *(training.job for training in runs.values()))
+    finish(process, project)
+
+    assert set(resumes(project).values()) == {1}
+    assert ends(project) == {"CANCELLED": 2, "COMPLETED": 4}
+    for log in (project / "results/logs").glob("train-*.log"):
+        _, said = log.read_text(encoding="utf-8").split("resumes in epoch")
+        assert "epoch" not in said
+    shutil.rmtree(project / "results/checkpoints")
+    same(project, undisturbed)
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,9 @@ def test_a_job_on_a_cluster_has_the_gpu_it_was_given(plan, device):
     assert (resources["gpu"], resources["device"]) == (1, device)
 
 
-def test_a_job_without_a_gpu_leaves_those_of_its_node_alone(plan):
-    resources = plan("auto", installed=8, in_job=True).resources()
+@pytest.mark.parametrize("given", [None, ""])
+def test_a_job_without_a_gpu_leaves_those_of_its_node_alone(plan, given):
+    resources = plan("auto", installed=8, in_job=True, given=given).resources()
     assert "gpu" not in resources
     assert resources["device"] == "cpu"
 
