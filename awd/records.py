@@ -155,7 +155,7 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
             | {key: result.get(key) for key in ("epochs", "best_epoch", "switch_epoch")}
             | {
                 "method": method,
-                "protocol": describe(evaluated),
+                "protocol": _protocol(evaluated, path),
                 "status": evaluated["status"],
                 "reason": evaluated.get("reason") or trained.get("reason"),
                 "torch": (merged.get("libraries") or {}).get("torch"),
@@ -186,6 +186,13 @@ def _blocks(values: dict, path: Path) -> dict[str, str | None]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
     return {"block_tokens": " ".join(map(str, tokens)), "block_nll": " ".join(map(str, nll))}
+
+
+def _protocol(evaluated: dict, path: Path) -> str:
+    try:
+        return describe(evaluated)
+    except (AttributeError, TypeError) as error:
+        raise InputError(f"{path}: its protocol cannot be read: {error}") from error
 
 
 def _by_frequency(values: dict, path: Path) -> str | None:

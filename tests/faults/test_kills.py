@@ -102,7 +102,8 @@ def test_asked_to_stop(training, undisturbed, kind):
         os.kill(process.pid, getattr(signal, kind))
         process.join(60)
         assert process.exitcode == STOPPED
-        assert set(training.files()) <= {"train.checkpoint", "train.previous"}
+        kept = {"train.checkpoint", "train.previous", "train.progress.json"}
+        assert set(training.files()) <= kept
     assert training.end() == 0
     assert training.outcome() == undisturbed().outcome()
     assert training.record()["resumes"] == 3
