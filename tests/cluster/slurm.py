@@ -5,6 +5,7 @@ in /etc/slurm/slurm.conf, since job steps look nowhere else; a configuration tha
 written is never touched. All else lies in one folder, munge's socket and key included.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -12,13 +13,15 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
 CONFIGURATION = Path("/etc/slurm")
 FOLDER = Path("/run/awd-slurm")
+LOCK = Path("/run/awd-slurm.lock")
 MARK = "# Written by tests/cluster/slurm.py, which also removes it.\n"
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 NODES = ("n1", "n2", "n3")
@@ -81,8 +84,16 @@ def obstacle() -> str | None:
 FILES = ("slurm.conf", "gres.conf", "cgroup.conf")
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """Within the block no other process that asks for this has the machine's only Slurm."""
+    with LOCK.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def start() -> None:
-    """Start everything; returns when all nodes are idle."""
+    """Start everything, in place of what an earlier start left; returns when all nodes are idle."""
     stop()
     if reason := obstacle():
         raise SystemExit(reason)
@@ -220,4 +231,5 @@ def _run(*words: str) -> str:
 
 
 if __name__ == "__main__":
-    {"start": start, "stop": stop}[sys.argv[1]]()
+    with alone():
+        {"start": start, "stop": stop}[sys.argv[1]]()

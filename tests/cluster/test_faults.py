@@ -72,9 +72,10 @@ if obstacle:
 
 @pytest.fixture(scope="module")
 def cluster():
-    slurm.start()
-    yield slurm
-    slurm.stop()
+    with slurm.alone():
+        slurm.start()
+        yield slurm
+        slurm.stop()
 
 
 @pytest.fixture
