@@ -2,17 +2,18 @@
 
 A checkpoint lies where the workflow engine does not know of it, because engines delete what a
 failed job was to produce. The file is a SHA-256 digest followed by what ``torch.save`` wrote, and
-the generation before it is kept until the stage is done.
+the generation before it is kept.
+
+It stays when its stage is done, until somebody reads what the stage has left. Only then is it known
+that the engine has not deleted that for reasons of its own, such as clocks that differ or files
+that a network file system shows late.
 """
 
-import fcntl
 import hashlib
 import io
 import logging
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -37,28 +38,6 @@ class Checkpoint:
         self.previous = self.path.with_suffix(".previous")
         self.saved = time.monotonic()
         self.cost = 0.0  # seconds that the last save took
-
-    @contextmanager
-    def alone(self) -> Iterator[bool]:
-        """Within the block no other process trains this run; yields whether that took waiting.
-
-        A training outlives a killed workflow, whose successor then starts it once more. The lock
-        is the kernel's, on the run's folder, so it ends with the process that holds it.
-        """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, waited = os.open(self.path.parent, os.O_RDONLY), False
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.warning("%s is being trained by another process; waiting", self.identity)
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                waited = True
-            except OSError as error:  # some network file systems have no locks
-                log.warning("%s cannot be locked (%s)", self.path.parent, error.strerror)
-            yield waited
-        finally:
-            os.close(handle)
 
     def due(self, every: float, *, epoch_ended: bool = False) -> bool:
         """Whether to save now: ``every`` seconds after the last time.
@@ -88,8 +67,12 @@ class Checkpoint:
     def load(self) -> dict | None:
         """The newest intact state, its tensors on the CPU, or None where there is none.
 
+        For whoever goes on from it: what was half-written before is removed.
+
         Raises InputError if the file belongs to another run.
         """
+        for path in half_written(self.path):
+            path.unlink()
         for path in (self.path, self.previous):
             if not path.exists():
                 continue
@@ -118,6 +101,5 @@ class Checkpoint:
         """Delete all of the stage's, and the run's folder if nothing else is in it."""
         for path in (*self.path.parent.glob(f"{self.path.stem}.*"), *half_written(self.path)):
             path.unlink(missing_ok=True)
-        folder = self.path.parent
-        if folder.exists() and not any(folder.iterdir()):
-            folder.rmdir()
+        with suppress(OSError):
+            self.path.parent.rmdir()

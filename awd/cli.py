@@ -147,30 +147,29 @@ def training_options(command):
     return command
 
 
-def checkpoint_options(command):
-    """Where and how often a training saves."""
-    for option in (
-        click.option(
-            "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
-        ),
-        click.option(
-            "--keep-checkpoints", type=bool, default=False, help="Also when the stage is done."
-        ),
-        click.option(
-            "--checkpoints",
-            type=click.Path(path_type=Path),
-            default=Path("results/checkpoints"),
-            show_default=True,
-            help="Folder of checkpoints.",
-        ),
-    ):
-        command = option(command)
-    return command
+checkpoint_folder = click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path),
+    default=Path("results/checkpoints"),
+    show_default=True,
+    help="Folder of checkpoints.",
+)
+checkpoint_minutes = click.option(
+    "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
+)
+keep_checkpoints = click.option(
+    "--keep-checkpoints",
+    type=bool,
+    default=False,
+    show_default=True,
+    help="Also those of the trainings whose weights are read here.",
+)
 
 
 @main.command()
 @training_options
-@checkpoint_options
+@checkpoint_folder
+@checkpoint_minutes
 def train(**options):
     """Train on CORPUS; the record, curve and weights go to the folder RUN."""
     _train("train", **options)
@@ -178,7 +177,9 @@ def train(**options):
 
 @main.command()
 @training_options
-@checkpoint_options
+@checkpoint_folder
+@checkpoint_minutes
+@keep_checkpoints
 def finetune(**options):
     """Fine-tune the trained weights in the folder RUN on CORPUS."""
     _train("finetune", **options)
@@ -195,7 +196,7 @@ def _train(
     log,
     checkpoints,
     checkpoint_minutes,
-    keep_checkpoints,
+    keep_checkpoints=True,
 ):
     from awd import corpora, devices, memory
     from awd.spec import parse_spec
@@ -235,7 +236,22 @@ def _train(
     type=click.Path(path_type=Path),
     help="Folder of another run of the ensemble; can be repeated.",
 )
-def evaluate(corpus, run, spec, device, gpu_slots, threads, log, stage, method, members):
+@checkpoint_folder
+@keep_checkpoints
+def evaluate(
+    corpus,
+    run,
+    spec,
+    device,
+    gpu_slots,
+    threads,
+    log,
+    stage,
+    method,
+    members,
+    checkpoints,
+    keep_checkpoints,
+):
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
     from awd import corpora, devices, memory
     from awd.evaluate import evaluate_stage
@@ -247,7 +263,14 @@ def evaluate(corpus, run, spec, device, gpu_slots, threads, log, stage, method, 
     device = devices.prepare(device, threads, gpu_slots)
     with memory.explained(device):
         evaluate_stage(
-            spec, corpora.load(corpus), stage, method, run, device=device, members=members
+            spec,
+            corpora.load(corpus),
+            stage,
+            method,
+            run,
+            device=device,
+            members=members,
+            checkpoints=None if keep_checkpoints else checkpoints,
         )
 
 

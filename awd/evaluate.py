@@ -13,6 +13,7 @@ from awd.batching import as_stream
 from awd.blocks import block_sums
 from awd.cache import cache_losses, grid
 from awd.causality import first_leak, first_leak_of_losses
+from awd.checkpoint import Checkpoint
 from awd.corpora import END, Corpus
 from awd.dynamic import dynamic_losses, gradient_statistics
 from awd.ensemble import ensemble_losses
@@ -38,6 +39,7 @@ def evaluate_stage(
     *,
     device: torch.device,
     members: Sequence[Path] = (),
+    checkpoints: Path | None = None,
 ) -> dict:
     """Measure the weights that ``stage`` left in ``folder`` and write {stage}.{method}.json there.
 
@@ -50,6 +52,7 @@ def evaluate_stage(
 
     Args:
         members: folders of the other runs of an ensemble, trained like this one.
+        checkpoints: folder of the checkpoints that are no longer needed; None keeps them.
 
     Returns the record. Raises InputError where a stage has left no record or weights.
     """
@@ -109,6 +112,9 @@ def evaluate_stage(
     with atomic(folder / f"{stage}.{method.name}.npz") as temporary:
         numpy.savez_compressed(temporary, **losses)
     write_json(folder / f"{stage}.{method.name}.json", record)
+    if checkpoints is not None:
+        for path in (folder, *members):
+            Checkpoint(checkpoints, path.name, stage).remove()
     return record
 
 

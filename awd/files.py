@@ -1,6 +1,8 @@
 """Files that appear whole or not at all."""
 
+import fcntl
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from awd.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -35,6 +39,29 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[bool]:
+    """Within the block no other process that asks for ``folder`` has it.
+
+    Waits for that, and yields whether it took waiting. The lock is the kernel's and so ends with
+    the process that holds it, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, waited = os.open(folder, os.O_RDONLY), False
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.warning("another process is at work in %s; waiting", folder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            waited = True
+        except OSError as error:  # some network file systems have no locks
+            log.warning("%s cannot be locked (%s)", folder, error.strerror)
+        yield waited
+    finally:
+        os.close(handle)
 
 
 def half_written(path: Path) -> Iterator[Path]:

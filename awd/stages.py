@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
-from awd.files import atomic, half_written, read_json, write_json
+from awd.files import alone, atomic, half_written, read_json, write_json
 from awd.mechanisms import contradiction, observe
 from awd.perplexity import perplexity
 from awd.progress import Progress, progress_file
@@ -37,9 +37,12 @@ def train_stage(
 ) -> dict:
     """Train one stage of a run and leave its record, curve and weights in ``folder``.
 
-    Resumes from a checkpoint under ``checkpoints`` if there is one, and removes it at the end
-    unless ``keep_checkpoints``. A training that diverges is a result: its record says so, and its
-    weights are its best ones. What another process has done of the stage is not done again.
+    Resumes from a checkpoint under ``checkpoints`` if there is one. A training that diverges is a
+    result: its record says so, and its weights are its best ones. What another process has done of
+    the stage meanwhile, as one that outlived its workflow, is not done again.
+
+    Args:
+        keep_checkpoints: of the stage before, which is otherwise no longer needed.
 
     Returns the record. Raises InputError if fine-tuning lacks trained weights, if the checkpoint is
     not of this code, or if the model does something else than its spec says; and Interrupted.
@@ -48,7 +51,7 @@ def train_stage(
     if folder.name != run:
         raise InputError(f"this spec and corpus make the run {run}, which {folder} is not named")
     checkpoint = Checkpoint(checkpoints, run, stage)
-    with checkpoint.alone() as waited:
+    with alone(folder) as waited:
         if waited and (folder / f"{stage}.json").exists():
             return read_json(folder / f"{stage}.json")
         trainer, mechanisms = _trainer(spec, corpus, stage, folder, device, checkpoint)
@@ -63,8 +66,8 @@ def train_stage(
         record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
-        if not keep_checkpoints:
-            checkpoint.remove()
+    if stage == "finetune" and not keep_checkpoints:
+        Checkpoint(checkpoints, run, "train").remove()
     return record
 
 

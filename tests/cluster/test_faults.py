@@ -331,9 +331,7 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
 
 @pytest.mark.usefixtures("all_faults")
 def test_a_job_ends_between_its_training_and_its_success(project, undisturbed, cluster):
-    """Snakemake deletes what it wrote; a checkpoint that was kept writes it again, untrained."""
-    path = project / "config.yaml"
-    path.write_text(json.dumps(load_config(path, {"keep_checkpoints": True})))
+    """Snakemake deletes what it wrote; the checkpoint writes it again, untrained."""
     process = start(project, "--profile", PROFILE)
     runs = freeze(project, 2)
     waiting = [training.process.parent() for training in runs.values()]
@@ -349,7 +347,6 @@ def test_a_job_ends_between_its_training_and_its_success(project, undisturbed, c
     for log in (project / "results/logs").glob("train-*.log"):
         _, said = log.read_text(encoding="utf-8").split("resumes in epoch")
         assert "epoch" not in said
-    shutil.rmtree(project / "results/checkpoints")
     same(project, undisturbed)
 
 

@@ -79,7 +79,7 @@ def test_while_the_results_are_written(disk, texts, tmp_path, undisturbed, comma
     if command == "evaluate":
         training.copy_trained(undisturbed())
     else:  # ends at once: all that is left to do is to write
-        words = ("train", "--keep-checkpoints", "true")
+        words = ("train",)
         assert ends(training, *words)
         for path in training.run.iterdir():
             path.unlink()

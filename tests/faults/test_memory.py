@@ -57,7 +57,7 @@ def test_a_training_without_enough_memory(texts, undisturbed, tmp_path, settings
     said = training.said.read_text()
     assert "Traceback" not in said
     assert SENTENCE.fullmatch(said.splitlines()[-1])
-    assert not training.run.exists()
+    assert training.files() == []
     if not settings:
         assert training.end() == 0
         assert training.outcome() == undisturbed().outcome()

@@ -77,8 +77,9 @@ class Training:
     def words(self, command: str = "train", *more: object) -> list[str]:
         """The command line; a checkpoint is saved every 60 ms and at ends of epochs."""
         options = ["--spec", self.spec.canonical(), "--device", "cpu"]
+        options += ["--checkpoints", self.checkpoints]
         if command != "evaluate":
-            options += ["--checkpoints", self.checkpoints, "--checkpoint-minutes", "0.001"]
+            options += ["--checkpoint-minutes", "0.001"]
         return [*map(str, [command, self.corpus, self.run, *options, *more])]
 
     def start(self, *words: object, fault: Callable | None = None, **arguments):
@@ -137,10 +138,10 @@ class Training:
         )
 
     def files(self, *stages: str) -> list[str]:
-        """What lies in the folders of the run and of its checkpoints, hidden files too."""
-        folders = (self.run, self.checkpoints)
-        files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-        return sorted(path.name for path in files if path.name.startswith(stages or ""))
+        """What lies in the run's folder, and what is half-written."""
+        hidden = [path for path in self.checkpoints.rglob(".*") if path.is_file()]
+        names = [path.name for path in (*self.run.glob("*"), *hidden)]
+        return sorted(name for name in names if name.startswith((*stages, ".")) or not stages)
 
 
 def command(words: list[str], said: Path, fault: Callable | None, arguments: dict) -> None:

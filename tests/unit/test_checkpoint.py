@@ -1,8 +1,5 @@
 """Checkpoints survive damage and are never taken for another run's."""
 
-import errno
-import threading
-
 import pytest
 import torch
 
@@ -95,36 +92,6 @@ def test_a_save_is_timed(checkpoint, monkeypatch):
     monkeypatch.setattr("awd.checkpoint.torch.save", lambda *_: setattr(clock, "seconds", 107.0))
     checkpoint.save({})
     assert (checkpoint.cost, checkpoint.saved) == (7.0, 107.0)
-
-
-def test_a_run_is_one_processs_at_a_time(checkpoint, tmp_path):
-    """Whoever comes second is told that it had to wait; another run is not concerned."""
-    waited = []
-
-    def second():
-        with Checkpoint(tmp_path, "a-run", "finetune").alone() as had_to_wait:
-            waited.append(had_to_wait)
-
-    with checkpoint.alone() as first:
-        other = threading.Thread(target=second)
-        other.start()
-        with Checkpoint(tmp_path, "another-run", "train").alone() as another:
-            other.join(0.3)
-            assert (first, another, waited) == (False, False, [])
-    other.join(10)
-    assert waited == [True]
-
-
-def test_a_file_system_without_locks(checkpoint, monkeypatch, caplog):
-    """Some of clusters are; a training goes on there, and says what to look out for."""
-
-    def refuse(*_):
-        raise OSError(errno.ENOSYS, "Function not implemented")
-
-    monkeypatch.setattr("awd.checkpoint.fcntl.flock", refuse)
-    with checkpoint.alone() as waited:
-        assert not waited
-    assert "cannot be locked (Function not implemented)" in caplog.text
 
 
 def test_a_pickled_object_is_not_executed(checkpoint, tmp_path):

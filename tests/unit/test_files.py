@@ -1,16 +1,18 @@
 """Files appear whole or not at all, and what cannot be read is told in one sentence."""
 
+import errno
 import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import awd
 from awd.errors import InputError, nearest
-from awd.files import atomic, read_json, write_json, write_text
+from awd.files import alone, atomic, read_json, write_json, write_text
 
 ROOT = Path(awd.__file__).parents[1]
 
@@ -105,3 +107,33 @@ def test_the_nearest_word_is_offered_or_all():
     assert nearest("hiden_size", ["hidden_size", "layers"]) == "did you mean 'hidden_size'?"
     assert nearest("xyz", ["b", "a"]) == "allowed: a, b"
     assert nearest(3, ["b", "a"]) == "allowed: a, b"
+
+
+def test_a_folder_is_one_processs_at_a_time(tmp_path):
+    """Whoever comes second is told that it had to wait; another folder is not concerned."""
+    waited = []
+
+    def second():
+        with alone(tmp_path / "run") as had_to_wait:
+            waited.append(had_to_wait)
+
+    with alone(tmp_path / "run") as first:
+        other = threading.Thread(target=second)
+        other.start()
+        with alone(tmp_path / "another") as another:
+            other.join(0.3)
+            assert (first, another, waited) == (False, False, [])
+    other.join(10)
+    assert waited == [True]
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch, caplog):
+    """Some of clusters are; work goes on there, and says what to look out for."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("awd.files.fcntl.flock", refuse)
+    with alone(tmp_path) as waited:
+        assert not waited
+    assert "cannot be locked (Function not implemented)" in caplog.text

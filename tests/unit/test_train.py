@@ -286,7 +286,7 @@ def stage_of(corpus, tmp_path, stage="train", **settings):
     return folder, record
 
 
-def test_a_stage_leaves_record_curve_and_weights_and_no_checkpoint(corpus, tmp_path):
+def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
     folder, record = stage_of(corpus, tmp_path, epochs=3)
     assert sorted(path.name for path in folder.iterdir()) == [
         "train.csv",
@@ -305,7 +305,15 @@ def test_a_stage_leaves_record_curve_and_weights_and_no_checkpoint(corpus, tmp_p
         "bias",
         *(f"layers.0.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
     }
-    assert not (tmp_path / "checkpoints").exists() or not any((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_checkpoint_stays_until_the_next_stage_has_read_what_it_stands_for(corpus, tmp_path):
+    """Until then, what the stage has left may still be deleted by who had it trained."""
+    settings = {"finetune_epochs": 1}
+    for stage in ("train", "finetune"):
+        stage_of(corpus, tmp_path, stage, **settings)
+        saved = [path.name for path in (tmp_path / "checkpoints").rglob("*.checkpoint")]
+        assert saved == [f"{stage}.checkpoint"]
 
 
 def test_fine_tuning_starts_from_the_trained_weights_and_leaves_them(corpus, tmp_path):

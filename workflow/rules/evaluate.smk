@@ -25,4 +25,5 @@ rule evaluate:
     shell:
         "exec python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --stage {wildcards.stage:q} --method {wildcards.method:q} {params.members:q}"
-        " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads} --log {log:q}"
+        " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
+        " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"

@@ -26,8 +26,7 @@ rule train:
     shell:
         "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
-        " --checkpoint-minutes {resources.checkpoint_minutes}"
-        " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"
+        " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
 
 
 rule finetune:
