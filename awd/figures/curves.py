@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from awd.figures.drawing import (
     GREY,
@@ -128,6 +128,7 @@ def floor(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figu
         low, high = min([-2 * CLOSE, *values]), max([10 * CLOSE, *values])
         axis.set_yscale("symlog", linthresh=CLOSE)
         axis.set_ylim(1.3 * low, 1.3 * high)
+        axis.yaxis.set_major_locator(FixedLocator([-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.axhline(0, color=INK, lw=0.8, zorder=1)
         axis.axhspan(1.3 * low, 0, color="0.93", lw=0, zorder=0)
