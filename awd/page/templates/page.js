@@ -86,6 +86,7 @@ document.addEventListener("DOMContentLoaded", () => {
     save.href = image.src;
     save.download = image.dataset.name;
     viewer.showModal();
+    viewer.querySelector("button").focus(); // not Save, which comes first
   }
 
   // Names the recorded point that is nearest to the pointer, or that the arrow keys reach.
