@@ -57,6 +57,8 @@ RECORD_TYPES = {
 }
 
 ADDED = ("block_tokens", "block_nll", "by_frequency", "floor", "protocol")
+# Parts of a record that are mappings, where they are there.
+SECTIONS = ("result", "splits", "corpus", "libraries", "protocol", "protocol.tokens")
 WANTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
@@ -227,6 +229,12 @@ def _record(path: Path) -> dict:
     record = read_json(path)
     if record.get("format") != 1:
         raise InputError(f"{path} has format {record.get('format')!r}; this version reads 1")
+    for section in SECTIONS:
+        value = record
+        for key in section.split("."):
+            value = value.get(key) or {}
+            if not isinstance(value, dict):
+                raise InputError(f"{path}: '{section}' is {value!r} where a mapping is expected")
     return record
 
 
