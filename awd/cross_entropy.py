@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from awd.precision import operand, product
+
 ROWS = 400
 """Rows of logits held at once: 16 MB for 10,000 word types; fewer or more were slower."""
 
 
-def mean_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+def mean_cross_entropy(
+    hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, precision: str = "fp32"
+) -> Tensor:
     """Mean negative log likelihood of ``targets``, in nats per token.
 
     Args:
@@ -21,11 +25,12 @@ def mean_cross_entropy(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Te
         weight: (vocabulary, features) of the decoder.
         bias: (vocabulary).
         targets: (rows), int64 word ids.
+        precision: of the three matrix products, see awd.precision.
 
     Returns a scalar. Its backward pass costs nothing but a scaling: gradients were made with the
     value. Not differentiable twice.
     """
-    return _MeanCrossEntropy.apply(hidden, weight, bias, targets)
+    return _MeanCrossEntropy.apply(hidden, weight, bias, targets, precision)
 
 
 @torch.no_grad()
@@ -40,17 +45,19 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
 
 class _MeanCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, hidden, weight, bias, targets):
+    def forward(ctx, hidden, weight, bias, targets, precision):
         count = len(targets)
-        scaled = hidden / count  # the mean's 1 / count, where it costs least
+        # The mean's 1 / count goes where it costs least.
+        read, scaled = operand(hidden, precision), operand(hidden / count, precision)
+        decoder = operand(weight, precision)
         hidden_gradient = torch.empty_like(hidden)
         weight_gradient = torch.empty_like(weight)
         bias_gradient = torch.zeros_like(bias)
         total = hidden.new_zeros(())
         buffer = hidden.new_empty(min(ROWS, count), len(weight))
         for start in range(0, count, ROWS):
-            rows, target = hidden[start : start + ROWS], targets[start : start + ROWS, None]
-            logits = torch.mm(rows, weight.t(), out=buffer[: len(rows)]).add_(bias)
+            rows, target = slice(start, start + ROWS), targets[start : start + ROWS, None]
+            logits = product(read[rows], decoder.t(), out=buffer[: len(target)]).add_(bias)
             likelihood, largest = logits.gather(1, target), logits.amax(1, keepdim=True)
             probabilities = torch.softmax(logits, 1, out=logits)
             # Not the log of the target's probability, which may have become zero: the largest
@@ -58,13 +65,11 @@ class _MeanCrossEntropy(torch.autograd.Function):
             log_normalizer = largest - probabilities.amax(1, keepdim=True).log_()
             total += (log_normalizer - likelihood).sum()
             # d loss / d logits = (softmax - one hot) / count, in the logits' own memory
-            gradient = probabilities.scatter_add_(1, target, rows.new_full(target.shape, -1.0))
-            torch.mm(gradient, weight, out=hidden_gradient[start : start + ROWS])
-            if start == 0:
-                torch.mm(gradient.t(), scaled[:ROWS], out=weight_gradient)
-            else:
-                weight_gradient.addmm_(gradient.t(), scaled[start : start + ROWS])
+            gradient = probabilities.scatter_add_(1, target, hidden.new_full(target.shape, -1.0))
             bias_gradient += gradient.sum(0)
+            gradient = operand(gradient, precision)
+            product(gradient, decoder, out=hidden_gradient[rows])
+            product(gradient.t(), scaled[rows], out=weight_gradient, add=start > 0)
         ctx.save_for_backward(
             hidden_gradient.div_(count), weight_gradient, bias_gradient.div_(count)
         )
@@ -77,4 +82,4 @@ class _MeanCrossEntropy(torch.autograd.Function):
         # would make the host wait for it.
         if outer.device.type != "cpu" or outer != 1:
             gradients = [gradient * outer for gradient in gradients]
-        return *gradients, None
+        return *gradients, None, None

@@ -10,6 +10,7 @@ from awd import directions
 from awd.adaptive import AdaptiveDecoder
 from awd.attention import WindowAttention
 from awd.cross_entropy import mean_cross_entropy, token_losses
+from awd.recurrent import recur
 from awd.regularize import embedding_dropout, locked_dropout, standard_dropout, weight_drop
 from awd.spec import GATES, RunSpec
 
@@ -44,11 +45,21 @@ class RecurrentLayer(nn.Module):
         inputs, outputs: widths; a bidirectional layer's directions each have half of ``outputs``.
         p: weight drop. Of a bidirectional layer only the forward direction is dropped, as in the
             implementation Yoon et al. ran.
+        precision: of the matrix products in training.
     """
 
-    def __init__(self, cell: str, inputs: int, outputs: int, *, bidirectional: bool, p: float):
+    def __init__(
+        self,
+        cell: str,
+        inputs: int,
+        outputs: int,
+        *,
+        bidirectional: bool,
+        p: float,
+        precision: str = "fp32",
+    ):
         super().__init__()
-        self.cell, self.p, self.bidirectional = cell, p, bidirectional
+        self.cell, self.p, self.precision = cell, p, precision
         self.directions = 2 if bidirectional else 1
         self.width = outputs // self.directions
         rows = GATES[cell] * self.width
@@ -70,13 +81,8 @@ class RecurrentLayer(nn.Module):
         """(time, batch, inputs) and a state to (time, batch, outputs) and the next state."""
         weights = list(self.parameters())
         weights[1] = weight_drop(self.weight_hh, self.p, training=self.training)
-        kernel = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}[self.cell]
-        hidden = state if self.cell == "lstm" else state[0]
-        # has_biases, num_layers, dropout, train, bidirectional, batch_first
-        output, *state = kernel(
-            inputs, hidden, weights, True, 1, 0.0, self.training, self.bidirectional, False
-        )
-        return output, tuple(state)
+        precision = self.precision if self.training else "fp32"
+        return recur(self.cell, inputs, state, weights, training=self.training, precision=precision)
 
 
 class LanguageModel(nn.Module):
@@ -117,6 +123,7 @@ class LanguageModel(nn.Module):
                 outputs,
                 bidirectional=spec.bidirectional,
                 p=spec.weight_drop,
+                precision=spec.precision,
             )
             for inputs, outputs in spec.layer_sizes()
         )
@@ -200,7 +207,11 @@ class LanguageModel(nn.Module):
         if self.adaptive is not None:
             return self.adaptive(output.flatten(0, 1), targets.flatten()).mean()
         return mean_cross_entropy(
-            output.flatten(0, 1), self.decoder_weight, self.bias, targets.flatten()
+            output.flatten(0, 1),
+            self.decoder_weight,
+            self.bias,
+            targets.flatten(),
+            precision=self.spec.precision if self.training else "fp32",
         )
 
     def token_losses(self, output: Tensor, targets: Tensor) -> Tensor:

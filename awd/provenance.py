@@ -20,11 +20,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def provenance(device: torch.device) -> dict:
-    """Device, versions and commit, the same for every kind of record."""
+def provenance(device: torch.device, precision: str = "fp32") -> dict:
+    """Device, precision of matrix products, versions and commit, in every kind of record."""
     return {
         "device": describe(device),
-        "precision": "fp32",
+        "precision": precision,
         "libraries": {"python": platform.python_version(), "torch": torch.__version__},
         "awd": awd.__version__,
         "commit": commit(),

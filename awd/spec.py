@@ -121,6 +121,12 @@ class RunSpec:
     non_monotone_interval: int = hyperparameter(
         5, "epochs of patience n of the NT-ASGD trigger", minimum=1
     )
+    precision: str = hyperparameter(
+        "fp32",
+        "bf16: training rounds the operands of matrix products to bfloat16; an adaptive softmax's "
+        "stay as they are",
+        choices=("fp32", "bf16"),
+    )
     clip: float = hyperparameter(0.25, "largest global gradient norm; 0: no clipping", minimum=0)
     epochs: int = hyperparameter(40, "passes over the training split", minimum=1)
     finetune_epochs: int = hyperparameter(

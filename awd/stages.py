@@ -142,7 +142,7 @@ def _record(
         "parameters": sum(parameter.numel() for parameter in trainer.parameters),
         **_speed(trainer.history),
         "peak_memory_mb": round(peak_memory(trainer.device), 1),
-        **provenance(trainer.device),
+        **provenance(trainer.device, trainer.spec.precision),
         "device": ", then ".join(trainer.devices),
         "started": trainer.started,
         "ended": now(),
