@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from awd import kernels
 from awd.precision import operand, product
 
 ROWS = 400
@@ -55,19 +56,13 @@ class _MeanCrossEntropy(torch.autograd.Function):
         bias_gradient = torch.zeros_like(bias)
         total = hidden.new_zeros(())
         buffer = hidden.new_empty(min(ROWS, count), len(weight))
+        # The gradient overwrites the logits, or is half as large.
+        gradients = buffer if decoder is weight else torch.empty_like(buffer, dtype=decoder.dtype)
         for start in range(0, count, ROWS):
-            rows, target = slice(start, start + ROWS), targets[start : start + ROWS, None]
-            logits = product(read[rows], decoder.t(), out=buffer[: len(target)]).add_(bias)
-            likelihood, largest = logits.gather(1, target), logits.amax(1, keepdim=True)
-            probabilities = torch.softmax(logits, 1, out=logits)
-            # Not the log of the target's probability, which may have become zero: the largest
-            # logit and its probability, which is never small, give the normaliser.
-            log_normalizer = largest - probabilities.amax(1, keepdim=True).log_()
-            total += (log_normalizer - likelihood).sum()
-            # d loss / d logits = (softmax - one hot) / count, in the logits' own memory
-            gradient = probabilities.scatter_add_(1, target, hidden.new_full(target.shape, -1.0))
-            bias_gradient += gradient.sum(0)
-            gradient = operand(gradient, precision)
+            rows, size = slice(start, start + ROWS), min(ROWS, count - start)
+            logits = product(read[rows], decoder.t(), out=buffer[:size])
+            gradient = gradients[:size]
+            total += _losses(logits, bias, targets[rows], gradient, bias_gradient).sum()
             product(gradient, decoder, out=hidden_gradient[rows])
             product(gradient.t(), scaled[rows], out=weight_gradient, add=start > 0)
         ctx.save_for_backward(
@@ -83,3 +78,26 @@ class _MeanCrossEntropy(torch.autograd.Function):
         if outer.device.type != "cpu" or outer != 1:
             gradients = [gradient * outer for gradient in gradients]
         return *gradients, None, None
+
+
+def _losses(
+    logits: Tensor, bias: Tensor, targets: Tensor, gradient: Tensor, bias_gradient: Tensor
+) -> Tensor:
+    """Cross-entropy (rows) of ``logits`` (rows, vocabulary), to which ``bias`` is yet to be added.
+
+    Leaves its derivative by the logits, softmax less one hot, in ``gradient``, which may be
+    ``logits`` itself, adds that by the bias to ``bias_gradient``, and overwrites ``logits``.
+    """
+    if kernels.usable(logits.device, logits.dtype):
+        return kernels.operators.cross_entropy(logits, bias, targets, gradient, bias_gradient)
+    target = targets[:, None]
+    likelihood, largest = logits.add_(bias).gather(1, target), logits.amax(1, keepdim=True)
+    probabilities = torch.softmax(logits, 1, out=logits)
+    # Not the log of the target's probability, which may have become zero: the largest logit and
+    # its probability, which is never small, give the normaliser.
+    log_normalizer = largest - probabilities.amax(1, keepdim=True).log_()
+    probabilities.scatter_add_(1, target, logits.new_full(target.shape, -1.0))
+    bias_gradient += probabilities.sum(0)
+    if gradient is not logits:
+        gradient.copy_(probabilities)
+    return (log_normalizer - likelihood)[:, 0]

@@ -7,10 +7,17 @@ weights and states, softmax, gradients and the optimizer stay in fp32.
 import torch
 from torch import Tensor
 
+from awd import kernels
+
 
 def operand(values: Tensor, precision: str) -> Tensor:
     """``values`` as a product takes them: in bfloat16 if ``precision`` is "bf16"."""
-    return values.bfloat16() if precision == "bf16" else values
+    return values.to(operand_type(values, precision))
+
+
+def operand_type(values: Tensor, precision: str) -> torch.dtype:
+    """The type that ``operand`` gives to ``values``."""
+    return torch.bfloat16 if precision == "bf16" else values.dtype
 
 
 def product(left: Tensor, right: Tensor, out: Tensor | None = None, *, add: bool = False) -> Tensor:
@@ -24,6 +31,11 @@ def product(left: Tensor, right: Tensor, out: Tensor | None = None, *, add: bool
         if out is None:
             return result
         return out.add_(result) if add else out.copy_(result)
+    if left.dtype == torch.bfloat16 and kernels.usable(left.device, left.dtype):
+        if out is None:
+            out = left.new_empty(len(left), right.shape[1], dtype=torch.float32)
+        kernels.operators.product(left, right, out, add)
+        return out
     if left.dtype == torch.bfloat16:
         left, right = left.float(), right.float()
     return torch.addmm(out, left, right, out=out) if add else torch.mm(left, right, out=out)

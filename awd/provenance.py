@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 import awd
+from awd import kernels
 from awd.devices import describe
 from awd.spec import RECIPE
 
@@ -25,11 +26,18 @@ def provenance(device: torch.device, precision: str = "fp32") -> dict:
     return {
         "device": describe(device),
         "precision": precision,
+        "kernels": _kernels(device, precision),
         "libraries": {"python": platform.python_version(), "torch": torch.__version__},
         "awd": awd.__version__,
         "commit": commit(),
         "recipe": RECIPE,
     }
+
+
+def _kernels(device: torch.device, precision: str) -> str:
+    """Who computes the recurrent layers: awd's compiled kernels, or torch."""
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    return "awd" if kernels.usable(device, dtype) else "torch"
 
 
 def peak_memory(device: torch.device) -> float:

@@ -1,0 +1,137 @@
+// Matrix products whose right factor is packed once and then used many times.
+//
+// The inner kernel is the one that libtorch carries for this purpose, oneDNN's "brgemm": it comes
+// near a core's peak if the right factor lies in panels of 64 columns. Numbers are float, or
+// bfloat16 whose products are summed in float.
+
+#pragma once
+
+#include <ATen/native/CPUBlas.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <type_traits>
+
+// Below, one copy of a function for each generation of CPUs; the one at hand chooses when it runs.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
+#define EVERY_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define EVERY_CPU
+#endif
+
+namespace awd {
+
+using at::BFloat16;
+
+template <typename T>
+constexpr bool is_bf16 = std::is_same_v<T, BFloat16>;
+
+constexpr int64_t PANEL = 64;    // columns
+constexpr int64_t DEPTH = 1280;  // rows, of which each takes up a panel's width
+
+// Where a matrix lies: its rows are `stride` numbers apart or, if it is transposed, its columns.
+template <typename T>
+struct Matrix {
+  const T* data;
+  int64_t rows, columns, stride;
+  bool transposed;
+
+  const T* at(int64_t row, int64_t column) const {
+    return data + (transposed ? row + column * stride : row * stride + column);
+  }
+};
+
+// Memory for the time of a call; its content is arbitrary at first.
+template <typename T>
+class Scratch {
+ public:
+  explicit Scratch(int64_t count) : data_(new T[count]) {}
+  operator T*() const { return data_.get(); }
+
+ private:
+  std::unique_ptr<T[]> data_;
+};
+
+// Copy a block of at most PANEL columns, row by row. (rows, columns) is the block's size.
+EVERY_CPU static void pack(Matrix<float> block, float* to) {
+  for (int64_t row = 0; row < block.rows; ++row)
+    for (int64_t column = 0; column < block.columns; ++column)
+      to[row * PANEL + column] = *block.at(row, column);
+}
+
+// Copy a block of at most PANEL columns, two rows at a time: their numbers alternate.
+EVERY_CPU static void pack(Matrix<BFloat16> block, BFloat16* to) {
+  for (int64_t row = 0; row < block.rows; row += 2, to += 2 * PANEL) {
+    const BFloat16 *one = block.at(row, 0), *other = one + block.stride;
+    if (row + 1 == block.rows)  // no partner
+      for (int64_t column = 0; column < block.columns; ++column) {
+        to[2 * column] = *block.at(row, column);
+        to[2 * column + 1] = 0;
+      }
+    else if (block.transposed)
+      for (int64_t column = 0; column < block.columns; ++column)
+        std::memcpy(to + 2 * column, one + column * block.stride, 2 * sizeof(BFloat16));
+    else
+      for (int64_t column = 0; column < block.columns; ++column) {
+        to[2 * column].x = one[column].x;
+        to[2 * column + 1].x = other[column].x;
+      }
+  }
+}
+
+// Copy a transposed matrix so that its rows are contiguous, each an even number of numbers long.
+EVERY_CPU static void straighten(Matrix<BFloat16> matrix, BFloat16* to) {
+  const int64_t length = matrix.columns + matrix.columns % 2;
+  for (int64_t column = 0; column < matrix.columns; column += 2) {
+    const BFloat16* one = matrix.at(0, column);
+    const BFloat16* other = column + 1 < matrix.columns ? matrix.at(0, column + 1) : one;
+    for (int64_t row = 0; row < matrix.rows; ++row) {
+      const uint32_t pair = one[row].x | static_cast<uint32_t>(other[row].x) << 16;
+      std::memcpy(to + row * length + column, &pair, sizeof pair);
+    }
+  }
+}
+
+// The right factor of products. It is cut into blocks of at most DEPTH rows, and those into panels
+// of PANEL columns.
+template <typename T>
+class Packed {
+ public:
+  explicit Packed(Matrix<T> matrix)
+      : rows_(matrix.rows), columns_(matrix.columns), panels_((columns_ + PANEL - 1) / PANEL),
+        data_(panels_ * PANEL * (rows_ + rows_ % 2)) {
+    for (int64_t start = 0; start < rows_; start += DEPTH)
+      for (int64_t panel = 0; panel < panels_; ++panel)
+        pack(Matrix<T>{matrix.at(start, panel * PANEL), height(start), width(panel),
+                       matrix.stride, matrix.transposed},
+             block(start, panel));
+  }
+
+  int64_t columns() const { return columns_; }
+
+  // out = left * this, or with `add` out += left * this. `left` has `count` rows of as many
+  // numbers as this has rows, `out` of as many as this has columns; the next row is a stride on.
+  void multiply(const T* left, int64_t left_stride, int64_t count, float* out, int64_t out_stride,
+                bool add) const {
+    for (int64_t start = 0; start < rows_; start += DEPTH)
+      for (int64_t panel = 0; panel < panels_; ++panel)
+        at::native::cpublas::brgemm(count, width(panel), height(start), left_stride, PANEL,
+                                    out_stride, add || start > 0, left + start,
+                                    block(start, panel), out + panel * PANEL, is_bf16<T>);
+    at::native::cpublas::brgemm_release(is_bf16<T>);  // the CPU's tiles, if it has such
+  }
+
+ private:
+  int64_t height(int64_t start) const { return std::min(DEPTH, rows_ - start); }
+  int64_t width(int64_t panel) const { return std::min(PANEL, columns_ - panel * PANEL); }
+  T* block(int64_t start, int64_t panel) const {
+    const int64_t rows = height(start) + height(start) % 2;
+    return data_ + PANEL * (start * panels_ + rows * panel);
+  }
+
+  int64_t rows_, columns_, panels_;
+  Scratch<T> data_;
+};
+
+}  // namespace awd
