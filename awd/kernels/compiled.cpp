@@ -19,16 +19,16 @@ namespace {
 using at::Tensor;
 
 struct Cell {
-  decltype(&lstm_forward) forward;
-  decltype(&lstm_backward) backward;
+  void (*forward)(Forward);
+  void (*backward)(Backward);
   bool has_memory;  // which goes from step to step beside the hidden state
 };
 
 Cell cell_named(std::string_view name) {
-  if (name == "lstm") return {lstm_forward, lstm_backward, true};
-  if (name == "gru") return {gru_forward, gru_backward, false};
+  if (name == "lstm") return {lstm, lstm, true};
+  if (name == "gru") return {gru, gru, false};
   TORCH_CHECK(name == "rnn", "no cell '", name, "'");
-  return {rnn_forward, rnn_backward, false};
+  return {rnn, rnn, false};
 }
 
 float* values(const Tensor& tensor) {
@@ -79,9 +79,9 @@ std::tuple<Tensor, Tensor> recur(std::string_view name, const Tensor& gates, con
       float* at_output = values(output) + t * size;
       float* at_memory = values(memories) + t * size;
       for (int64_t b = 0; b < batch; ++b)
-        cell.forward(width, values(gates) + (t * batch + b) * rows, recurrent + b * rows,
-                     values(bias), before + b * width, at_memory + b * width,
-                     at_output + b * width);
+        cell.forward({width, values(gates) + (t * batch + b) * rows, recurrent + b * rows,
+                      values(bias), before + b * width, at_memory + b * width,
+                      at_output + b * width});
       state = at_output;
       before = cell.has_memory ? at_memory : at_output;
     }
@@ -110,9 +110,9 @@ void recur_backward(std::string_view name, const Tensor& gates, const Tensor& ou
       const float* before = t ? states + (t - 1) * size : first;
       for (int64_t b = 0; b < batch; ++b) {
         const int64_t row = b * width, step = t * size + row, gate = (t * batch + b) * rows;
-        cell.backward(width, values(gates) + gate, before + row, values(memories) + step,
-                      values(d_output) + step, values(d_hidden) + row, values(d_memory) + row,
-                      values(d_gates) + gate, values(d_recurrent) + gate);
+        cell.backward({width, values(gates) + gate, before + row, values(memories) + step,
+                       values(d_output) + step, values(d_hidden) + row, values(d_memory) + row,
+                       values(d_gates) + gate, values(d_recurrent) + gate});
       }
       matrix.multiply(operand(values(d_recurrent) + t * batch * rows, batch * rows, rounded), rows,
                       batch, values(d_hidden), width, true);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <type_traits>
 
 // Below, one copy of a function for each generation of CPUs; the one at hand chooses when it runs.
@@ -42,15 +43,19 @@ struct Matrix {
   }
 };
 
-// Memory for the time of a call; its content is arbitrary at first.
+// Memory for the time of a call, on a cache line's boundary; its content is arbitrary at first.
 template <typename T>
 class Scratch {
  public:
-  explicit Scratch(int64_t count) : data_(new T[count]) {}
+  explicit Scratch(int64_t count)
+      : data_(static_cast<T*>(::operator new(count * sizeof(T), LINE)), &release) {}
   operator T*() const { return data_.get(); }
 
  private:
-  std::unique_ptr<T[]> data_;
+  static constexpr std::align_val_t LINE{64};
+  static void release(T* data) { ::operator delete(data, LINE); }
+
+  std::unique_ptr<T, void (*)(T*)> data_;
 };
 
 // Copy a block of at most PANEL columns, row by row. (rows, columns) is the block's size.

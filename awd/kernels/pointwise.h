@@ -57,18 +57,26 @@ EVERY_CPU static void round(int64_t count, const float* __restrict from, BFloat1
 }
 
 // The cells, one batch row at a time; equations and order of gates are those of torch.nn.
-//
-// Forward: `gates` holds the inputs' part and is left with the activated gates; `recurrent` and
-// `bias` are the state's part. `before` is the cell state (LSTM) or the hidden state (GRU) of the
-// step before; `memory` takes the new cell state (LSTM) or the candidate's recurrent part (GRU).
-//
-// Backward: `d_hidden` is the derivative by the new hidden state on entry, and on return what of
-// the derivative by the old one does not pass through the recurrent matrix; `d_cell` likewise.
 
-EVERY_CPU static void lstm_forward(int64_t width, float* __restrict gates,
-                                   const float* __restrict recurrent, const float* __restrict bias,
-                                   const float* __restrict before, float* __restrict memory,
-                                   float* __restrict output) {
+struct Forward {
+  int64_t width;
+  float* gates;                    // in: the inputs' part; out: the activated gates
+  const float *recurrent, *bias;   // the state's part
+  const float* before;             // the last cell state (LSTM) or hidden state (GRU)
+  float* memory;                   // the new cell state (LSTM) or `recurrent` of n (GRU)
+  float* output;                   // the new hidden state
+};
+
+struct Backward {
+  int64_t width;
+  const float *gates, *before, *memory, *d_output;
+  float *d_hidden, *d_cell;        // in: by the new state; out: by the old, but for the matrix
+  float *d_gates, *d_recurrent;    // by the inputs' part of the gates, and by the state's
+};
+
+EVERY_CPU static void lstm(Forward row) {
+  const auto [width, gates, recurrent, bias, before, memory, output] = row;
+#pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t i = j, f = j + width, g = j + 2 * width, o = j + 3 * width;
     gates[i] = sigmoid(gates[i] + recurrent[i] + bias[i]);
@@ -80,10 +88,9 @@ EVERY_CPU static void lstm_forward(int64_t width, float* __restrict gates,
   }
 }
 
-EVERY_CPU static void lstm_backward(int64_t width, const float* __restrict gates,
-                                    const float* __restrict before, const float* __restrict memory,
-                                    const float* __restrict d_output, float* __restrict d_hidden,
-                                    float* __restrict d_cell, float* __restrict d_gates, float*) {
+EVERY_CPU static void lstm(Backward row) {
+  const auto [width, gates, before, memory, d_output, d_hidden, d_cell, d_gates, _] = row;
+#pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t i = j, f = j + width, g = j + 2 * width, o = j + 3 * width;
     const float d = d_hidden[j] + d_output[j], squashed = tanh(memory[j]);
@@ -97,10 +104,9 @@ EVERY_CPU static void lstm_backward(int64_t width, const float* __restrict gates
   }
 }
 
-EVERY_CPU static void gru_forward(int64_t width, float* __restrict gates,
-                                  const float* __restrict recurrent, const float* __restrict bias,
-                                  const float* __restrict before, float* __restrict memory,
-                                  float* __restrict output) {
+EVERY_CPU static void gru(Forward row) {
+  const auto [width, gates, recurrent, bias, before, memory, output] = row;
+#pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t r = j, z = j + width, n = j + 2 * width;
     gates[r] = sigmoid(gates[r] + recurrent[r] + bias[r]);
@@ -111,11 +117,9 @@ EVERY_CPU static void gru_forward(int64_t width, float* __restrict gates,
   }
 }
 
-EVERY_CPU static void gru_backward(int64_t width, const float* __restrict gates,
-                                   const float* __restrict before, const float* __restrict memory,
-                                   const float* __restrict d_output, float* __restrict d_hidden,
-                                   float*, float* __restrict d_gates,
-                                   float* __restrict d_recurrent) {
+EVERY_CPU static void gru(Backward row) {
+  const auto [width, gates, before, memory, d_output, d_hidden, _, d_gates, d_recurrent] = row;
+#pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t r = j, z = j + width, n = j + 2 * width;
     const float d = d_hidden[j] + d_output[j];
@@ -129,17 +133,16 @@ EVERY_CPU static void gru_backward(int64_t width, const float* __restrict gates,
   }
 }
 
-EVERY_CPU static void rnn_forward(int64_t width, float* __restrict gates,
-                                  const float* __restrict recurrent, const float* __restrict bias,
-                                  const float*, float*, float* __restrict output) {
+EVERY_CPU static void rnn(Forward row) {
+  const auto [width, gates, recurrent, bias, _, __, output] = row;
+#pragma omp simd
   for (int64_t j = 0; j < width; ++j)
     output[j] = gates[j] = tanh(gates[j] + recurrent[j] + bias[j]);
 }
 
-EVERY_CPU static void rnn_backward(int64_t width, const float* __restrict gates, const float*,
-                                   const float*, const float* __restrict d_output,
-                                   float* __restrict d_hidden, float*, float* __restrict d_gates,
-                                   float*) {
+EVERY_CPU static void rnn(Backward row) {
+  const auto [width, gates, _, __, d_output, d_hidden, ___, d_gates, ____] = row;
+#pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     d_gates[j] = (d_hidden[j] + d_output[j]) * (1.f - gates[j] * gates[j]);
     d_hidden[j] = 0;
