@@ -59,7 +59,8 @@ class RecurrentLayer(nn.Module):
         precision: str = "fp32",
     ):
         super().__init__()
-        self.cell, self.p, self.precision = cell, p, precision
+        self.cell, self.p, self.bidirectional = cell, p, bidirectional
+        self.precision = precision
         self.directions = 2 if bidirectional else 1
         self.width = outputs // self.directions
         rows = GATES[cell] * self.width

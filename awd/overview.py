@@ -22,10 +22,10 @@ def show(plan: Plan) -> None:
     for run in plan.runs.values():
         parameters, work = plan.parameters(run), plan.work(run)
         table.add_row(
-            run.name,
+            run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
             ", ".join(run.rows),
             f"{parameters:,}" if parameters else "?",
-            *(duration(work / rate) if work else "?" for rate in (CPU_RATE, GPU_RATE)),
+            *(duration(work / rate) if work else "?" for rate in (_core(run), GPU_RATE)),
             "done" if run.name in done else "to do",
         )
     console.print(table)
@@ -39,12 +39,18 @@ def show(plan: Plan) -> None:
     )
 
 
+def _core(run: Run) -> float:
+    return CPU_RATE[run.spec.precision]
+
+
 def _cost(runs: list[Run], plan: Plan) -> str:
     works = [plan.work(run) for run in runs]
     known = sum(work for work in works if work is not None)
+    seconds = sum(work / _core(run) for run, work in zip(runs, works, strict=True) if work)
+    rates = " or ".join(f"{rate / 1e9:.0f} ({name})" for name, rate in CPU_RATE.items())
     text = (
-        f"Still to train: about {known / CPU_RATE / 3600:,.2f} core-hours (at "
-        f"{CPU_RATE / 1e9:.0f} GFLOP/s, measured on a core of an AMD EPYC, Zen 5) or "
+        f"Still to train: about {seconds / 3600:,.2f} core-hours (at {rates} GFLOP/s, measured on "
+        "a core of an AMD EPYC, Zen 5) or "
         f"{known / GPU_RATE / 3600:,.2f} GPU-hours (at {GPU_RATE / 1e12:.1f} TFLOP/s, a "
         "GTX 1080 Ti in the logs of Yoon et al.)."
     )

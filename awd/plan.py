@@ -22,8 +22,8 @@ SUITES = HOME / "workflow" / "suites"
 CONFIG = HOME / "config.yaml"
 RESULTS = Path("results")
 
-CPU_RATE = 140e9
-"""FLOP/s of one core (AMD EPYC, Zen 5, fp32) in training; used until records say otherwise."""
+CPU_RATE = {"fp32": 140e9, "bf16": 230e9}
+"""FLOP/s of one core (AMD EPYC, Zen 5) in training; used until records say otherwise."""
 GPU_RATE = 2.8e12
 """FLOP/s of AWD-LSTM on a GTX 1080 Ti: 48.47 s per PTB epoch in the logs of Yoon et al."""
 

@@ -35,9 +35,9 @@ def provenance(device: torch.device, precision: str = "fp32") -> dict:
 
 
 def _kernels(device: torch.device, precision: str) -> str:
-    """Who computes the recurrent layers: awd's compiled kernels, or torch."""
+    """Whether awd's compiled kernels take part, or all is done by torch."""
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    return "awd" if kernels.usable(device, dtype) else "torch"
+    return "compiled" if kernels.usable(device, dtype) else "torch"
 
 
 def peak_memory(device: torch.device) -> float:

@@ -30,7 +30,9 @@ def recur(
 
     Returns the outputs (time, batch, directions * width) and the next state.
     """
-    if not kernels.usable(inputs.device, operand_type(inputs, precision)):
+    dtype = operand_type(inputs, precision)
+    # In fp32 torch has a fast LSTM of its own, from oneDNN.
+    if (cell == "lstm" and dtype != torch.bfloat16) or not kernels.usable(inputs.device, dtype):
         return _stock(cell, inputs, state, weights, training, precision)
     outputs, states = [], []
     for direction in range(len(weights) // 4):

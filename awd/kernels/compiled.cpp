@@ -50,10 +50,14 @@ void with_type_of(const Tensor& operand, Function function) {
   operand.scalar_type() == at::kBFloat16 ? function(BFloat16()) : function(0.f);
 }
 
-// `from` as an operand of type T: itself, or rounded into `scratch`.
-const float* operand(const float* from, int64_t, float*) { return from; }
-const BFloat16* operand(const float* from, int64_t count, BFloat16* scratch) {
-  round(count, from, scratch);
+// `count` rows as a left factor of products of T: themselves, or rounded into `scratch`.
+const float* operand(const float* from, int64_t, int64_t, float*) { return from; }
+const BFloat16* operand(const float* from, int64_t count, int64_t length, BFloat16* scratch) {
+  const int64_t stride = padded<BFloat16>(length);
+  for (int64_t row = 0; row < count; ++row) {
+    scratch[row * stride + stride - 1] = 0;
+    round(length, from + row * length, scratch + row * stride);
+  }
   return scratch;
 }
 
@@ -70,12 +74,14 @@ std::tuple<Tensor, Tensor> recur(std::string_view name, const Tensor& gates, con
   with_type_of(weight, [&](auto zero) {
     using T = decltype(zero);
     const Packed<T> matrix(matrix_of<T>(weight.t()));
-    Scratch<T> rounded(size);
+    const int64_t stride = padded<T>(width);
+    Scratch<T> rounded(batch * stride);
     Scratch<float> recurrent(batch * rows);
     const float* state = values(hidden);
     const float* before = values(cell.has_memory ? memory : hidden);
     for (int64_t t = 0; t < time; ++t) {
-      matrix.multiply(operand(state, size, rounded), width, batch, recurrent, rows, false);
+      matrix.multiply(operand(state, batch, width, rounded), stride, batch, recurrent, rows,
+                      false);
       float* at_output = values(output) + t * size;
       float* at_memory = values(memories) + t * size;
       for (int64_t b = 0; b < batch; ++b)
@@ -105,7 +111,8 @@ void recur_backward(std::string_view name, const Tensor& gates, const Tensor& ou
   with_type_of(weight, [&](auto zero) {
     using T = decltype(zero);
     const Packed<T> matrix(matrix_of<T>(weight));
-    Scratch<T> rounded(batch * rows);
+    const int64_t stride = padded<T>(rows);
+    Scratch<T> rounded(batch * stride);
     for (int64_t t = time - 1; t >= 0; --t) {
       const float* before = t ? states + (t - 1) * size : first;
       for (int64_t b = 0; b < batch; ++b) {
@@ -114,8 +121,9 @@ void recur_backward(std::string_view name, const Tensor& gates, const Tensor& ou
                        values(d_output) + step, values(d_hidden) + row, values(d_memory) + row,
                        values(d_gates) + gate, values(d_recurrent) + gate});
       }
-      matrix.multiply(operand(values(d_recurrent) + t * batch * rows, batch * rows, rounded), rows,
-                      batch, values(d_hidden), width, true);
+      const float* at_recurrent = values(d_recurrent) + t * batch * rows;
+      matrix.multiply(operand(at_recurrent, batch, rows, rounded), stride, batch,
+                      values(d_hidden), width, true);
     }
   });
 }
@@ -125,17 +133,15 @@ void product(const Tensor& left, const Tensor& right, const Tensor& out, bool ad
   constexpr int64_t ROWS = 256;  // of `left`, that stay in the cache
   const auto from = matrix_of<BFloat16>(left);
   const Packed<BFloat16> factor(matrix_of<BFloat16>(right));
-  const int64_t even = from.columns + from.columns % 2;
-  Scratch<BFloat16> straight(from.transposed ? ROWS * even : 0);
+  const int64_t stride = padded<BFloat16>(from.columns);
+  const bool fits = !from.transposed && stride == from.columns;
+  Scratch<BFloat16> straight(fits ? 0 : ROWS * stride);
   for (int64_t row = 0; row < from.rows; row += ROWS) {
     const int64_t rows = std::min(ROWS, from.rows - row);
-    Matrix<BFloat16> part{from.at(row, 0), rows, from.columns, from.stride, from.transposed};
-    if (part.transposed) {
-      straighten(part, straight);
-      part = {straight, rows, from.columns, even, false};
-    }
-    factor.multiply(part.data, part.stride, rows, values(out) + row * factor.columns(),
-                    factor.columns(), add);
+    const Matrix<BFloat16> part{from.at(row, 0), rows, from.columns, from.stride, from.transposed};
+    if (!fits) straighten(part, straight);
+    factor.multiply(fits ? part.data : straight, fits ? from.stride : stride, rows,
+                    values(out) + row * factor.columns(), factor.columns(), add);
   }
 }
 

@@ -28,6 +28,13 @@ using at::BFloat16;
 template <typename T>
 constexpr bool is_bf16 = std::is_same_v<T, BFloat16>;
 
+// How many numbers of a row a product reads: bfloat16 ones in pairs, of which a last number
+// without a partner needs one that is zero in the right factor and finite in the left.
+template <typename T>
+constexpr int64_t padded(int64_t length) {
+  return is_bf16<T> ? length + length % 2 : length;
+}
+
 constexpr int64_t PANEL = 64;    // columns
 constexpr int64_t DEPTH = 1280;  // rows, of which each takes up a panel's width
 
@@ -85,17 +92,15 @@ EVERY_CPU static void pack(Matrix<BFloat16> block, BFloat16* to) {
   }
 }
 
-// Copy a transposed matrix so that its rows are contiguous, each an even number of numbers long.
+// Copy a matrix so that its rows are contiguous and padded: a left factor of products.
 EVERY_CPU static void straighten(Matrix<BFloat16> matrix, BFloat16* to) {
-  const int64_t length = matrix.columns + matrix.columns % 2;
-  for (int64_t column = 0; column < matrix.columns; column += 2) {
-    const BFloat16* one = matrix.at(0, column);
-    const BFloat16* other = column + 1 < matrix.columns ? matrix.at(0, column + 1) : one;
+  const int64_t length = padded<BFloat16>(matrix.columns);
+  for (int64_t column = 0; column < matrix.columns; column += 2)
     for (int64_t row = 0; row < matrix.rows; ++row) {
-      const uint32_t pair = one[row].x | static_cast<uint32_t>(other[row].x) << 16;
+      const BFloat16* partner = matrix.at(row, std::min(column + 1, matrix.columns - 1));
+      const uint32_t pair = matrix.at(row, column)->x | static_cast<uint32_t>(partner->x) << 16;
       std::memcpy(to + row * length + column, &pair, sizeof pair);
     }
-  }
 }
 
 // The right factor of products. It is cut into blocks of at most DEPTH rows, and those into panels
@@ -105,7 +110,7 @@ class Packed {
  public:
   explicit Packed(Matrix<T> matrix)
       : rows_(matrix.rows), columns_(matrix.columns), panels_((columns_ + PANEL - 1) / PANEL),
-        data_(panels_ * PANEL * (rows_ + rows_ % 2)) {
+        data_(panels_ * PANEL * padded<T>(rows_)) {
     for (int64_t start = 0; start < rows_; start += DEPTH)
       for (int64_t panel = 0; panel < panels_; ++panel)
         pack(Matrix<T>{matrix.at(start, panel * PANEL), height(start), width(panel),
@@ -116,13 +121,14 @@ class Packed {
   int64_t columns() const { return columns_; }
 
   // out = left * this, or with `add` out += left * this. `left` has `count` rows of as many
-  // numbers as this has rows, `out` of as many as this has columns; the next row is a stride on.
+  // numbers as this has rows, padded, `out` of as many as this has columns; the next row is a
+  // stride on.
   void multiply(const T* left, int64_t left_stride, int64_t count, float* out, int64_t out_stride,
                 bool add) const {
     for (int64_t start = 0; start < rows_; start += DEPTH)
       for (int64_t panel = 0; panel < panels_; ++panel)
-        at::native::cpublas::brgemm(count, width(panel), height(start), left_stride, PANEL,
-                                    out_stride, add || start > 0, left + start,
+        at::native::cpublas::brgemm(count, width(panel), padded<T>(height(start)), left_stride,
+                                    PANEL, out_stride, add || start > 0, left + start,
                                     block(start, panel), out + panel * PANEL, is_bf16<T>);
     at::native::cpublas::brgemm_release(is_bf16<T>);  // the CPU's tiles, if it has such
   }
@@ -131,8 +137,7 @@ class Packed {
   int64_t height(int64_t start) const { return std::min(DEPTH, rows_ - start); }
   int64_t width(int64_t panel) const { return std::min(PANEL, columns_ - panel * PANEL); }
   T* block(int64_t start, int64_t panel) const {
-    const int64_t rows = height(start) + height(start) % 2;
-    return data_ + PANEL * (start * panels_ + rows * panel);
+    return data_ + PANEL * (start * panels_ + padded<T>(height(start)) * panel);
   }
 
   int64_t rows_, columns_, panels_;
