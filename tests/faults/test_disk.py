@@ -93,3 +93,4 @@ def test_while_the_results_are_written(disk, texts, tmp_path, undisturbed, comma
         ballast = fill(disk, pages)
     assert pages > 1
     assert training.outcome() == undisturbed().outcome()
+    print(f"{command}: {pages} times without room")

@@ -18,7 +18,7 @@ from awd.records import collect
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("KILLS", "48"))
+KILLS = int(os.environ.get("KILLS", "52"))
 LIVES = 8  # of a run, before it may come to its end
 KILLED = -signal.SIGKILL
 CASES = {
@@ -84,6 +84,7 @@ def test_killed_at_each_touch_of_its_files(texts, undisturbed, tmp_path):
     assert kills > 20
     assert training.outcome() == undisturbed(epochs=2).outcome()
     assert training.files() == undisturbed(epochs=2).files("train")
+    print(f"{kills} kills, each at another touch")
 
 
 def test_the_command_itself_is_killed(training, undisturbed):
