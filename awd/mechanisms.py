@@ -55,12 +55,14 @@ def observe(trainer: Trainer) -> dict:
         torch.manual_seed(0)
         shared = (trainer.batches, trainer.valid, trainer.test, trainer.best_weights)
         twin = copy.deepcopy(trainer, {id(each): each for each in shared})
+        twin.update, twin.new_update = twin._update, lambda: twin._update  # can be looked into
         observed = _of_chunks(twin)
         twin.batches = torch.randint(
             len(twin.model.embedding), (LENGTH + 1, twin.batches.shape[1]), device=twin.device
         )
         observed |= {
             **_of_structure(twin.model),
+            "precision": _precision(twin.model),
             **_of_dropouts(twin.model),
             **_of_weight_drop(twin.model),
             **_of_penalties(twin),
@@ -119,6 +121,7 @@ def expected(spec: RunSpec, stage: str) -> dict:
         "bidirectional",
         "objective",
         "attention_window",
+        "precision",
         "dropout_embedding",
         "weight_drop",
         "activation_regularization",
@@ -234,6 +237,29 @@ def _attended(model: LanguageModel, tokens: Tensor) -> int:
     output = model(tokens, [*state[:-1], (memory,)]).raw[0]
     (gradient,) = torch.autograd.grad(output.square().sum(), memory)
     return int(gradient.abs().sum((1, 2)).count_nonzero())
+
+
+@torch.no_grad()
+def _precision(model: LanguageModel) -> str:
+    """Of products in training: bf16 if inputs that differ only in fp32 have the same outcome."""
+    model.train()
+    weight = model.embedding
+    near = weight.new_tensor([1, 1 + 2**-9]).view(2, 1, 1, 1)
+    outcomes = []
+    for layer in [*model.layers, *(model.backward_layers or [])]:
+        ones = weight.new_ones(LENGTH, 2, layer.weight_ih.shape[1])
+        outcomes.append([_seeded(layer, values, layer.initial_state(2)) for values in near * ones])
+    if model.adaptive is None:
+        ones = weight.new_ones(LENGTH, 2, model.decoder_weight.shape[1])
+        targets = torch.zeros(LENGTH, 2, dtype=torch.int64, device=weight.device)
+        outcomes.append([model.loss(values, targets) for values in near * ones])
+    rounded = {torch.equal(one, other) for one, other in outcomes}
+    return {True: "bf16", False: "fp32"}[rounded.pop()] if len(rounded) == 1 else "mixed"
+
+
+def _seeded(layer: RecurrentLayer, *inputs: object) -> Tensor:
+    torch.manual_seed(0)  # the same weights are dropped each time
+    return layer(*inputs)[0]
 
 
 def _of_dropouts(model: LanguageModel) -> dict:

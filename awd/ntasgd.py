@@ -38,12 +38,17 @@ class Average:
         self.parameters = list(parameters)
         self.means = [parameter.detach().clone() for parameter in self.parameters]
         self.count = 0
+        self.weight = torch.zeros((), device=self.means[0].device)
+
+    def expect(self) -> None:
+        """Count one more update; ``take`` will give it its weight in the mean."""
+        self.count += 1
+        self.weight.fill_(1 / self.count)
 
     @torch.no_grad()
-    def update(self) -> None:
-        """Take the parameters as they are now into the mean."""
-        self.count += 1
-        torch._foreach_lerp_(self.means, self.parameters, 1 / self.count)
+    def take(self) -> None:
+        """Take the parameters as they are now into the mean: operations on tensors alone."""
+        torch._foreach_lerp_(self.means, self.parameters, [self.weight] * len(self.means))
 
     @contextmanager
     def applied(self) -> Iterator[None]:

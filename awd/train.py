@@ -9,7 +9,9 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 
 import numpy
 import torch
@@ -19,6 +21,7 @@ from awd.checkpoint import Checkpoint
 from awd.corpora import Corpus
 from awd.devices import describe
 from awd.errors import InputError
+from awd.graphs import CudaCapture, Replayed
 from awd.model import LanguageModel, Output
 from awd.ntasgd import Average, NonMonotonicTrigger
 from awd.perplexity import mean_loss, perplexity, stream_losses
@@ -45,6 +48,8 @@ class Diverged(Exception):
 
 class Trainer:
     """One stage of training ``spec`` on ``corpus``.
+
+    On a GPU nothing within an epoch waits for it, and an update is launched as a whole.
 
     Args:
         stage: "train" or "finetune".
@@ -75,6 +80,7 @@ class Trainer:
         self.schedule = Schedule(spec)
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
         self.average = Average(self.parameters) if stage == "finetune" else None
+        self.update = self.new_update()
 
         streams = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
         self.batches = self.model.arrange(streams)
@@ -89,6 +95,7 @@ class Trainer:
         self.epoch = 1
         self.position = 0  # chunks of this epoch that are done
         self.hidden = self.model.initial_state(spec.batch_size)
+        self.start = torch.zeros((), dtype=torch.int64, device=device)  # of the chunk
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
         self.token_steps = 0  # time steps behind loss_sum
         self.epoch_seconds = 0.0
@@ -104,9 +111,18 @@ class Trainer:
     def new_optimizer(self) -> torch.optim.Optimizer:
         """An optimizer of this stage's kind, without a past."""
         rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
-        if self.stage == "train" and self.spec.optimizer == "adamw":
-            return torch.optim.AdamW(self.parameters, **rules)
-        return torch.optim.SGD(self.parameters, **rules)
+        adamw = self.stage == "train" and self.spec.optimizer == "adamw"
+        if self.device.type == "cuda":
+            rules |= {"lr": torch.tensor(float(rules["lr"]), device=self.device), "fused": True}
+            rules |= {"capturable": True} if adamw else {}
+        return (torch.optim.AdamW if adamw else torch.optim.SGD)(self.parameters, **rules)
+
+    def new_update(self) -> Callable[[int], None]:
+        """``_update`` in the fastest way there is for the device, without a past."""
+        # The adaptive softmax looks at the words to decide what to compute.
+        if self.device.type == "cuda" and self.spec.softmax != "adaptive":
+            return Replayed(self._update, CudaCapture())
+        return self._update
 
     def run(self, checkpoint: Checkpoint, every: float, progress: Progress) -> None:
         """Train to the end of the stage.
@@ -148,31 +164,47 @@ class Trainer:
         The learning rate acts on its own chunk: torch's ASGD would apply it one step late.
         """
         started = time.perf_counter()
-        spec, model = self.spec, self.model
-        model.train()
-        end = chunk.start + chunk.length
-        tokens, targets = self.batches[chunk.start : end], self.batches[chunk.start + 1 : end + 1]
-        output = model(tokens, self.hidden)
-        self.hidden = [tuple(part.detach() for part in layer) for layer in output.state]
-        loss = model.loss(output.dropped, targets)
-        (loss + self.penalty(output)).backward()
-        if spec.clip:
-            torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule.rate * chunk.rate_scale
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.start.fill_(chunk.start)
+        self._set_rate(self.schedule.rate * chunk.rate_scale)
         if self.average is not None:
-            self.average.update()
-        self.loss_sum += loss.detach().double() * chunk.length
+            self.average.expect()
+        self.update(chunk.length)
         self.token_steps += chunk.length
         self.position += 1
         # Looking at a GPU's numbers makes the host wait for it, so it does so now and then.
-        if (self.device.type == "cpu" or self.position % 100 == 0) and not self.loss_sum.isfinite():
-            raise Diverged(
-                f"the loss became {loss.item()} in epoch {self.epoch}, step {self.position}"
-            )
+        if self.device.type == "cpu" or self.position % 100 == 0:
+            loss = self.loss_sum.item()
+            if not math.isfinite(loss):
+                place = f"epoch {self.epoch}, step {self.position}"
+                raise Diverged(f"the loss became {loss} in {place}")
         self.epoch_seconds += time.perf_counter() - started
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _update(self, length: int) -> None:
+        """One update on the ``length`` tokens from ``start`` on: operations on tensors alone."""
+        spec, model = self.spec, self.model
+        model.train()
+        text = self.batches[self.start + torch.arange(length + 1, device=self.device)]
+        output = model(text[:-1], self.hidden)
+        loss = model.loss(output.dropped, text[1:])
+        (loss + self.penalty(output)).backward()
+        if spec.clip:
+            torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.take()
+        with torch.no_grad():
+            self.loss_sum += loss.double() * length
+            for layer, after in zip(self.hidden, output.state, strict=True):
+                for part, value in zip(layer, after, strict=True):
+                    part.copy_(value)
 
     def running_loss(self) -> float | None:
         """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
@@ -200,6 +232,9 @@ class Trainer:
     def end_epoch(self) -> None:
         """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
         averaging, rate = self.average is not None, self.schedule.rate
+        started = time.perf_counter()
+        loss_sum = self.loss_sum.item()  # a GPU may have to do yet what it was told
+        self.epoch_seconds += time.perf_counter() - started
         with self.average.applied() if averaging else nullcontext():
             loss, test_loss = self.validate()
             if not math.isfinite(perplexity(loss)):
@@ -213,11 +248,12 @@ class Trainer:
             self.finished = True
         elif self.spec.optimizer == "nt-asgd" and not averaging and self.trigger.fires(loss):
             self.average = Average(self.parameters)
+            self.update = self.new_update()
             event = "averaging starts"
         self.history.append(
             {
                 "epoch": self.epoch,
-                "train_loss": self.loss_sum.item() / self.token_steps,
+                "train_loss": loss_sum / self.token_steps,
                 "valid_loss": loss,
                 "valid_perplexity": perplexity(loss),
                 "test_loss": test_loss,
@@ -235,7 +271,8 @@ class Trainer:
         self.position = self.token_steps = 0
         self.loss_sum.zero_()
         self.epoch_seconds = 0.0
-        self.hidden = self.model.initial_state(self.spec.batch_size)
+        for part in chain.from_iterable(self.hidden):
+            part.zero_()
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
@@ -265,7 +302,9 @@ class Trainer:
         On another device, too; but no two kinds of device end with the same bits.
         """
         self.model.load_state_dict(state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # Its rates and kernels are those of this device.
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
         self.average = None
         if state["average"]:
             self.average = Average(self.parameters)

@@ -276,7 +276,7 @@ def test_a_mechanism_that_silently_does_nothing_is_found(text, monkeypatch, name
 
 
 def test_an_average_that_is_none_is_found(text, monkeypatch):
-    monkeypatch.setattr(Average, "update", lambda _: None)
+    monkeypatch.setattr(Average, "take", lambda _: None)
     assert seen(text, spec_of(**FULL), "finetune")["averaging_from"] is None
 
 

@@ -45,7 +45,8 @@ def test_average_is_the_mean_of_the_iterates_from_the_first_on():
     average, iterates = Average([weight]), []
     for _ in range(6):
         weight.data += torch.randn(4, 3)
-        average.update()
+        average.expect()
+        average.take()
         iterates.append(weight.detach().clone())
     torch.testing.assert_close(average.means[0], torch.stack(iterates).mean(0))
 
@@ -54,9 +55,11 @@ def test_average_is_applied_within_the_block_alone_even_if_it_raises():
     weight = torch.nn.Parameter(torch.zeros(2))
     average = Average([weight])
     weight.data += 1
-    average.update()
+    average.expect()
+    average.take()
     weight.data += 2
-    average.update()
+    average.expect()
+    average.take()
     with suppress(KeyError), average.applied():
         assert weight.tolist() == [2.0, 2.0]
         raise KeyError
