@@ -324,7 +324,9 @@ def mechanisms(scale, suite, corpus):
 
 
 @main.command()
-@click.option("--scale", help="demo, small or paper, or scale-recipe. Default: all with a plan.")
+@click.option(
+    "--scale", help="As small, or paper-bf16. Default: all with a plan."
+)
 @click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
 @click.option(
     "--part",

@@ -22,6 +22,9 @@ SUITES = HOME / "workflow" / "suites"
 CONFIG = HOME / "config.yaml"
 RESULTS = Path("results")
 
+USUAL = {"recipe": "default", "precision": "fp32"}
+"""What results/{scale} is for; of other values the folder's name has them, too."""
+
 CPU_RATE = {"fp32": 140e9, "bf16": 230e9}
 """FLOP/s of one core (AMD EPYC, Zen 5) in training; used until records say otherwise."""
 GPU_RATE = 2.8e12
@@ -84,7 +87,8 @@ class Plan:
         self.config = dict(config)
         self.scale: str = self.config["scale"]
         self.recipe: str = self.config["recipe"]
-        self.name = self.scale if self.recipe == "default" else f"{self.scale}-{self.recipe}"
+        special = [self.config[key] for key, usual in USUAL.items() if self.config[key] != usual]
+        self.name = "-".join([self.scale, *special])
         seeds = self.config["seeds"]
         self.seeds = list(range(1, seeds + 1)) if isinstance(seeds, int) else seeds
         self.runs: dict[str, Run] = {}
@@ -192,6 +196,7 @@ class Plan:
         place = f"{where}: row '{row}'"
         settings = {
             "corpus": corpus,
+            "precision": self.config["precision"],
             **suite["base"],
             **suite.get("corpora", {}).get(corpus, {}),
             **suite.get("recipes", {}).get(self.recipe, {}).get(corpus, {}),
@@ -279,6 +284,7 @@ class Plan:
             "awd": __version__,
             "scale": self.scale,
             "recipe": self.recipe,
+            "precision": self.config["precision"],
             "seeds": self.seeds,
             "runs": {
                 name: {

@@ -24,15 +24,15 @@ def report(
     figures: Collection[str] | None = None,
     formats: Collection[str] = FORMATS,
 ) -> list[Path]:
-    """Build the report of one scale, or scale-recipe, and return the paths written.
+    """Build the report of one plan and return the paths written.
 
-    ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``suites`` are the
-    names to build, all by default; ``parts`` limits what is built, ``figures`` which figures,
-    ``formats`` the files of tables and figures. The combined table and the page are of all suites,
-    so they are not built where some are chosen; the page counts as html, and shows the figures
-    that are there. Rows without records are shown as missing. If there is no record under runs/
-    but {scale}/records.csv is there (a copy without its run folders), the report is built from
-    that.
+    ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``scale`` the plan's
+    folder there (small, paper-bf16); ``suites`` are the names to build, all by default; ``parts``
+    limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures.
+    The combined table and the page are of all suites, so they are not built where some are chosen;
+    the page counts as html, and shows the figures that are there. Rows without records are shown as
+    missing. If there is no record under runs/ but {scale}/records.csv is there (a copy without its
+    run folders), the report is built from that.
 
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
@@ -72,7 +72,7 @@ def report(
 
 
 def scales(folder: Path) -> list[str]:
-    """The scales, and scale-recipes, that have a plan; raises InputError if none has."""
+    """The names of all plans; raises InputError if none has."""
     found = sorted(path.parent.name for path in Path(folder).glob("*/plan.json"))
     if not found:
         raise InputError(f"{folder} has no plan.json of a scale; run `python -m awd plan --write`")

@@ -236,11 +236,12 @@ def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
     settings = {
         "scale": plan["scale"],
         "recipe": plan.get("recipe", "default"),
+        "precision": plan.get("precision", "fp32"),
         "suites": suite["suite"],
         "corpora": row["corpus"],
         "seeds": len(seeds) if seeds == list(range(1, len(seeds) + 1)) else str(seeds),
     }
-    usual = {"recipe": "default", "seeds": 1}
+    usual = {"recipe": "default", "precision": "fp32", "seeds": 1}
     config = [f"{k}={v}".replace(" ", "") for k, v in settings.items() if usual.get(k) != v]
     words = ["snakemake", "--cores", "all", *targets, "--forcerun", "train", "--config", *config]
     return shlex.join(words)

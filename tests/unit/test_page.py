@@ -220,16 +220,16 @@ def test_time_is_counted_once_for_each_training(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "recipe", "expected"),
+    ("seeds", "special", "expected"),
     [
-        ([1], "default", ""),
-        ([1, 2, 3], "readme", " recipe=readme SEEDS"),
-        ([2, 5], "default", " SEEDS"),
+        ([1], {}, ""),
+        ([1, 2, 3], {"recipe": "readme"}, " recipe=readme SEEDS"),
+        ([2, 5], {"precision": "bf16"}, " precision=bf16 SEEDS"),
     ],
 )
-def test_the_command_asks_for_the_rows_runs_and_no_other(seeds, recipe, expected):
-    """Targets, scale, suite and corpus always; recipe and seeds where they are not the usual."""
-    plan = make_plan(seeds=seeds) | {"recipe": recipe}
+def test_the_command_asks_for_the_rows_runs_and_no_other(seeds, special, expected):
+    """Targets, scale, suite and corpus always; the others where they are not the usual."""
+    plan = make_plan(seeds=seeds) | special
     (suite,) = plan["suites"]
     said = command(plan, suite, suite["rows"][0])
     counted = "seeds=3" if seeds == [1, 2, 3] else "'seeds=[2,5]'"

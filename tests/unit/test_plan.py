@@ -478,3 +478,13 @@ def test_any_suite_is_a_plan_or_an_input_error(plan_of, suite):
                 pytest.fail(f"several lines: {error}")
             outcomes["mistake"] += 1
     assert min(outcomes.values()) > 30
+
+
+def test_a_precision_makes_other_runs_in_another_folder():
+    """A suite that says itself what it wants keeps it."""
+    usual, bf16 = (Plan(config(**change)) for change in ({}, {"precision": "bf16"}))
+    assert bf16.name == f"{usual.name}-bf16"
+    assert {run.spec.precision for run in bf16.runs.values()} == {"bf16"}
+    assert usual.runs.keys().isdisjoint(bf16.runs)
+    asked = {"suites": "precision", "precision": "bf16"}
+    assert {run.spec.precision for run in Plan(config(**asked)).runs.values()} == {"fp32", "bf16"}
