@@ -324,9 +324,7 @@ def mechanisms(scale, suite, corpus):
 
 
 @main.command()
-@click.option(
-    "--scale", help="As small, or paper-bf16. Default: all with a plan."
-)
+@click.option("--scale", help="As small, or paper-bf16. Default: all with a plan.")
 @click.option("--suite", "suites", multiple=True, help="Only this suite; can be repeated.")
 @click.option(
     "--part",

@@ -9,10 +9,12 @@ import sys
 import time
 from datetime import UTC, datetime
 
+import psutil
 import pytest
 from trainings import Training
 
 from awd import provenance
+from awd.checkpoint import Checkpoint
 from awd.cli import STOPPED
 from awd.records import collect
 
@@ -103,15 +105,36 @@ def test_the_command_itself_is_killed(training, undisturbed):
 def test_asked_to_stop(training, undisturbed, kind):
     """It saves and says so by its exit code; nothing looks finished until it is."""
     for _ in range(3):
-        process = training.start()
-        training.wait_for_save()
+        process = training.start(fault=freeze_after_save)
+        wait_until_frozen(process)
         os.kill(process.pid, getattr(signal, kind))
+        os.kill(process.pid, signal.SIGCONT)
         process.join(60)
         assert process.exitcode == STOPPED
         assert training.files() == []
     assert training.end() == 0
     assert training.outcome() == undisturbed().outcome()
     assert training.record()["resumes"] == 3
+
+
+def freeze_after_save() -> None:
+    """Once it has saved a checkpoint the process stands still."""
+    save = Checkpoint.save
+
+    def freeze(checkpoint: Checkpoint, state: dict) -> None:
+        save(checkpoint, state)
+        Checkpoint.save = save
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    Checkpoint.save = freeze
+
+
+def wait_until_frozen(process) -> None:
+    """Until a process that does `freeze_after_save` stands still."""
+    deadline = time.monotonic() + 60
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def ignore_hangups() -> None:
@@ -131,14 +154,13 @@ def test_after_nohup_the_terminal_may_close(training, undisturbed):
 @pytest.mark.parametrize("killed", [False, True])
 def test_two_processes_of_one_training(training, undisturbed, killed):
     """The second waits for the first, and goes on where that was killed, or has nothing to do."""
-    first = training.start()
-    training.wait_for_save()
+    first = training.start(fault=freeze_after_save)
+    wait_until_frozen(first)
     second = training.start()
     while "waiting" not in training.said.read_text():
-        assert first.is_alive()
+        assert second.is_alive()
         time.sleep(0.002)
-    if killed:
-        first.kill()
+    os.kill(first.pid, signal.SIGKILL if killed else signal.SIGCONT)
     for process in (first, second):
         process.join(60)
     assert (first.exitcode, second.exitcode) == (KILLED if killed else 0, 0)

@@ -29,7 +29,7 @@ base:
   optimizer: nt-asgd
   non_monotone_interval: 1
   learning_rate: 30
-  epochs: 12
+  epochs: 40
 rows:
   full: {label: it fits}
   hungry: {label: it does not, set: {hidden_size: 100000000, tied: false}}
