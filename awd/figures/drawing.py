@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
@@ -150,11 +151,12 @@ def draw_trace(
     mean = trace.mean(column)
     if mean.empty:
         return mean, seen
-    thin = line | {"lw": 0.4, "alpha": 0.35, "label": None, "gid": "seed"}
+    thin = {name: line[name] for name in ("color", "ls", "zorder")} | {"lw": 0.4, "alpha": 0.35}
     for table in trace.seeds(column):
         if (table.max(axis=1) > table.min(axis=1)).any():
             seen.add("seeds")
-            axis.plot(table.index, table, **thin)
+            seeds = [np.column_stack([table.index, table[run]]) for run in table]
+            axis.add_collection(LineCollection(seeds, **thin))
     axis.plot(mean.index, mean, **{"gid": "mean"} | line)
     color = line["color"]
     if mark_events and column != "learning_rate" and len(lowered := trace.lowered):

@@ -243,11 +243,11 @@ def _published_losses(
         theirs = theirs[theirs["stage"] == stage]
         epochs = theirs["epoch"].to_numpy(float) + ended
         if scale != "paper":
-            ours = [seed["epoch"].max() for seed in trace.stages.get(stage, [])]
-            if not ours:
+            if stage not in trace.stages:
                 continue
             start = trace.trained if stage == "finetune" else 0
-            epochs = np.linspace(start + 1, start + max(ours), len(epochs))
+            ours = trace.stages[stage]["epoch"].max()
+            epochs = np.linspace(start + 1, start + ours, len(epochs))
         ended = int(epochs.max(initial=0))
         for split, parts in behind.items():
             parts.append(pd.Series(theirs[f"{split}_loss"].to_numpy(), index=epochs))

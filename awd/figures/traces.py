@@ -15,13 +15,13 @@ SWITCH = "averaging starts"  # what a training says in the `event` column
 class Trace(NamedTuple):
     """The recorded epochs that ``rows`` share.
 
-    ``stages`` has, per stage, a frame for each seed that has any epoch (lines of the frame
-    ``curves`` of awd.records); ``diverged`` says that every seed did, ``leaks`` that any model
-    reads what it predicts.
+    ``stages`` has, per stage with any epoch, the lines of all seeds in the frame ``curves`` of
+    awd.records; ``diverged`` says that every seed did, ``leaks`` that any model reads what it
+    predicts.
     """
 
     rows: list[dict]
-    stages: dict[str, list[pd.DataFrame]]
+    stages: dict[str, pd.DataFrame]
     diverged: bool
     leaks: bool
 
@@ -33,18 +33,20 @@ class Trace(NamedTuple):
     @property
     def trained(self) -> int:
         """The last epoch of training; fine-tuning is counted on from there."""
-        return max((int(seed["epoch"].max()) for seed in self.stages.get("train", [])), default=0)
+        return int(self.stages["train"]["epoch"].max()) if "train" in self.stages else 0
 
     @property
     def boundary(self) -> int | None:
         """The epoch after which fine-tuning begins, if it has."""
-        return self.trained if self.stages.get("finetune") else None
+        return self.trained if "finetune" in self.stages else None
 
     @property
     def switch(self) -> float | None:
         """The epoch at which averaging starts: the median of the seeds that do."""
-        events = [s["epoch"][s["event"].str.contains(SWITCH)] for s in self.stages.get("train", [])]
-        epochs = pd.concat(events) if events else []
+        if "train" not in self.stages:
+            return None
+        lines = self.stages["train"]
+        epochs = lines["epoch"][lines["event"].str.contains(SWITCH)]
         return float(epochs.median()) if len(epochs) else None
 
     @property
@@ -56,9 +58,9 @@ class Trace(NamedTuple):
     def seeds(self, column: str) -> list[pd.DataFrame]:
         """A frame per stage, epochs x seeds; epochs of fine-tuning are counted on."""
         tables = []
-        for stage, seeds in self.stages.items():
-            if found := [seed.set_index("epoch")[column] for seed in seeds if column in seed]:
-                table = pd.concat(found, axis=1)
+        for stage, lines in self.stages.items():
+            if column in lines:
+                table = lines.pivot(index="epoch", columns="run", values=column)
                 table.index += self.trained if stage == "finetune" else 0
                 tables.append(table)
         return tables
@@ -97,18 +99,19 @@ def traces(
         if row["corpus"] == corpus and not row["method"].startswith("ensemble"):
             runs = tuple(item["run"] for item in row["runs"])
             shared.setdefault((runs, None if join_stages else row["stage"]), []).append(row)
-    by_stage = dict(list(curves.groupby(["run", "stage"], sort=False)))
+    places = curves.groupby(["run", "stage"], sort=False).indices
     diverged = set(records.loc[records["status"] == "diverged", "run"])
     leaking = set(records.loc[records["status"] == "leaks", "run"])
     found = []
     for (runs, _), rows in shared.items():
         lasting = [run for run in runs if run not in diverged] or list(runs)
         stages = ["train", "finetune"] if _reaches_fine_tuning(rows) else ["train"]
-        recorded = {
-            s: [by_stage[run, s] for run in lasting if (run, s) in by_stage] for s in stages
-        }
-        if not recorded["train"]:
-            recorded = {}
+        recorded = {}
+        for stage in stages:
+            lines = [places[run, stage] for run in lasting if (run, stage) in places]
+            if not lines:
+                break
+            recorded[stage] = curves.take(np.concatenate(lines))
         found.append(Trace(rows, recorded, diverged >= set(runs), bool(leaking & set(runs))))
     return found
 

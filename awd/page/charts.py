@@ -122,15 +122,13 @@ def chart(suite: dict, corpus: str, curves: pd.DataFrame, records: pd.DataFrame)
 def _recorded(trace: Trace) -> pd.DataFrame:
     """Means over seeds by epoch, where each seed has a perplexity; fine-tuning is counted on."""
     parts = []
-    for stage, seeds in trace.stages.items():
-        if not seeds:
-            continue
-        lines = pd.concat(seeds) if len(seeds) > 1 else seeds[0]
+    for stage, lines in trace.stages.items():
+        seeds = lines["run"].nunique()
         lines = lines.set_index("epoch")[[column for column in COLUMNS if column in lines]]
         lines = lines[np.isfinite(lines["valid_perplexity"])]
-        if len(seeds) > 1:
+        if seeds > 1:
             epochs = lines.groupby(level=0)
-            lines = epochs.mean()[epochs.size() == len(seeds)]
+            lines = epochs.mean()[epochs.size() == seeds]
         if stage == "finetune":
             lines.index += trace.trained
         parts.append(lines)
