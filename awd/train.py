@@ -16,7 +16,7 @@ from itertools import chain
 import numpy
 import torch
 
-from awd import batching
+from awd import batching, optimizers
 from awd.checkpoint import Checkpoint
 from awd.corpora import Corpus
 from awd.devices import describe
@@ -115,7 +115,7 @@ class Trainer:
         if self.device.type == "cuda":
             rules |= {"lr": torch.tensor(float(rules["lr"]), device=self.device), "fused": True}
             rules |= {"capturable": True} if adamw else {}
-        return (torch.optim.AdamW if adamw else torch.optim.SGD)(self.parameters, **rules)
+        return (optimizers.AdamW if adamw else optimizers.SGD)(self.parameters, **rules)
 
     def new_update(self) -> Callable[[int], None]:
         """``_update`` in the fastest way there is for the device, without a past."""

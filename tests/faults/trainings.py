@@ -23,8 +23,7 @@ from awd.spec import make_spec
 
 ROOT = Path(awd.__file__).parents[1]
 PROCESSES = multiprocessing.get_context("forkserver")
-# (torch loads its compiler with the first optimizer, though nothing is compiled)
-PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluate", "awd.stages", "torch._dynamo"])
+PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluate", "awd.stages"])
 
 # Every random choice and every piece of state takes part; the average starts on the way.
 FULL = {

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from itertools import chain, pairwise
 
 import pytest
@@ -365,3 +367,20 @@ def test_a_folder_named_for_another_run_is_refused(corpus, tmp_path):
         train_stage(
             spec_of(), corpus, "train", tmp_path / "other", device=CPU, checkpoints=tmp_path
         )
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdamW"])
+def test_an_optimizer_loads_no_compiler(kind):
+    """It would take as long as all of torch, at the start of every training."""
+    program = (
+        "import sys, torch\nfrom awd import optimizers\n"
+        "weight = torch.nn.Parameter(torch.ones(3))\n"
+        f"optimizer = optimizers.{kind}([weight], lr=0.1)\n"
+        "weight.sum().backward()\noptimizer.step()\noptimizer.zero_grad()\n"
+        "optimizer.load_state_dict(optimizer.state_dict())\n"
+        "print(weight[0].item(), weight.grad, 'torch._dynamo' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    value, *rest = answer.stdout.decode().split()
+    assert float(value) == pytest.approx(0.9, abs=2e-3)
+    assert rest == ["None", "False"]
