@@ -42,7 +42,7 @@ RECORD_TYPES = {
     "reason": "str",
     "device": "str",
     "precision": "str",
-    "threads": "Int64",
+    "kernels": "str",  # "compiled": awd's own took part (awd.kernels); "torch": all is torch's
     "awd": "str",
     "commit": "str",
     "recipe": "Int64",
@@ -56,7 +56,7 @@ RECORD_TYPES = {
     "block_nll": "str",
 }
 
-ADDED = ("block_tokens", "block_nll", "by_frequency", "floor", "protocol")
+ADDED = ("block_tokens", "block_nll", "by_frequency", "floor", "protocol", "kernels")
 # Parts of a record that are mappings, where they are there.
 SECTIONS = ("result", "splits", "corpus", "libraries", "protocol", "protocol.tokens")
 WANTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}

@@ -279,8 +279,8 @@ def _absent(suite: Suite) -> list[tuple[str, str, str]]:
 
 def _machines(records: pd.DataFrame) -> list[dict]:
     """Each combination of device, versions and commit that results come from, most used first."""
-    columns = ["device", "precision", "torch", "awd", "commit", "recipe"]
-    stages = records.drop_duplicates(["run", "stage", "method"])
+    columns = ["device", "precision", "kernels", "torch", "awd", "commit", "recipe"]
+    stages = records.drop_duplicates(["run", "stage", "method"]).reindex(columns=columns)
     found = stages.groupby(columns, dropna=False, sort=False).size().sort_values(ascending=False)
     return [
         dict(zip(columns, ["–" if pd.isna(v) else str(v) for v in key], strict=True))
