@@ -1,6 +1,6 @@
 """Does a model see the words that it is to predict?
 
-The question is put to the model as it is evaluated: through the same reading of the same chunks.
+The question is put to the model as it is evaluated: through the same reading, chunk by chunk.
 A word of a text is replaced by another, and what is predicted at or before its place must not move.
 Which place that is, the evaluation itself tells: the one whose target is the replaced word. So
 targets that are off by one are found as well as a model that looks ahead.
@@ -80,7 +80,7 @@ def watch(model: LanguageModel, batches: Tensor) -> tuple[Tensor, Tensor]:
     """
     read = [
         (targets, model.token_losses(output.dropped, torch.zeros_like(targets)))
-        for output, targets in readings(model, batches)
+        for output, targets in readings(model, batches, model.spec.bptt)
     ]
     targets, losses = (torch.cat(parts) for parts in zip(*read, strict=True))
     shape = (len(targets), -1, batches.shape[1])

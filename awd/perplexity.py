@@ -8,6 +8,7 @@ from torch import Tensor
 
 from awd.batching import batchify, evaluation_chunks
 from awd.model import LanguageModel, Output
+from awd.protocol import reading_length
 
 
 def perplexity(loss: float) -> float:
@@ -15,15 +16,17 @@ def perplexity(loss: float) -> float:
     return math.exp(loss) if loss < 709 else math.inf
 
 
-def readings(model: LanguageModel, batches: Tensor) -> Iterator[tuple[Output, Tensor]]:
+def readings(
+    model: LanguageModel, batches: Tensor, length: int | None = None
+) -> Iterator[tuple[Output, Tensor]]:
     """What the model makes of each chunk of ``batches``, and the words it is to predict from that.
 
     The model is put in evaluation mode (no dropout, raw weights), carries its state from a zero
-    start, and is left in the mode it was in. Chunks are as long as its bptt, which matters only to
-    models that look ahead within a chunk.
+    start, and is left in the mode it was in.
 
     Args:
         batches: (time, streams), int64; the first row is never predicted.
+        length: of the chunks; by default see ``protocol.reading_length``.
 
     Yields outputs and targets, (steps, columns), columns as the model arranges them.
     """
@@ -31,7 +34,8 @@ def readings(model: LanguageModel, batches: Tensor) -> Iterator[tuple[Output, Te
     model.eval()
     try:
         state = model.initial_state(batches.shape[1])
-        for tokens, targets in evaluation_chunks(model.arrange(batches), model.spec.bptt):
+        length = length or reading_length(model.spec, batches.shape[1])
+        for tokens, targets in evaluation_chunks(model.arrange(batches), length):
             output = model(tokens, state)
             state = output.state
             yield output, targets

@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 LEFT, AROUND = "left", "left and right"
 CONTEXTS = {"next-word": LEFT, "both-directions": LEFT, "cloze": AROUND}
 """Per objective, what a word is predicted from; a second direction's numbers stand apart."""
+READ_AT_ONCE = 2_000
+"""Tokens that are read at once in evaluation: as many as still make it faster."""
+
+
+def reading_length(spec: RunSpec, streams: int) -> int:
+    """Time steps of a chunk in which text is read in evaluation, as ``streams`` parallel ones.
+
+    It has no part in the result but for models that look ahead within a chunk. They are given as
+    many words as in training.
+    """
+    if spec.bidirectional or spec.objective == "cloze":
+        return spec.bptt
+    return max(spec.bptt, READ_AT_ONCE // streams)
 
 
 def make_protocol(spec: RunSpec, corpus: Corpus, method: Method) -> dict:
@@ -31,7 +44,7 @@ def make_protocol(spec: RunSpec, corpus: Corpus, method: Method) -> dict:
         "eos_counted": END in corpus.vocabulary,
         "vocabulary": len(corpus.vocabulary),
         "tokens": {split: len(getattr(corpus, split)) - 1 for split in ("valid", "test")},
-        "chunk": spec.bptt,
+        "chunk": reading_length(spec, 1),
         **method.settings,
     }
 

@@ -28,7 +28,7 @@ def test_a_record_says_all_there_is_to_say(corpus):
         "eos_counted": False,  # this corpus has no lines
         "vocabulary": 12,
         "tokens": {"valid": 199, "test": 199},
-        "chunk": 20,
+        "chunk": 2000,
         "cache_window": 5,
         "cache_theta": 1.0,
         "cache_weight": 0.1,
