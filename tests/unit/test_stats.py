@@ -144,12 +144,14 @@ def test_one_seed_covers_the_truth_though_neighbours_are_alike():
     assert covered[tokens] / trials < 0.5
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("seeds", [2, 3, 5])
 @pytest.mark.parametrize(
     ("training", "text", "both"), [(0.01, 0.002, 0.02), (0.01, 0.05, 0.03), (0.002, 0.05, 0.02)]
 )
 def test_several_seeds_cover_the_truth(seeds, training, text, both):
     """About 95%, whether trainings or texts differ more; the seeds alone would not do.
+
+    Two seeds know little of the spread between trainings, so their intervals vary more.
 
     The three deviations are, in nats: of a training, of a block of the text, of both together.
     """
@@ -174,8 +176,9 @@ def test_several_seeds_cover_the_truth(seeds, training, text, both):
         bare = {seed: Result(r.perplexity) for seed, r in row.items()}
         found = paired_difference(bare, dict.fromkeys(row, base))
         alone += found.low <= truth <= found.high
-    assert 0.93 <= covered / trials <= 0.97
-    if training < text:
+    low, high = (0.91, 0.98) if seeds == 2 else (0.93, 0.97)
+    assert low <= covered / trials <= high
+    if training < text and seeds > 2:
         assert alone / trials < 0.91
 
 
