@@ -189,6 +189,7 @@ class Trainer:
     def _update(self, length: int) -> None:
         """One update on the ``length`` tokens from ``start`` on: operations on tensors alone."""
         spec, model = self.spec, self.model
+        self.optimizer.zero_grad()  # first: no half-recorded update leaves a gradient behind
         model.train()
         text = self.batches[self.start + torch.arange(length + 1, device=self.device)]
         output = model(text[:-1], self.hidden)
@@ -197,7 +198,6 @@ class Trainer:
         if spec.clip:
             torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
         self.optimizer.step()
-        self.optimizer.zero_grad()
         if self.average is not None:
             self.average.take()
         with torch.no_grad():
