@@ -180,6 +180,8 @@ def summary(lines: list[dict]) -> str:
     """Markdown: medians, the ratio to the best peer, and the share of the processor's peak."""
     import torch
 
+    torch.set_num_threads(1)  # as each contestant has
+
     def median(contestant, configuration, figure):
         found = [
             line[figure]
