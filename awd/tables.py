@@ -55,19 +55,24 @@ def build(
     ``suite`` is an entry of the plan's ``suites``, ``records`` the frame of awd.records,
     ``planned`` the plan's ``runs``, which know the parameters of what is not trained yet.
     Perplexities are means over seeds, unrounded. The base row has no difference, nor has one that
-    leaks or that is ``incomparable``: measured by another protocol than the base row, which differs
-    in what is told there. ``interval`` says what the interval knows of (awd.stats); ``p_holm`` is
-    ``p`` corrected for the number of rows compared on the corpus.
+    leaks or that is ``incomparable``: measured by another protocol than the base row (while that
+    has no result, than the first row with one), which differs in what is told there. ``interval``
+    says what the interval knows of (awd.stats); ``p_holm`` is ``p`` corrected for the number of
+    rows compared on the corpus.
     """
     found = _by_seed(suite, records)
     bases = {row["corpus"]: row for row in suite["rows"] if row["row"] == suite.get("base")}
+    standards: dict[str, dict] = {}
+    for row in sorted(suite["rows"], key=lambda row: row["row"] != suite.get("base")):
+        if results := found[row["row"], row["corpus"]]:
+            standards.setdefault(row["corpus"], results)
     lines = []
     for row in suite["rows"]:
         results = found[row["row"], row["corpus"]]
         status, notes = _status(row, results)
         base = bases.get(row["corpus"])
         of_base = {} if base is None else found[base["row"], base["corpus"]]
-        incomparable = _incomparable(results, of_base)
+        incomparable = _incomparable(results, standards.get(row["corpus"], {}))
         values = {
             split: {seed: r[split] for seed, r in results.items() if split in r}
             for split in ("train", "valid", "test")
@@ -188,14 +193,14 @@ def _backward(results: dict[int, dict]) -> str | None:
     return "perplexity of the backward direction, valid and test: {:.2f}, {:.2f}".format(*means)
 
 
-def _incomparable(results: dict[int, dict], base: dict[int, dict]) -> str | None:
-    """What the row's evaluations have in their protocol that none of the base row's has, if any.
+def _incomparable(results: dict[int, dict], standard: dict[int, dict]) -> str | None:
+    """What the row's evaluations have in their protocol that none of the standard's has, if any.
 
     A protocol is a list of words with commas between them; where one is not told, it is as usual.
     """
     ours, theirs = (
         [r["protocol"].split(", ") for r in each.values() if isinstance(r["protocol"], str)]
-        for each in (results, base)
+        for each in (results, standard)
     )
     usual = {part for protocol in theirs for part in protocol}
     parts = dict.fromkeys(part for protocol in ours for part in protocol if part not in usual)
