@@ -1,11 +1,14 @@
 """What all tests share."""
 
 import os
+import signal
 
 import pytest
 
 # Tests run side by side, so each takes one thread; set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ that comes out runs the same command line as ``python -m awd`` does.
 import json
 import multiprocessing
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -146,6 +147,7 @@ class Training:
 def command(words: list[str], said: Path, fault: Callable | None, arguments: dict) -> None:
     """``python -m awd`` with these ``words`` in this process."""
     sys.stdout = sys.stderr = said.open("a", buffering=1)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where nohup has started the tests
     if fault is not None:
         fault(**arguments)
     main(words)
