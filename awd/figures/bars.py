@@ -52,7 +52,7 @@ def ablation(
                 continue
             delta, low, high = (line[f"delta_{end}"] for end in ("test", "low", "high"))
             if not math.isnan(delta):
-                axis.barh(place, delta, height=0.12, color=(*BASE, 0.55), zorder=1)
+                axis.barh(place, delta, height=0.12, color=(BASE, 0.55), zorder=1)
             if not math.isnan(low):
                 drawn.add("interval")
                 whisker = [[delta - low], [high - delta]]

@@ -115,7 +115,7 @@ def perplexities(
         for split, value in final.items():
             marked = True
             color = LOOKS[split]["color"]
-            ink = {"mec": color if scale == "paper" else (*color, 0.4), "gid": f"published {split}"}
+            ink = {"mec": color if scale == "paper" else (color, 0.4), "gid": f"published {split}"}
             where = {"transform": axis.get_yaxis_transform(), "clip_on": False, "zorder": 5}
             axis.plot(1, value, "D", ms=4, mfc="w", mew=0.9, **ink, **where)
         low = min(*(mean.min() for mean in shown.values()), *final.values())

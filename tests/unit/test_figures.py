@@ -293,7 +293,8 @@ def test_published_perplexities_are_marked_at_the_edge(tmp_path, scale, label):
     assert marks["published train"].get_xydata().tolist() == [[1, 31.5]]
     assert marks["published test"].get_xydata().tolist() == [[1, 63.7]]
     assert axis.get_ylim()[0] < 31.5
-    assert len(marks["published test"].get_markeredgecolor()) == (3 if scale == "paper" else 4)
+    *_, opacity = matplotlib.colors.to_rgba(marks["published test"].get_markeredgecolor())
+    assert opacity == (1 if scale == "paper" else 0.4)
     assert any(label in text for text in texts(figure))
 
 
@@ -489,3 +490,9 @@ def test_a_text_of_unknown_source_has_no_floor(tmp_path):
     inputs = study(tmp_path, corpora=("ptb",))
     inputs["records"]["floor"] = np.nan
     assert any("known entropy" in text for text in texts(curves.floor(**inputs)))
+
+
+def test_colours_are_those_of_seaborn():
+    import seaborn
+
+    assert seaborn.color_palette("colorblind").as_hex() == drawing.PALETTE
