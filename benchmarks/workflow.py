@@ -60,20 +60,21 @@ def planning() -> list[str]:
 
 
 def report() -> list[str]:
-    """``awd report`` for 1,000 runs of made-up records."""
+    """``awd report`` for 987 made-up records of 336 runs: two figures, tables and the page."""
     sys.path.insert(0, str(ROOT / "tests"))
     import synthetic
 
-    plan = synthetic.make_plan(seeds=range(1, 57))
+    plan = synthetic.make_plan(seeds=range(1, 22))
     with tempfile.TemporaryDirectory() as folder:
         write_json(Path(folder) / "paper" / "plan.json", plan)
         synthetic.write_runs(plan, Path(folder) / "runs")
+        count = sum(1 for _ in Path(folder).glob("runs/*/*.json"))
         command = [sys.executable, "-m", "awd", "report", "--scale", "paper", "--results", folder]
-        command += ["--part", "records", "--part", "tables"]
+        tables = seconds([*command, "--part", "records", "--part", "tables"])
         return [
-            "| records and tables of `awd report`, s |",
-            "|--:|",
-            f"| {len(plan['runs']):,} runs: {seconds(command):.2f} |",
+            "| records | `awd report`, s | its records and tables alone, s |",
+            "|--:|--:|--:|",
+            f"| {count:,} | {seconds(command):.2f} | {tables:.2f} |",
         ]
 
 
