@@ -351,14 +351,17 @@ def mechanisms(scale, suite, corpus):
 )
 def report(scale, suites, parts, formats, figures, results):
     """Rebuild records, tables, figures and page from whatever records exist; trains nothing."""
-    gc.disable()  # a tenth of the time; little of what is made here could be freed before the end
     from awd.report import FORMATS, PARTS, scales
     from awd.report import report as build
 
     chosen = (suites or None, parts or PARTS, figures or None, formats or FORMATS)
-    for name in [scale] if scale else scales(results):
-        for path in build(results, name, *chosen):
-            click.echo(path)
+    gc.disable()  # a tenth of the time; little of what is made here could be freed before the end
+    try:
+        for name in [scale] if scale else scales(results):
+            for path in build(results, name, *chosen):
+                click.echo(path)
+    finally:
+        gc.enable()
 
 
 def _read_settings(text: str) -> dict:
