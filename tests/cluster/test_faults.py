@@ -323,7 +323,7 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     # On a busy machine a job can run out of time once more, by itself.
     assert min(resumes(project).values()) >= 3
     assert ends(project)["COMPLETED"] == 4
-    # The time that a training stood still is in its record only if it then saved when asked to stop.
+    # The time that a training stood still is in its record only if it saved when asked to stop.
     for path in (project / "results/runs").glob("*/train.json"):
         assert json.loads(path.read_text(encoding="utf-8"))["seconds"] > 30 * len(stopped)
 
