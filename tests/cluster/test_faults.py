@@ -5,7 +5,6 @@ All tests share one Slurm, hence one file: files are what pytest spreads over pr
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 import slurm
+from projects import write_texts
 
 import awd
 from awd import lease
@@ -82,19 +82,6 @@ def cluster():
 def all_faults(request):
     if not request.config.getoption("--all-faults", default=False):
         pytest.skip("takes minutes: pytest -n 0 tests/cluster --all-faults")
-
-
-def write_texts(folder: Path) -> None:
-    """Mostly predictable: each of 30 words has one usual successor, kept four times in five."""
-    folder.mkdir()
-    chance = random.Random(1)
-    for split, lines in {"train": 300, "valid": 60, "test": 60}.items():
-        with (folder / f"{split}.txt").open("w") as file:
-            for _ in range(lines):
-                words = [chance.randrange(30)]
-                while len(words) < 9:
-                    words.append((words[-1] * 3 + 1 + (chance.random() < 0.2)) % 30)
-                print(*(f"w{word}" for word in words), file=file)
 
 
 def make_project(folder: Path) -> Path:
