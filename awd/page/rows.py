@@ -13,6 +13,7 @@ from awd.cells import DASH, NO_INTERVAL, UNVERIFIED, Body, Cell, body, published
 from awd.figures.values import ensemble_size
 from awd.overview import duration
 from awd.page.charts import Span, Spans, spans
+from awd.plan import USUAL
 from awd.typeset import HTML
 
 SPLITS = ("train", "valid", "test")
@@ -235,13 +236,12 @@ def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
     seeds = list(plan["seeds"])
     settings = {
         "scale": plan["scale"],
-        "recipe": plan.get("recipe", "default"),
-        "precision": plan.get("precision", "fp32"),
+        **{key: plan.get(key, value) for key, value in USUAL.items()},
         "suites": suite["suite"],
         "corpora": row["corpus"],
         "seeds": len(seeds) if seeds == list(range(1, len(seeds) + 1)) else str(seeds),
     }
-    usual = {"recipe": "default", "precision": "fp32", "seeds": 1}
+    usual = USUAL | {"seeds": 1}
     config = [f"{k}={v}".replace(" ", "") for k, v in settings.items() if usual.get(k) != v]
     words = ["snakemake", "--cores", "all", *targets, "--forcerun", "train", "--config", *config]
     return shlex.join(words)
