@@ -149,18 +149,18 @@ def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
         evaluated = _record(path)
         if "status" not in evaluated or not isinstance(evaluated.get("splits"), dict):
             raise InputError(f"{path} is not an evaluation record: it lacks 'status' or 'splits'")
-        merged = evaluated | trained
-        result = merged.get("result") or {}
+        source = trained or evaluated  # a copy may lack the training's record
+        result = source.get("result") or {}
         common = (
             known
-            | {key: merged.get(key) for key in RECORD_TYPES if key not in known}
+            | {key: source.get(key) for key in RECORD_TYPES if key not in known}
             | {key: result.get(key) for key in ("epochs", "best_epoch", "switch_epoch")}
             | {
                 "method": method,
                 "protocol": _protocol(evaluated, path),
                 "status": evaluated["status"],
                 "reason": evaluated.get("reason") or trained.get("reason"),
-                "torch": (merged.get("libraries") or {}).get("torch"),
+                "torch": (source.get("libraries") or {}).get("torch"),
             }
         )
         diverged = evaluated["status"] == "diverged"
