@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from awd.corpora.builtin import END
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from awd.corpora import Corpus
     from awd.methods import Method
     from awd.spec import RunSpec
@@ -73,3 +75,32 @@ def describe(record: Mapping) -> str:
         *(f"{count} {split} tokens" for split, count in tokens.items()),
     ]
     return ", ".join(words)
+
+
+def measured_otherwise(suite: Mapping, records: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Which rows of a suite cannot be compared with the others, and what differs, as words.
+
+    Keys are (row, corpus). ``suite`` is an entry of the plan's ``suites``, ``records`` the frame of
+    awd.records, whose column ``protocol`` may be missing. What the row's protocol has that the base
+    row's has not is what differs; while the base row has no result, the first row with one stands
+    in for it. A protocol that is not told is as usual.
+    """
+    if "protocol" not in records:
+        return {}
+    keys = records[["run", "stage", "method"]].itertuples(index=False, name=None)
+    told = dict(zip(keys, records["protocol"], strict=True))
+    parts: dict[tuple[str, str], list[str]] = {}
+    for row in suite["rows"]:
+        found = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
+        if any(key in told for key in found):
+            words = [told[key] for key in found if isinstance(told.get(key), str)]
+            parts[row["row"], row["corpus"]] = [part for w in words for part in w.split(", ")]
+    usual: dict[str, set[str]] = {}
+    for row, corpus in sorted(parts, key=lambda key: key[0] != suite.get("base")):
+        usual.setdefault(corpus, set(parts[row, corpus]))
+    apart = {
+        key: ", ".join(dict.fromkeys(part for part in mine if part not in usual[key[1]]))
+        for key, mine in parts.items()
+        if usual[key[1]]
+    }
+    return {key: words for key, words in apart.items() if words}

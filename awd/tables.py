@@ -9,6 +9,7 @@ import pandas as pd
 
 from awd.cells import COUNTED, NO_INTERVAL, UNVERIFIED, published_columns
 from awd.files import atomic, write_text
+from awd.protocol import measured_otherwise
 from awd.stats import Difference, Result, holm, mean_and_deviation, paired_difference
 from awd.typeset import html, latex, markdown
 
@@ -55,24 +56,21 @@ def build(
     ``suite`` is an entry of the plan's ``suites``, ``records`` the frame of awd.records,
     ``planned`` the plan's ``runs``, which know the parameters of what is not trained yet.
     Perplexities are means over seeds, unrounded. The base row has no difference, nor has one that
-    leaks or that is ``incomparable``: measured by another protocol than the base row (while that
-    has no result, than the first row with one), which differs in what is told there. ``interval``
+    leaks or that is ``incomparable``: measured otherwise, which differs in what is told there
+    (awd.protocol). ``interval``
     says what the interval knows of (awd.stats); ``p_holm`` is ``p`` corrected for the number of
     rows compared on the corpus.
     """
     found = _by_seed(suite, records)
     bases = {row["corpus"]: row for row in suite["rows"] if row["row"] == suite.get("base")}
-    standards: dict[str, dict] = {}
-    for row in sorted(suite["rows"], key=lambda row: row["row"] != suite.get("base")):
-        if results := found[row["row"], row["corpus"]]:
-            standards.setdefault(row["corpus"], results)
+    apart = measured_otherwise(suite, records)
     lines = []
     for row in suite["rows"]:
         results = found[row["row"], row["corpus"]]
         status, notes = _status(row, results)
         base = bases.get(row["corpus"])
         of_base = {} if base is None else found[base["row"], base["corpus"]]
-        incomparable = _incomparable(results, standards.get(row["corpus"], {}))
+        incomparable = apart.get((row["row"], row["corpus"]))
         values = {
             split: {seed: r[split] for seed, r in results.items() if split in r}
             for split in ("train", "valid", "test")
@@ -164,7 +162,6 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
         result["seconds"] = line.seconds_per_epoch
-        result["protocol"] = getattr(line, "protocol", None)
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
         if isinstance(line.block_nll, str):
@@ -191,20 +188,6 @@ def _backward(results: dict[int, dict]) -> str | None:
     if any(map(math.isnan, means)):
         return None
     return "perplexity of the backward direction, valid and test: {:.2f}, {:.2f}".format(*means)
-
-
-def _incomparable(results: dict[int, dict], standard: dict[int, dict]) -> str | None:
-    """What the row's evaluations have in their protocol that none of the standard's has, if any.
-
-    A protocol is a list of words with commas between them; where one is not told, it is as usual.
-    """
-    ours, theirs = (
-        [r["protocol"].split(", ") for r in each.values() if isinstance(r["protocol"], str)]
-        for each in (results, standard)
-    )
-    usual = {part for protocol in theirs for part in protocol}
-    parts = dict.fromkeys(part for protocol in ours for part in protocol if part not in usual)
-    return ", ".join(parts) if usual and parts else None
 
 
 def _measured(results: dict[int, dict]) -> dict[int, Result]:

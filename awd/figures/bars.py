@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from awd.cells import compared
 from awd.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, stack, styled
 from awd.figures.values import seed_differences
 from awd.typeset import corpus_name
@@ -29,7 +30,7 @@ def ablation(
     ``table`` is the frame of awd.tables, ``records`` that of awd.records. Error bars are the
     table's 95% intervals, points the seeds where there are several, hollow diamonds the published
     differences (at other scales than `paper` they are pale: another corpus or model), the numbers
-    at the right the reproduced test perplexities. What has none says why.
+    at the right the reproduced test perplexities, grey if not comparable. What has none says why.
     """
     base = suite.get("base")
     corpora = list(dict.fromkeys(table["corpus"]))
@@ -130,7 +131,9 @@ def _outcome(line: dict) -> tuple[str, str]:
     if line["status"] in ("missing", "diverged"):
         return line["status"], GREY if line["status"] == "missing" else PALETTE[3]
     value = f"{line['test']:.2f}" if not math.isnan(line["test"]) else "\N{EN DASH}"
-    return (f"{value} leaks", PALETTE[3]) if line["status"] == "leaks" else (value, INK)
+    if line["status"] == "leaks":
+        return f"{value} leaks", PALETTE[3]
+    return value, INK if compared(line) else GREY
 
 
 def _beside(axis: Axes, place: float, text: str, color: str | tuple) -> None:

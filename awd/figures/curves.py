@@ -25,7 +25,6 @@ from awd.figures.names import Name, lines_of, write_names
 from awd.figures.traces import ASTRAY, Trace, corpora, settled_top, traces
 from awd.typeset import corpus_name
 
-DIVERGED, LEAKS = " (diverged)", " (leaks)"
 CLOSE = 0.003
 """Nats per token that a validation text of 20,000 tokens can hardly tell from nothing."""
 
@@ -59,7 +58,7 @@ def learning_curves(
         if scale == "paper" and published is not None:
             _draw_published(axis, published, suite.get("base"), corpus)
         # Curves that went astray do not decide how much of the others is seen.
-        sound = [mean for trace, mean in lines if not (trace.diverged or trace.leaks)]
+        sound = [mean for trace, mean in lines if not trace.remark]
         sound = sound or [mean for _, mean in lines]
         highest = 1.05 * max(settled_top(mean) for mean in sound)
         highest = min(highest, 3 * max(mean.iloc[-1] for mean in sound))  # nor does a wild start
@@ -211,8 +210,7 @@ def _name(group: list[Trace], base: str | None) -> str:
     """What stands beside the line of a group."""
     rows = [row for trace in group for row in trace.rows]
     if len(group) == 1:
-        state = DIVERGED if group[0].diverged else LEAKS if group[0].leaks else ""
-        return rows[0]["label"] + state
+        return rows[0]["label"] + (f" ({group[0].remark})" if group[0].remark else "")
     rows.sort(key=lambda row: row["row"] != base)
     if len(rows) == 2:
         return f"{rows[0]['label']}; {rows[1]['label']}"
@@ -229,7 +227,7 @@ def _named(figure: Figure, axes: list[Axes]) -> Figure:
         for line in lines:
             text, color, (x, y) = line.get_label(), line.get_color(), line.get_xydata()[-1]
             early = x < last  # trained for one stage only, or not to the end
-            if early and not text.endswith(DIVERGED):
+            if early and not text.endswith(" (diverged)"):
                 axis.plot(x, y, "o", ms=2.2, color=color, zorder=4)
             names.append(Name(text, x, y, color, strong=line.get_linewidth() > 1, dotted=early))
         write_names(axis, names)

@@ -171,7 +171,7 @@ def draw_trace(
         at = trace.switch
         place = (at, np.interp(at, mean.index, mean))
         axis.plot(*place, "D", color=color, ms=size, mec="w", mew=0.3, zorder=4)
-    if trace.diverged:
+    if trace.remark == "diverged":
         seen.add("diverged")
         axis.plot(mean.index[-1], mean.iloc[-1], "x", ms=5, mew=1.3, color=color, zorder=4)
     return mean, seen

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from awd.cells import compared
 from awd.figures.bars import PUBLISHED, SEED
 from awd.figures.drawing import (
     PALETTE,
@@ -20,7 +21,7 @@ from awd.figures.drawing import (
 )
 from awd.figures.names import HEIGHT, Name, lines_of, write_names
 from awd.figures.values import ensemble_size, seed_values, training_hours
-from awd.typeset import COUNTED, corpus_name
+from awd.typeset import corpus_name
 
 
 @styled
@@ -31,7 +32,8 @@ def parameters(
 
     Each row is a point with its name, small points are its seeds, hollow diamonds what was
     published (at scale `paper` alone). ``table`` is the frame of awd.tables, ``records`` that of
-    awd.records. Rows that leak, diverged or are missing are told below.
+    awd.records. Rows that leak, diverged, are missing or not comparable are told
+    below.
     """
     sizes = [
         math.nan if pd.isna(count) else int(count) * ensemble_size(method)
@@ -70,7 +72,8 @@ def _scatter(
     compare: bool,
 ) -> Figure:
     """Draw the lines of ``table``, whose column x says where; with ``compare`` the published."""
-    shown = table[table["status"].isin(COUNTED) & table["test"].notna() & table["x"].notna()]
+    sound = pd.Series(map(compared, table.to_dict("records")), table.index, dtype=bool)
+    shown = table[sound & table["test"].notna() & table["x"].notna()]
     if shown.empty:
         return nothing("No test perplexity of this suite has been recorded yet.")
     groups = {
@@ -144,7 +147,8 @@ def _tell_the_others(figure: Figure, table: pd.DataFrame, shown: pd.DataFrame) -
     others = table.drop(shown.index)
     if others.empty:
         return
+    reasons = others["status"].mask(others["incomparable"].notna(), "not comparable")
     told = []
-    for status, lines in others.groupby("status", sort=False):
-        told.append(f"{', '.join(dict.fromkeys(lines['label']))} ({status})")
+    for reason, lines in others.groupby(reasons, sort=False):
+        told.append(f"{', '.join(dict.fromkeys(lines['label']))} ({reason})")
     explain_below(figure, "not shown: " + "; ".join(told))

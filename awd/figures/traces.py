@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from awd.protocol import measured_otherwise
+
 ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabulary is below it
 LOWERED = -0.04  # relative change of a learning rate
 SWITCH = "averaging starts"  # what a training says in the `event` column
@@ -16,14 +18,14 @@ class Trace(NamedTuple):
     """The recorded epochs that ``rows`` share.
 
     ``stages`` has, per stage with any epoch, the lines of all seeds in the frame ``curves`` of
-    awd.records; ``diverged`` says that every seed did, ``leaks`` that any model reads what it
-    predicts.
+    awd.records; ``remark`` why it is not to be set against the others, if so: "diverged" if every
+    seed did, "leaks" if any model reads what it predicts, "not comparable" if its perplexity is
+    measured otherwise.
     """
 
     rows: list[dict]
     stages: dict[str, pd.DataFrame]
-    diverged: bool
-    leaks: bool
+    remark: str
 
     @property
     def label(self) -> str:
@@ -102,6 +104,7 @@ def traces(
     places = curves.groupby(["run", "stage"], sort=False).indices
     diverged = set(records.loc[records["status"] == "diverged", "run"])
     leaking = set(records.loc[records["status"] == "leaks", "run"])
+    apart = measured_otherwise(suite, records)
     found = []
     for (runs, _), rows in shared.items():
         lasting = [run for run in runs if run not in diverged] or list(runs)
@@ -112,7 +115,14 @@ def traces(
             if not lines:
                 break
             recorded[stage] = curves.take(np.concatenate(lines))
-        found.append(Trace(rows, recorded, diverged >= set(runs), bool(leaking & set(runs))))
+        remark = ""
+        if diverged >= set(runs):
+            remark = "diverged"
+        elif leaking & set(runs):
+            remark = "leaks"
+        elif any((row["row"], corpus) in apart for row in rows):
+            remark = "not comparable"
+        found.append(Trace(rows, recorded, remark))
     return found
 
 

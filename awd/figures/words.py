@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from awd.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
 from awd.figures.traces import corpora
+from awd.protocol import measured_otherwise
 from awd.stats import Result, paired_difference
 from awd.typeset import corpus_name
 
@@ -49,13 +50,14 @@ def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
 
 
 def _by_band(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, dict[int, dict]]:
-    """Per row and seed that are sound: {least frequency of a band: (summed nats, tokens)}."""
+    """Per comparable row and sound seed: {least frequency of a band: (summed nats, tokens)}."""
     lines = records[(records["split"] == "test") & (records["status"] == "done")]
     lines = lines.dropna(subset="by_frequency")
     found = lines.set_index(["run", "stage", "method"])["by_frequency"].to_dict()
+    apart = measured_otherwise(suite, records)
     rows = {}
     for row in suite["rows"]:
-        if row["corpus"] != corpus:
+        if row["corpus"] != corpus or (row["row"], corpus) in apart:
             continue
         by_seed = {
             item["seed"]: {int(band): values for band, values in json.loads(found[key]).items()}

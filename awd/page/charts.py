@@ -88,7 +88,7 @@ def chart(suite: dict, corpus: str, curves: pd.DataFrame, records: pd.DataFrame)
     """The chart of a suite's trainings on a corpus, or None if nothing is recorded.
 
     ``curves`` and ``records`` are the frames of awd.records. Lines are means over seeds, and go
-    on through fine-tuning. Trainings that diverged or read ahead do not decide what is seen.
+    on through fine-tuning. Those not to be set against the others do not decide what is seen.
     """
     drawn = traces(suite, corpus, curves, records, join_stages=True)
     found = [(t, lines) for t in drawn if t.stages and len(lines := _recorded(t))]
@@ -105,7 +105,7 @@ def chart(suite: dict, corpus: str, curves: pd.DataFrame, records: pd.DataFrame)
         whole=True,
     )
     x = x._replace(low=min(x.low, x.high - 1))  # a single epoch has a place, too
-    sound = [i for i in kept if not (found[i][0].diverged or found[i][0].leaks)]
+    sound = [i for i in kept if not found[i][0].remark]
     y = _perplexities([found[i][1]["valid_perplexity"] for i in sound or kept])
     points = max(20, MOST_POINTS // len(shown))
     boundaries = [trace.boundary for trace, _ in shown if trace.boundary is not None]
@@ -159,7 +159,7 @@ def _line(trace: Trace, lines: pd.DataFrame, x: Axis, y: Axis, points: int, stro
     if switch is not None:
         at = float(np.interp(switch, lines.index, perplexity))
         marks.append(("switch", x.place(switch), y.place(at)))
-    if trace.diverged:
+    if trace.remark == "diverged":
         marks.append(("diverged", *places[-1]))
     label, *also = [row["label"] for row in trace.rows]
     return Line(

@@ -375,6 +375,30 @@ def test_a_row_that_leaks_does_not_flatten_the_others(tmp_path):
     assert "− NT-ASGD" not in labels
 
 
+def test_a_row_measured_otherwise_is_no_point_of_a_comparison(tmp_path):
+    """Not of any figure: its number stands in grey, and its curve does not decide what is seen."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    row = "minus-nt-asgd"
+    of_row = inputs["records"]["run"].str.endswith(row)
+    inputs["records"]["protocol"] = "left context"
+    inputs["records"].loc[of_row, "protocol"] = "left and right context"
+    inputs["table"] = tables.build(inputs["suite"], inputs["records"], "paper")
+    of_row = inputs["curves"]["run"].str.endswith(row)
+    inputs["curves"].loc[of_row, "valid_perplexity"] = 1.1
+    figure = bars.ablation(**inputs)
+    value = inputs["table"].set_index("row").loc[row, "test"]
+    (number,) = [text for text in figure.axes[0].texts if text.get_text() == f"{value:.2f}"]
+    assert number.get_color() == drawing.GREY
+    figure = curves.learning_curves(**inputs)
+    assert figure.axes[0].get_ylim()[0] > 40
+    assert "− NT-ASGD (not comparable)" in texts(figure)
+    for draw in (scatter.parameters, scatter.cost):
+        told = "not shown: − NT-ASGD (not comparable); − AR/TAR (missing)"
+        assert told in texts(draw(**inputs))
+    labels = [label.get_text() for label in words.frequencies(**inputs).axes[0].get_yticklabels()]
+    assert "− NT-ASGD" not in labels
+
+
 # seeds, parameters, cost, frequencies -------------------------------------------------------
 
 

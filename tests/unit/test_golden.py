@@ -50,7 +50,7 @@ def test_tables_are_what_they_were(made, expected):
         assert (made / expected.name).read_text("utf-8") == expected.read_text("utf-8")
 
 
-@pytest.mark.skipif(reason := missing_for_latex(), reason=str(reason))
+@pytest.mark.skipif(bool(reason := missing_for_latex()), reason=str(reason))
 @pytest.mark.parametrize("name", ["merity2018", "all", "long"])
 def test_latex_compiles_as_it_is(made, tmp_path, name):
     """In a wrapper of three lines, without an error, and nothing sticks out of the page."""
