@@ -3,7 +3,6 @@
 Each command imports what it needs when it is called: planning a study must not load torch.
 """
 
-import gc
 import json
 import logging
 import sys
@@ -355,13 +354,9 @@ def report(scale, suites, parts, formats, figures, results):
     from awd.report import report as build
 
     chosen = (suites or None, parts or PARTS, figures or None, formats or FORMATS)
-    gc.disable()  # a tenth of the time; little of what is made here could be freed before the end
-    try:
-        for name in [scale] if scale else scales(results):
-            for path in build(results, name, *chosen):
-                click.echo(path)
-    finally:
-        gc.enable()
+    for name in [scale] if scale else scales(results):
+        for path in build(results, name, *chosen):
+            click.echo(path)
 
 
 def _read_settings(text: str) -> dict:
