@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from awd.plan import CPU_RATE, GPU_RATE, Plan, Run
+from awd.plan import CPU_RATE, GPU_RATE, UPDATE, Plan, Run
 from awd.progress import duration
 
 
@@ -20,12 +20,15 @@ def show(plan: Plan) -> None:
     table.add_column("state", no_wrap=True)
     done = {run.name for run in plan.runs.values() if plan.done(run)}
     for run in plan.runs.values():
-        parameters, work = plan.parameters(run), plan.work(run)
+        parameters = plan.parameters(run)
         table.add_row(
             run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
             ", ".join(run.rows),
             f"{parameters:,}" if parameters else "?",
-            *(duration(work / rate) if work else "?" for rate in (_core(run), GPU_RATE)),
+            *(
+                "?" if seconds is None else duration(seconds)
+                for seconds in (plan.core_seconds(run), plan.gpu_seconds(run))
+            ),
             "done" if run.name in done else "to do",
         )
     console.print(table)
@@ -39,21 +42,18 @@ def show(plan: Plan) -> None:
     )
 
 
-def _core(run: Run) -> float:
-    return CPU_RATE[run.spec.precision]
-
-
 def _cost(runs: list[Run], plan: Plan) -> str:
-    works = [plan.work(run) for run in runs]
-    known = sum(work for work in works if work is not None)
-    seconds = sum(work / _core(run) for run, work in zip(runs, works, strict=True) if work)
+    core, gpu = (
+        [seconds for run in runs if (seconds := cost(run)) is not None]
+        for cost in (plan.core_seconds, plan.gpu_seconds)
+    )
     rates = " or ".join(f"{rate / 1e9:.0f} ({name})" for name, rate in CPU_RATE.items())
     text = (
-        f"Still to train: about {seconds / 3600:,.2f} core-hours (at {rates} GFLOP/s, measured on "
-        "a core of an AMD EPYC, Zen 5) or "
-        f"{known / GPU_RATE / 3600:,.2f} GPU-hours (at {GPU_RATE / 1e12:.1f} TFLOP/s, a "
+        f"Still to train: about {sum(core) / 3600:,.2f} core-hours (at {rates} GFLOP/s and "
+        f"{1000 * UPDATE:.0f} ms per update, measured on a core of an AMD EPYC, Zen 5) or "
+        f"{sum(gpu) / 3600:,.2f} GPU-hours (at {GPU_RATE / 1e12:.1f} TFLOP/s, a "
         "GTX 1080 Ti in the logs of Yoon et al.)."
     )
-    if None in works:
-        text += f" {works.count(None)} runs are not counted: their corpus is not encoded yet."
+    if unknown := len(runs) - len(core):
+        text += f" {unknown} runs are not counted: their corpus is not encoded yet."
     return text

@@ -26,7 +26,9 @@ USUAL = {"recipe": "default", "precision": "fp32"}
 """What results/{scale} is for; of other values the folder's name has them, too."""
 
 CPU_RATE = {"fp32": 140e9, "bf16": 230e9}
-"""FLOP/s of one core (AMD EPYC, Zen 5) in training; used until records say otherwise."""
+"""FLOP/s of one core (AMD EPYC, Zen 5) in the matrix products of a training."""
+UPDATE = 0.003
+"""Seconds that an update takes there beside its matrix products."""
 GPU_RATE = 2.8e12
 """FLOP/s of AWD-LSTM on a GTX 1080 Ti: 48.47 s per PTB epoch in the logs of Yoon et al."""
 
@@ -258,16 +260,30 @@ class Plan:
         sizes = self._all_sizes[run.spec.corpus]
         return sizes and run.spec.parameters(sizes["vocabulary"])
 
-    def work(self, run: Run) -> float | None:
-        """FLOP that training the run takes: 6 per matrix parameter and token."""
+    def core_seconds(self, run: Run) -> float | None:
+        """About how long the run's training takes one CPU core, if its corpus's size is known."""
+        spec, tokens = run.spec, self._tokens(run)
+        if tokens is None:
+            return None
+        updates = tokens / (spec.batch_size * spec.bptt)
+        return self._work(run) / CPU_RATE[spec.precision] + updates * UPDATE
+
+    def gpu_seconds(self, run: Run) -> float | None:
+        """About how long it takes a GPU."""
+        return None if self._tokens(run) is None else self._work(run) / GPU_RATE
+
+    def _tokens(self, run: Run) -> int | None:
         sizes = self._all_sizes[run.spec.corpus]
         if sizes is None:
             return None
         epochs = run.spec.epochs
         if "finetune" in run.stages:
             epochs += run.spec.finetune_epochs
-        per_token = 6 * run.spec.matrix_parameters(sizes["vocabulary"])
-        return per_token * sizes["tokens"]["train"] * epochs
+        return sizes["tokens"]["train"] * epochs
+
+    def _work(self, run: Run) -> float:
+        vocabulary = self._all_sizes[run.spec.corpus]["vocabulary"]
+        return run.spec.operations(vocabulary) * self._tokens(run)
 
     @cached_property
     def _all_sizes(self) -> dict[str, dict | None]:

@@ -207,22 +207,34 @@ class RunSpec:
             outputs = [width // 2 for width in outputs]
         return list(zip([self.embedding_size, *outputs[:-1]], outputs, strict=True))
 
-    def matrix_parameters(self, vocabulary: int) -> int:
-        """Parameters that take part in a matrix product at each token: 6 FLOP each in training."""
+    def operations(self, vocabulary: int) -> int:
+        """Floating-point operations of training on a token: 6 for each parameter in a product.
+
+        The two directions of a model of both share a decoder, and use it once each.
+        """
+        decoded = 2 if self.objective == "both-directions" else 1
+        decoder = self._decoder_parameters(vocabulary)
+        return 6 * (self._recurrent_parameters() + decoded * decoder)
+
+    def _recurrent_parameters(self) -> int:
         features = self.features
-        recurrent = 4 * features**2 + features if self.attention_window else 0
+        count = 4 * features**2 + features if self.attention_window else 0
         for width_in, width_out in self.layer_sizes():
             directions = 2 if self.bidirectional else 1
             width = width_out // directions
-            recurrent += self.stacks * directions * GATES[self.cell] * width * (width_in + width)
-        if self.softmax == "adaptive":
-            bounds = [*cutoffs(vocabulary), vocabulary]
-            decoder = features * (bounds[0] + len(bounds) - 1)
-            for number, (start, end) in enumerate(pairwise(bounds), 1):
-                narrow = int(features // SHRINKING**number)
-                decoder += narrow * (features + end - start)
-            return recurrent + decoder
-        return recurrent + vocabulary * features
+            count += self.stacks * directions * GATES[self.cell] * width * (width_in + width)
+        return count
+
+    def _decoder_parameters(self, vocabulary: int) -> int:
+        features = self.features
+        if self.softmax == "full":
+            return vocabulary * features
+        bounds = [*cutoffs(vocabulary), vocabulary]
+        count = features * (bounds[0] + len(bounds) - 1)
+        for number, (start, end) in enumerate(pairwise(bounds), 1):
+            narrow = int(features // SHRINKING**number)
+            count += narrow * (features + end - start)
+        return count
 
     def parameters(self, vocabulary: int) -> int:
         """Trainable parameters of the model over ``vocabulary`` word types."""
@@ -234,7 +246,8 @@ class RunSpec:
             biases += bounds[0] + len(bounds)
         else:
             biases += vocabulary
-        return self.matrix_parameters(vocabulary) + biases + embedding
+        matrices = self._recurrent_parameters() + self._decoder_parameters(vocabulary)
+        return matrices + biases + embedding
 
 
 def cutoffs(vocabulary: int) -> list[int]:

@@ -212,7 +212,7 @@ def summary(lines: list[dict]) -> str:
         best = max((speeds[name] for name in ("plain", "fastai") if speeds[name]), default=None)
         spec = RunSpec(corpus="ptb", **CONFIGURATIONS[configuration])
         vocabulary = 33_278 if configuration.endswith("wikitext") else 10_000
-        work = 6 * spec.matrix_parameters(vocabulary) / 1e9
+        work = spec.operations(vocabulary) / 1e9
         for name, speed in speeds.items():
             if speed is None:
                 continue

@@ -267,7 +267,7 @@ def test_an_own_corpus(tmp_path):
     options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
     before = Plan(config(**options))
     assert all(name.startswith("mine-") for name in before.runs)
-    assert {before.work(run) for run in before.runs.values()} == {None}
+    assert {before.core_seconds(run) for run in before.runs.values()} == {None}
     (tmp_path / "train.txt").write_text("a c\n")
     assert not set(Plan(config(**options)).runs) & set(before.runs)
 
@@ -471,7 +471,7 @@ def test_any_suite_is_a_plan_or_an_input_error(plan_of, suite):
         try:
             plan = plan_of(mutated, scale=chance.choice(SCALES))
             json.dumps(plan.as_dict(), allow_nan=False)
-            [plan.work(run) for run in plan.runs.values()]
+            [plan.core_seconds(run) for run in plan.runs.values()]
             outcomes["plan"] += 1
         except InputError as error:
             if "\n" in str(error):

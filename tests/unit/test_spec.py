@@ -153,6 +153,17 @@ def test_parameter_counts(vocabulary, settings, expected):
     assert make_spec({**AWD, **settings}, "test").parameters(vocabulary) == expected
 
 
+def test_operations_of_training_on_a_token():
+    """Six for each weight of a product; a decoder that both directions use counts twice."""
+    spec = make_spec(AWD, "test")
+    biases = 2 * 4 * (1150 + 1150 + 400) + 10_000
+    matrices = spec.parameters(10_000) - biases  # the decoder's are the word vectors
+    assert spec.operations(10_000) == 6 * matrices
+    both = make_spec({**AWD, "objective": "both-directions"}, "test")
+    assert both.operations(10_000) == 6 * 2 * matrices
+    assert both.parameters(10_000) < 2 * matrices
+
+
 # mistakes -----------------------------------------------------------------------------------
 
 
