@@ -12,6 +12,7 @@ averaging_from          the epoch whose end starts averaging, if validation only
                         first step; None: never, or later than WORSE epochs
 learning_rate_changes   [epoch, factor of the initial rate] where the rate changes, under the same
                         ever worse validation
+ends_early              the epoch whose end ends the stage before its time, under the same
 weight_drop_backward    weight drop on what reads backwards; None where nothing does
 carried_state           a chunk starts in the state in which the last one ended
 """
@@ -148,6 +149,7 @@ def expected(spec: RunSpec, stage: str) -> dict:
     values["averaging_from"] = _averaging_from(spec, stage)
     values["learning_rate_changes"] = _rate_changes(spec)
     values["epochs"] = spec.epochs if stage == "train" else spec.finetune_epochs
+    values["ends_early"] = _ends_early(spec, stage, values["epochs"])
     return values
 
 
@@ -471,6 +473,7 @@ def _carries(twin: Trainer) -> bool:
 def _of_worse_epochs(twin: Trainer) -> dict:
     """What the ends of epochs do to learning rate and averaging, if validation gets ever worse."""
     averaging = 0 if twin.average is not None else None
+    ends: list[int] = []
     worse = iter(range(1, WORSE + 1))
     twin.validate = lambda: (float(next(worse)), 0.0)
     for epoch in range(1, WORSE + 1):
@@ -478,11 +481,14 @@ def _of_worse_epochs(twin: Trainer) -> dict:
         twin.end_epoch()
         if averaging is None and twin.average is not None:
             averaging = epoch
+        if twin.finished and epoch < twin.epochs:
+            ends.append(epoch)
     rates = [line["learning_rate"] for line in twin.history]
     return {
         "averaging_from": averaging if averaging is None or _averages(twin) else None,
         "learning_rate_changes": _changes(rates),
         "epochs": twin.epochs,
+        "ends_early": ends[0] if ends else None,
     }
 
 
@@ -511,6 +517,16 @@ def _averaging_from(spec: RunSpec, stage: str) -> int | None:
     trigger = NonMonotonicTrigger(spec.non_monotone_interval)
     fires = [epoch for epoch in range(1, WORSE + 1) if trigger.fires(epoch)]
     return fires[0] if fires and spec.optimizer == "nt-asgd" else None
+
+
+def _ends_early(spec: RunSpec, stage: str, epochs: int) -> int | None:
+    trigger = NonMonotonicTrigger(spec.non_monotone_interval)
+    for epoch in range(1, min(WORSE + 1, epochs)):
+        if stage == "finetune" and trigger.fires(epoch):
+            return epoch
+        if stage == "train" and 0 < spec.patience < epoch:
+            return epoch
+    return None
 
 
 def _rate_changes(spec: RunSpec) -> list[list]:

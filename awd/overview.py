@@ -26,7 +26,7 @@ def show(plan: Plan) -> None:
             ", ".join(run.rows),
             f"{parameters:,}" if parameters else "?",
             *(
-                "?" if seconds is None else duration(seconds)
+                "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
                 for seconds in (plan.core_seconds(run), plan.gpu_seconds(run))
             ),
             "done" if run.name in done else "to do",

@@ -128,7 +128,10 @@ class RunSpec:
         choices=("fp32", "bf16"),
     )
     clip: float = hyperparameter(0.25, "largest global gradient norm; 0: no clipping", minimum=0)
-    epochs: int = hyperparameter(40, "passes over the training split", minimum=1)
+    epochs: int = hyperparameter(40, "most passes over the training split", minimum=1)
+    patience: int = hyperparameter(
+        0, "training ends after so many epochs without better validation; 0: never", minimum=0
+    )
     finetune_epochs: int = hyperparameter(
         0, "most epochs of the ASGD stage after training; 0: no such stage", minimum=0
     )

@@ -250,6 +250,8 @@ class Trainer:
             self.average = Average(self.parameters)
             self.update = self.new_update()
             event = "averaging starts"
+        if self.stage == "train" and 0 < self.spec.patience <= self.epoch - self.best["epoch"]:
+            self.finished = True
         self.history.append(
             {
                 "epoch": self.epoch,

@@ -61,9 +61,10 @@ def seen(text, spec, stage="train") -> dict:
 SHOWN_BY = {
     "variable_bptt": {"variable_bptt", "rate_rescaling"},
     "optimizer": {"optimizer", "averaging_from"},
-    "non_monotone_interval": {"averaging_from", "learning_rate_changes"},
+    "non_monotone_interval": {"averaging_from", "ends_early", "learning_rate_changes"},
     "bidirectional": {"bidirectional", "weight_drop_backward"},
     "objective": {"objective", "weight_drop_backward"},
+    "patience": {"ends_early"},
     "schedule": {"learning_rate_changes"},
     "decay_factor": {"learning_rate_changes"},
     "decay_first": {"learning_rate_changes"},

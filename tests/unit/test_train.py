@@ -117,6 +117,19 @@ def test_without_nt_asgd_the_same_trigger_halves_the_rate_and_starts_over(corpus
     assert trainer.average is None
 
 
+def test_patience_ends_a_training_that_gets_no_better(corpus, monkeypatch):
+    """Counted from the best epoch, and not in fine-tuning, which has the trigger."""
+    trainer = trainer_of(corpus, schedule="plateau", patience=2, epochs=9)
+    validations(trainer, monkeypatch, [5, 6, 4, 4])
+    assert not trainer.finished
+    validations(trainer, monkeypatch, [5])
+    assert trainer.finished
+    assert (len(trainer.history), trainer.best["epoch"]) == (5, 3)
+    tuned = trainer_of(corpus, "finetune", patience=1, finetune_epochs=9)
+    validations(tuned, monkeypatch, [3, 4, 5])
+    assert not tuned.finished
+
+
 def test_fine_tuning_averages_from_its_first_step_and_stops_by_the_trigger(corpus, monkeypatch):
     trainer = trainer_of(corpus, "finetune", non_monotone_interval=1, finetune_epochs=9)
     validations(trainer, monkeypatch, [3, 2, 4])
