@@ -86,6 +86,7 @@ def build(
             row.get("note"),
             *notes,
             _backward(results),
+            _never_averaged(row, results, planned or {}),
             f"not comparable with the other rows: {incomparable}" if incomparable else None,
             NO_INTERVAL if not math.isnan(delta.difference) and not delta.interval else None,
             None if published.get("verified", True) else UNVERIFIED,
@@ -161,6 +162,7 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["status"] = line.status
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
+        result["epochs"], result["switch"] = line.epochs, line.switch_epoch
         result["seconds"] = line.seconds_per_epoch
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
@@ -188,6 +190,19 @@ def _backward(results: dict[int, dict]) -> str | None:
     if any(map(math.isnan, means)):
         return None
     return "perplexity of the backward direction, valid and test: {:.2f}, {:.2f}".format(*means)
+
+
+def _never_averaged(row: dict, results: dict[int, dict], planned: dict[str, dict]) -> str | None:
+    """Of a row of NT-ASGD, that its trigger did not fire: the row is then one of SGD."""
+    spec = planned.get(row["runs"][0]["run"], {}).get("spec", {})
+    if spec.get("optimizer") != "nt-asgd" or row["stage"] != "train":
+        return None
+    lasting = [result for result in results.values() if _counts(result)]
+    plain = [result for result in lasting if pd.isna(result["switch"])]
+    if not plain or pd.isna(plain[0]["epochs"]):
+        return None
+    seeds = f" with {len(plain)} of {len(lasting)} seeds" if len(lasting) > 1 else ""
+    return f"averaging did not start in its {plain[0]['epochs']} epochs{seeds}"
 
 
 def _measured(results: dict[int, dict]) -> dict[int, Result]:

@@ -282,6 +282,29 @@ def test_a_row_measured_by_another_protocol_is_set_apart(tmp_path, base_is_there
     assert "<sup>1</sup> Not comparable with the other rows: left and right context (" in text
 
 
+def test_a_row_of_nt_asgd_that_never_averaged_says_so(tmp_path):
+    """It is SGD then, and may equal another row to the last digit."""
+    plan = make_plan(seeds=(1, 2))
+    write_runs(plan, tmp_path / "runs")
+    frame, _ = records.collect(plan, tmp_path / "runs")
+    for run in plan["runs"].values():
+        run["spec"]["optimizer"] = "nt-asgd"
+
+    def note():
+        table = tables.build(plan["suites"][0], frame, "paper", plan["runs"])
+        assert not table.query("stage == 'finetune'")["note"].str.contains("averaging").any()
+        return line(table, "minus-fine-tuning")["note"]
+
+    trained = frame["stage"] == "train"
+    epochs = frame.loc[trained, "epochs"].iloc[0]
+    assert "averaging" not in note()
+    frame.loc[trained & (frame["seed"] == 2), "switch_epoch"] = pd.NA
+    assert note() == f"averaging did not start in its {epochs} epochs with 1 of 2 seeds"
+    for run in plan["runs"].values():
+        run["spec"]["optimizer"] = "sgd"
+    assert "averaging" not in note()
+
+
 class Page(HTMLParser):
     """What a browser would make of a fragment: elements with attributes, and that all close."""
 
