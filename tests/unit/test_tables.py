@@ -10,7 +10,7 @@ import pytest
 from synthetic import MISSING, make_plan, write_runs
 
 from awd import records, tables, typeset
-from awd.cells import NO_INTERVAL
+from awd.cells import NO_INTERVAL, order_agreement
 
 
 def study(folder, scale="paper", change=lambda _: None, **options):
@@ -280,6 +280,30 @@ def test_a_row_measured_by_another_protocol_is_set_apart(tmp_path, base_is_there
     assert "**2.00**" not in text
     assert "~~" not in text
     assert "<sup>1</sup> Not comparable with the other rows: left and right context (" in text
+
+
+def test_the_caption_counts_pairs_in_published_order(tmp_path):
+    """By test perplexity or else validation; no ties in print, no leaks, no other corpus."""
+    frame = pd.DataFrame(
+        {
+            "suite": "study",
+            "corpus": ["ptb"] * 5 + ["wikitext-2"],
+            "status": ["done", "partial", "done", "leaks", "done", "done"],
+            "incomparable": None,
+            "published_valid": [60.0, 70.0, 65.0, 50.0, float("nan"), 10.0],
+            "published_test": [58.0, 68.0, float("nan"), 40.0, 58.0, 9.0],
+            "valid": [100.0, 90.0, 110.0, 1.0, 99.0, 5.0],
+            "test": [95.0, 96.0, 105.0, 1.0, 94.0, 4.0],
+        }
+    )
+    # first-second by test: yes; first-third by valid: yes; second-third by valid: no;
+    # first-fifth: equal in print; second-fifth by test: yes; third-fifth: nothing in common
+    assert order_agreement(frame) == (3, 4)
+    suite, table = study(tmp_path)
+    agree, pairs = order_agreement(table)
+    assert pairs == 28 + 28, "of nine rows one is missing, and one diverged"
+    text = typeset.markdown(table, suite, "paper")
+    assert f"Order: {agree} of {pairs} pairs of rows stand as published." in text
 
 
 def test_a_row_of_nt_asgd_that_never_averaged_says_so(tmp_path):
