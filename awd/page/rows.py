@@ -10,7 +10,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from awd.cells import DASH, NO_INTERVAL, UNVERIFIED, Body, Cell, body, published_columns
-from awd.corpora import catalogue
 from awd.figures.values import ensemble_size
 from awd.overview import duration
 from awd.page.charts import Span, Spans, spans
@@ -244,8 +243,6 @@ def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
     }
     usual = USUAL | {"seeds": 1}
     config = [f"{k}={v}".replace(" ", "") for k, v in settings.items() if usual.get(k) != v]
-    if row["corpus"] not in catalogue():
-        config.append(f"corpus_folders={{{row['corpus']}: FOLDER}}")  # only its user knows where
     words = ["snakemake", "--cores", "all", *targets, "--forcerun", "train", "--config", *config]
     return shlex.join(words)
 

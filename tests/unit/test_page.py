@@ -219,14 +219,6 @@ def test_time_is_counted_once_for_each_training(tmp_path):
     assert "Same training as merity2018/again, merity2018/minus-fine-tuning" in words
 
 
-def test_the_command_for_a_corpus_of_ones_own_asks_where_it_is():
-    """The plan does not have the folder: it is nobody else's business."""
-    plan = make_plan(corpora=("mine",))
-    (suite,) = plan["suites"]
-    said = command(plan, suite, suite["rows"][0])
-    assert said.endswith("'corpus_folders={mine: FOLDER}'")
-
-
 @pytest.mark.parametrize(
     ("seeds", "special", "expected"),
     [
