@@ -194,8 +194,8 @@ def _backward(results: dict[int, dict]) -> str | None:
 
 def _never_averaged(row: dict, results: dict[int, dict], planned: dict[str, dict]) -> str | None:
     """Of a row of NT-ASGD, that its trigger did not fire: the row is then one of SGD."""
-    spec = planned.get(row["runs"][0]["run"], {}).get("spec", {})
-    if spec.get("optimizer") != "nt-asgd" or row["stage"] != "train":
+    specs = [planned.get(item["run"], {}).get("spec", {}) for item in row["runs"]]
+    if row["stage"] != "train" or "nt-asgd" not in [spec.get("optimizer") for spec in specs]:
         return None
     lasting = [result for result in results.values() if _counts(result)]
     plain = [result for result in lasting if pd.isna(result["switch"])]
