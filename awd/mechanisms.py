@@ -514,19 +514,20 @@ def _changes(rates: list[float]) -> list[list]:
 def _averaging_from(spec: RunSpec, stage: str) -> int | None:
     if stage == "finetune":
         return 0
+    return _first_firing(spec) if spec.optimizer == "nt-asgd" else None
+
+
+def _first_firing(spec: RunSpec) -> int | None:
     trigger = NonMonotonicTrigger(spec.non_monotone_interval)
-    fires = [epoch for epoch in range(1, WORSE + 1) if trigger.fires(epoch)]
-    return fires[0] if fires and spec.optimizer == "nt-asgd" else None
+    return next((epoch for epoch in range(1, WORSE + 1) if trigger.fires(epoch)), None)
 
 
 def _ends_early(spec: RunSpec, stage: str, epochs: int) -> int | None:
-    trigger = NonMonotonicTrigger(spec.non_monotone_interval)
-    for epoch in range(1, min(WORSE + 1, epochs)):
-        if stage == "finetune" and trigger.fires(epoch):
-            return epoch
-        if stage == "train" and 0 < spec.patience < epoch:
-            return epoch
-    return None
+    if stage == "finetune":
+        end = _first_firing(spec)
+    else:
+        end = spec.patience + 1 if spec.patience else None  # the first epoch stays the best
+    return end if end is not None and end < min(WORSE + 1, epochs) else None
 
 
 def _rate_changes(spec: RunSpec) -> list[list]:

@@ -87,8 +87,10 @@ def measured_otherwise(suite: Mapping, records: pd.DataFrame) -> dict[tuple[str,
     """
     if "protocol" not in records:
         return {}
-    keys = records[["run", "stage", "method"]].itertuples(index=False, name=None)
-    told = dict(zip(keys, records["protocol"], strict=True))
+    wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
+    lines = records[records["run"].isin(wanted)]
+    keys = lines[["run", "stage", "method"]].itertuples(index=False, name=None)
+    told = dict(zip(keys, lines["protocol"], strict=True))
     parts: dict[tuple[str, str], list[str]] = {}
     for row in suite["rows"]:
         found = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]

@@ -28,7 +28,9 @@ def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
     a band has stands under its heading. ``records`` is the frame of awd.records; those of old
     evaluations know nothing of frequencies, and their rows are left out.
     """
-    measured = {corpus: _by_band(suite, corpus, records) for corpus in corpora(suite)}
+    apart = measured_otherwise(suite, records)
+    comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in apart]
+    measured = {corpus: _by_band(comparable, corpus, records) for corpus in corpora(suite)}
     measured = {corpus: rows for corpus, rows in measured.items() if suite.get("base") in rows}
     if not measured:
         return nothing("No loss by word frequency of this suite has been recorded yet.")
@@ -49,15 +51,14 @@ def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
     return figure
 
 
-def _by_band(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, dict[int, dict]]:
-    """Per comparable row and sound seed: {least frequency of a band: (summed nats, tokens)}."""
+def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, dict[int, dict]]:
+    """Per row and seed that are sound: {least frequency of a band: (summed nats, tokens)}."""
     lines = records[(records["split"] == "test") & (records["status"] == "done")]
     lines = lines.dropna(subset="by_frequency")
     found = lines.set_index(["run", "stage", "method"])["by_frequency"].to_dict()
-    apart = measured_otherwise(suite, records)
-    rows = {}
-    for row in suite["rows"]:
-        if row["corpus"] != corpus or (row["row"], corpus) in apart:
+    measured = {}
+    for row in rows:
+        if row["corpus"] != corpus:
             continue
         by_seed = {
             item["seed"]: {int(band): values for band, values in json.loads(found[key]).items()}
@@ -65,8 +66,8 @@ def _by_band(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, dict[
             if (key := (item["run"], row["stage"], row["method"])) in found
         }
         if by_seed:
-            rows[row["row"]] = by_seed
-    return rows
+            measured[row["row"]] = by_seed
+    return measured
 
 
 def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[str, str]) -> None:
