@@ -14,6 +14,7 @@ report: "workflow/report/workflow.rst"
 
 sys.path.insert(0, workflow.basedir)
 
+from awd import forkserver
 from awd.dag import WorkflowPlan
 from awd.errors import InputError
 
@@ -48,6 +49,11 @@ rule all:
         rules.combined.output,
         rules.page.output,
     localrule: True
+
+
+onstart:
+    if workflow.local_exec:
+        forkserver.start()
 
 
 onsuccess:

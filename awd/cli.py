@@ -359,6 +359,16 @@ def report(scale, suites, parts, formats, figures, results):
             click.echo(path)
 
 
+@main.command(hidden=True)
+@click.argument("descriptor", type=int)
+@folder("place")
+def serve(descriptor, place):
+    """Fork for each job that asks for it on the socket DESCRIPTOR, which lies in PLACE."""
+    from awd import forkserver
+
+    forkserver.serve(descriptor, place)
+
+
 def _read_settings(text: str) -> dict:
     try:
         return json.loads(text)
