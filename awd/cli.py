@@ -366,7 +366,7 @@ def serve(descriptor, place):
     """Fork for each job that asks for it on the socket DESCRIPTOR, which lies in PLACE."""
     from awd import forkserver
 
-    forkserver.serve(descriptor, place)
+    forkserver.serve(descriptor, place, main)
 
 
 def _read_settings(text: str) -> dict:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -88,10 +89,15 @@ def hand_over(words: list[str]) -> None:
     sys.exit(int(status) if status else KILLED)
 
 
-def serve(descriptor: int, folder: Path) -> None:
+def serve(descriptor: int, folder: Path, main: Callable) -> None:
     """Fork for each request on the listening socket, until standard input ends.
 
-    What is loaded for the first request stays loaded for all. Removes ``folder``, the socket's.
+    What is loaded for the first request stays loaded for all.
+
+    Args:
+        descriptor: of the socket.
+        folder: where the socket lies; it is removed.
+        main: runs a command line, given as a list of words.
     """
     with socket.socket(fileno=descriptor) as listener:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # how a job ends it tells itself
@@ -101,7 +107,7 @@ def serve(descriptor: int, folder: Path) -> None:
                 _load()
                 if os.fork() == 0:
                     listener.close()
-                    _run(connection)
+                    _run(connection, main)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -112,7 +118,7 @@ def _load() -> None:
     gc.freeze()  # what is loaded is never garbage; looking at it would copy it into each process
 
 
-def _run(connection: socket.socket) -> NoReturn:
+def _run(connection: socket.socket, main: Callable) -> NoReturn:
     """Be the process that the request asks for."""
     status = 1
     try:
@@ -127,7 +133,7 @@ def _run(connection: socket.socket) -> NoReturn:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         threading.Thread(target=_pass_on, args=[connection], daemon=True).start()
         connection.send(STARTS)
-        status = _status(request["words"])
+        status = _status(main, request["words"])
     except BaseException:
         traceback.print_exc()
     finally:
@@ -137,10 +143,8 @@ def _run(connection: socket.socket) -> NoReturn:
         os._exit(status)
 
 
-def _status(words: list[str]) -> int:
+def _status(main: Callable, words: list[str]) -> int:
     """Run the command line and return its exit code."""
-    from awd.cli import main
-
     try:
         main(words)
     except SystemExit as end:
