@@ -35,11 +35,17 @@ def show(plan: Plan) -> None:
     rows = sum(len(suite["rows"]) for suite in plan.suites.values())
     shared = sum(len(run.rows) > 1 for run in plan.runs.values())
     console.print(
-        f"\n{len(plan.suites)} suites, {rows} rows, {len(plan.seeds)} seed(s): {len(plan.runs)} "
+        f"\n{len(plan.suites)} suites, {rows} rows, {_seeds(plan)}: {len(plan.runs)} "
         f"runs, {shared} of them shared by several rows; {len(done)} done.",
         _cost([run for run in plan.runs.values() if run.name not in done], plan),
         sep="\n",
     )
+
+
+def _seeds(plan: Plan) -> str:
+    counts = {len(row["runs"]) for suite in plan.suites.values() for row in suite["rows"]}
+    fewest, most = min(counts), max(counts)
+    return f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
 
 
 def _cost(runs: list[Run], plan: Plan) -> str:

@@ -260,6 +260,17 @@ def test_seeds_are_a_count_or_a_list(asked, expected):
     assert set(plan.runs) == set().union(*alone)
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"), [(1, [1, 2]), (2, [1, 2]), (3, [1, 2, 3]), ([7], [7])]
+)
+def test_a_suite_may_want_more_seeds(plan_of, suite, asked, expected):
+    """Than the configuration counts; if it lists them, it is these and no others."""
+    suite["seeds"] = 2
+    (resolved,) = plan_of(suite, seeds=asked).suites.values()
+    for row in resolved["rows"]:
+        assert [run["seed"] for run in row["runs"]] == expected
+
+
 def test_an_own_corpus(tmp_path):
     """A folder with three files is a corpus; its content, not its place, names the runs."""
     for split in ("train", "valid", "test"):
