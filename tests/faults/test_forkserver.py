@@ -112,6 +112,17 @@ def test_a_killed_process_is_a_failed_command(long_training, parent):
     assert long_training.said.read_text().endswith("awd: the process of this job was killed\n")
 
 
+def test_jobs_outlive_the_server(long_training, parent):
+    """They are told to stop as before."""
+    command = long_training.start_afresh()
+    server = forked(long_training, parent).parent()
+    server.kill()
+    wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE)
+    long_training.wait_for_save()
+    command.terminate()
+    assert command.wait(60) == STOPPED
+
+
 def test_mistakes_are_one_sentence(training):
     command = training.start_afresh("train", "--spec", '{"corpus": "mine", "hiden_size": 3}')
     assert command.wait(60) == 1
