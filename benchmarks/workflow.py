@@ -1,4 +1,4 @@
-"""What everything around the training steps costs: planning, reports, checkpoints, the cache.
+"""What everything around the training steps costs: planning, starts, reports, checkpoints, cache.
 
     python benchmarks/workflow.py results/corpora/ptb-0b84989b
 
@@ -20,7 +20,7 @@ import torch
 from rich.progress import track
 from speed import CONFIGURATIONS
 
-from awd import corpora, devices
+from awd import corpora, devices, forkserver
 from awd.batching import as_stream, chunks
 from awd.cache import cache_losses
 from awd.checkpoint import Checkpoint
@@ -38,13 +38,14 @@ JOBS = (1, 2, 4, 8)
 SECONDS = 20.0
 
 
-def seconds(command: list[str], **settings) -> float:
-    """Wall time of a command, the median of three."""
+def seconds(command: list[str], status: int = 0) -> float:
+    """Wall time of a command that exits with ``status``, the median of three."""
     taken = []
     for _ in range(3):
         started = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, cwd=ROOT, **settings)
+        answer = subprocess.run(command, capture_output=True, cwd=ROOT)
         taken.append(time.perf_counter() - started)
+        assert answer.returncode == status, answer.stderr
     return statistics.median(taken)
 
 
@@ -57,6 +58,21 @@ def planning() -> list[str]:
         dry = ["snakemake", "-n", "-q", "--config", seeds, "suites=merity2018"]
         lines.append(f"| {runs:,} | {seconds(plan):.2f} | {seconds(dry):.2f} |")
     return lines
+
+
+def starting() -> list[str]:
+    """A job up to its first look at what it is given, which is wrong: by itself, and forked."""
+    job = [sys.executable, "-m", "awd", "train", "corpus", "run", "--spec", "{}"]
+    alone = seconds(job, status=1)
+    forkserver.start()
+    seconds(job, status=1)  # now torch is loaded
+    forked = seconds(job, status=1)
+    del os.environ[forkserver.VARIABLE]
+    return [
+        "| start of a job, s | forked from a process that has torch loaded, s |",
+        "|--:|--:|",
+        f"| {alone:.2f} | {forked:.2f} |",
+    ]
 
 
 def report() -> list[str]:
@@ -156,7 +172,8 @@ def main() -> None:
         print(train(corpus))
         return
     device = devices.prepare("cpu")
-    parts = [planning(), report(), saving(corpus), cache(corpus), sharing(arguments.corpus)]
+    parts = [planning(), starting(), report(), saving(corpus), cache(corpus)]
+    parts.append(sharing(arguments.corpus))
     head = f"# Around the training steps, {date.today()}"
     place = f"{devices.describe(device)}, {os.cpu_count()} cores. Made by `python {sys.argv[0]}`."
     text = "\n\n".join([head, place, *("\n".join(part) for part in parts)]) + "\n"
