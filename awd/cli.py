@@ -303,7 +303,8 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 @click.option("--corpus", default="default", help="Only on this corpus.")
 def mechanisms(scale, suite, corpus):
     """Show what each row really changes, observed on its model as it is built; trains nothing."""
-    from awd.mechanisms import differences, observe_spec
+    from awd.mechanisms import differences
+    from awd.observation import observe_spec
     from awd.plan import CONFIG, Plan, load_config
 
     overrides = {"scale": scale, "suites": suite, "corpora": corpus, "seeds": 1}

@@ -13,7 +13,8 @@ from awd.checkpoint import Checkpoint
 from awd.corpora import SPLITS, Corpus
 from awd.errors import InputError
 from awd.files import alone, atomic, half_written, read_json, write_json
-from awd.mechanisms import contradiction, observe
+from awd.mechanisms import contradiction
+from awd.observation import observe
 from awd.perplexity import perplexity
 from awd.progress import Progress, progress_file
 from awd.provenance import now, peak_memory, provenance

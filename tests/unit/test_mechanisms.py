@@ -10,9 +10,10 @@ import awd.model
 from awd import regularize, stages, train
 from awd.corpora import Corpus
 from awd.errors import InputError
-from awd.mechanisms import contradiction, differences, expected, observe
+from awd.mechanisms import contradiction, differences, expected
 from awd.model import DROPOUTS, RecurrentLayer
 from awd.ntasgd import Average, NonMonotonicTrigger
+from awd.observation import observe
 from awd.plan import CONFIG, SUITES, Plan, load_config
 from awd.spec import RunSpec
 from awd.stages import train_stage
