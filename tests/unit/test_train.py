@@ -322,6 +322,19 @@ def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
     }
 
 
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "non-monotonic"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_shorter_training_is_the_beginning_of_a_longer_one(corpus, tmp_path, schedule, optimizer):
+    """Only a schedule that is stretched over all epochs may know how many there are."""
+    same = {"schedule": schedule, "optimizer": optimizer, "learning_rate": 0.05, "weight_drop": 0.2}
+    (short, _), (long, _) = (stage_of(corpus, tmp_path, epochs=epochs, **same) for epochs in (3, 6))
+    curves = [
+        [line.split(",")[:-2] for line in (folder / "train.csv").read_text().splitlines()]
+        for folder in (short, long)
+    ]
+    assert curves[0] == curves[1][:4]
+
+
 def test_a_checkpoint_stays_until_the_next_stage_has_read_what_it_stands_for(corpus, tmp_path):
     """Until then, what the stage has left may still be deleted by who had it trained."""
     settings = {"finetune_epochs": 1}
