@@ -29,8 +29,16 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture(autouse=True)
+def hangups():
+    """Obeyed by what a test starts, also where nohup has started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
-def parent():
+def parent(hangups):  # noqa: ARG001 - its process inherits
     """A process that has started a server; what it says is the server's variable."""
     words = [sys.executable, "-c", PARENT]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
