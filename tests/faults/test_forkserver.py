@@ -62,8 +62,11 @@ def training(texts, tmp_path):
 
 @pytest.fixture
 def long_training(texts, tmp_path):
-    """One that does not come to its end in a test."""
-    return Training(tmp_path, texts, epochs=100_000)
+    """One that does not come to its end in a test; what is left of it ends with the test."""
+    yield Training(tmp_path, texts, epochs=100_000)
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(tmp_path) in word for word in process.info["cmdline"] or ()):
+            process.kill()
 
 
 def trainer(training: Training) -> psutil.Process:
