@@ -23,10 +23,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from awd.signals import heeded
+
 VARIABLE = "AWD_FORKSERVER"
 """Tells jobs the environment's prefix and the socket's path, as a JSON list."""
 SERVED = {"train", "finetune", "evaluate"}
-PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 LONGEST = 1 << 20  # bytes of a request; the kernel refuses to send more than some 200,000
 STARTS = b"starts"
 KILLED = 137  # as a shell says of a process that was killed
@@ -68,7 +69,7 @@ def hand_over(words: list[str]) -> None:
     if prefix != sys.prefix or not SERVED & set(words[:1]):
         return
     request = {"words": words, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-    signals = [number for number in PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
+    signals = heeded()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)  # until there is whom to pass them on to
         try:

@@ -132,7 +132,7 @@ class Plan:
         check(suite, "suite", where)
         _check_names(suite, where)
         scale = suite["scales"][self.scale]
-        seeds, rows = self._seeds(suite), []
+        rows = []
         for corpus in self._corpora(scale):
             if corpus not in self.fingerprints:
                 self.fingerprints[corpus] = corpora.fingerprint(
@@ -141,9 +141,7 @@ class Plan:
             base_spec, _ = self._specification(suite, suite["base_row"], scale, corpus, where)
             for name, row in suite["rows"].items():
                 rows.append(
-                    self._resolve(
-                        path.stem, suite, name, row, scale, corpus, seeds, base_spec, where
-                    )
+                    self._resolve(path.stem, suite, name, row, scale, corpus, base_spec, where)
                 )
         self.suites[path.stem] = {
             "suite": path.stem,
@@ -163,9 +161,7 @@ class Plan:
             return self.seeds
         return list(range(1, max(len(self.seeds), suite.get("seeds", 1)) + 1))
 
-    def _resolve(
-        self, suite_name, suite, name, row, scale, corpus, seeds, base_spec, where
-    ) -> dict:
+    def _resolve(self, suite_name, suite, name, row, scale, corpus, base_spec, where) -> dict:
         place = f"{where}: row '{name}'"
         spec, method = self._specification(suite, name, scale, corpus, where)
         changes = _changes(spec, base_spec)
@@ -189,7 +185,7 @@ class Plan:
             "method": method.name,
             "runs": [
                 {"seed": seed, "run": self._add_runs(spec, method, seed, row_name, stage)}
-                for seed in seeds
+                for seed in self._seeds(suite)
             ],
             "changes": changes,
             "note": row.get("note"),

@@ -29,6 +29,7 @@ from awd.progress import Progress
 from awd.provenance import now
 from awd.regularize import activation_regularization, temporal_activation_regularization
 from awd.schedules import Schedule
+from awd.signals import heeded
 from awd.spec import RunSpec
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Trainer:
                 costs little, and when a signal asks to stop.
             progress: told of each chunk and each epoch.
 
-        Raises Interrupted after one of STOP_SIGNALS, and Diverged.
+        Raises Interrupted after one of awd.signals, and Diverged.
         """
         with _stop_signals() as stop:
             while not self.finished:
@@ -345,20 +346,15 @@ PLAIN_STATE = (
     "started",
     "devices",
 )
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
 
 
 @contextmanager
 def _stop_signals():
-    """Within the block STOP_SIGNALS are noted in the yielded list, not obeyed.
-
-    One that is ignored stays so: that is how ``nohup`` outlives its terminal.
-    """
+    """Within the block the signals that ask to stop are noted in the yielded list, not obeyed."""
     received: list[str] = []
-    kinds = [kind for kind in STOP_SIGNALS if signal.getsignal(kind) is not signal.SIG_IGN]
     before = {
         kind: signal.signal(kind, lambda number, _: received.append(signal.Signals(number).name))
-        for kind in kinds
+        for kind in heeded()
     }
     try:
         yield received
