@@ -26,9 +26,9 @@ lock:
 	  echo 'dependencies:'; echo '  - python=3.11'; echo '  - pip'; echo '  - pip:'; \
 	  sed 's/^/      - /' requirements.txt ) > workflow/envs/awd.yaml
 
-.venv/ready: requirements.txt pyproject.toml setup.py $(wildcard awd/kernels/*.cpp awd/kernels/*.h)
+.venv/ready: requirements.txt pyproject.toml setup.py $(wildcard awd/model/kernels/*.cpp awd/model/kernels/*.h)
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --requirement requirements.txt
 	.venv/bin/pip install --quiet --no-deps --no-build-isolation --editable .
-	.venv/bin/python -m awd.kernels
+	.venv/bin/python -m awd.model.kernels
 	touch $@

@@ -14,8 +14,7 @@ report: "workflow/report/workflow.rst"
 
 sys.path.insert(0, workflow.basedir)
 
-from awd import forkserver
-from awd.dag import WorkflowPlan
+from awd.study.snakemake import WorkflowPlan
 from awd.errors import InputError
 
 try:
@@ -49,11 +48,6 @@ rule all:
         rules.combined.output,
         rules.page.output,
     localrule: True
-
-
-onstart:
-    if workflow.local_exec:
-        forkserver.start()
 
 
 onsuccess:

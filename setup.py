@@ -1,4 +1,4 @@
-"""Adds the optional kernels of awd/kernels to what pyproject.toml describes."""
+"""Adds the optional kernels of awd/model/kernels to what pyproject.toml describes."""
 
 import platform
 
@@ -15,9 +15,9 @@ else:
         flags.append("-mprefer-vector-width=512")
     kernels = [
         Extension(
-            "awd.kernels._compiled",
-            ["awd/kernels/compiled.cpp"],
-            depends=["awd/kernels/packed.h", "awd/kernels/pointwise.h"],
+            "awd.model.kernels._compiled",
+            ["awd/model/kernels/compiled.cpp"],
+            depends=["awd/model/kernels/packed.h", "awd/model/kernels/pointwise.h"],
             include_dirs=include_paths(),
             library_dirs=library_paths(),
             libraries=["c10", "torch_cpu"],

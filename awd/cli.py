@@ -64,7 +64,7 @@ def plan_options(command):
 
 def _configured(path, scale, suites, overrides):
     """The Plan that `plan_options` ask for."""
-    from awd.plan import CONFIG, Plan, load_config, parse_override
+    from awd.study.plan import CONFIG, Plan, load_config, parse_override
 
     changes = dict(parse_override(text) for text in overrides)
     if scale:
@@ -81,7 +81,7 @@ def _configured(path, scale, suites, overrides):
 def plan(path, scale, suites, overrides, settings, write):
     """Show the runs: who shares them, what is done, what the rest will cost."""
     if settings:
-        from awd.plan import Plan
+        from awd.study.plan import Plan
 
         made = Plan(_read_settings(settings), "the configuration")
     else:
@@ -89,7 +89,7 @@ def plan(path, scale, suites, overrides, settings, write):
     if write:
         made.write(write)
     else:
-        from awd.overview import show
+        from awd.report.overview import show
 
         show(made)
 
@@ -99,7 +99,7 @@ def plan(path, scale, suites, overrides, settings, write):
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
 def status(path, scale, suites, overrides, watch):
     """Show what each run is doing: waiting, running and how far, stopped, diverged, done."""
-    from awd import status as runs
+    from awd.report import status as runs
 
     (runs.watch if watch else runs.show)(_configured(path, scale, suites, overrides))
 
@@ -198,15 +198,16 @@ def _train(
     checkpoint_minutes,
     keep_checkpoints=True,
 ):
-    from awd import corpora, devices, memory
-    from awd.spec import parse_spec
-    from awd.stages import train_stage
-    from awd.train import Interrupted
+    from awd import corpora
+    from awd.machine import devices, out_of_memory
+    from awd.study.spec import parse_spec
+    from awd.training.stage import train_stage
+    from awd.training.trainer import Interrupted
 
     start_log(log)
     spec, device = parse_spec(spec), devices.prepare(device, threads, gpu_slots)
     try:
-        with memory.explained(device):
+        with out_of_memory.explained(device):
             train_stage(
                 spec,
                 corpora.load(corpus),
@@ -253,15 +254,16 @@ def evaluate(
     keep_checkpoints,
 ):
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
-    from awd import corpora, devices, memory
-    from awd.evaluate import evaluate_stage
-    from awd.methods import parse_method
-    from awd.spec import parse_spec
+    from awd import corpora
+    from awd.evaluation.evaluate import evaluate_stage
+    from awd.machine import devices, out_of_memory
+    from awd.study.methods import parse_method
+    from awd.study.spec import parse_spec
 
     start_log(log)
     spec, method = parse_spec(spec), parse_method(method)
     device = devices.prepare(device, threads, gpu_slots)
-    with memory.explained(device):
+    with out_of_memory.explained(device):
         evaluate_stage(
             spec,
             corpora.load(corpus),
@@ -287,8 +289,9 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
     Options can be repeated; every combination is tried. The settings go into a suite as
     cache_window, cache_theta and cache_weight.
     """
-    from awd import corpora, devices
-    from awd.evaluate import tune_cache as tune
+    from awd import corpora
+    from awd.evaluation.evaluate import tune_cache as tune
+    from awd.machine import devices
 
     device = devices.prepare()
     tried = tune(corpora.load(corpus), run, stage, windows, thetas, weights, device=device)
@@ -303,9 +306,9 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 @click.option("--corpus", default="default", help="Only on this corpus.")
 def mechanisms(scale, suite, corpus):
     """Show what each row really changes, observed on its model as it is built; trains nothing."""
-    from awd.mechanisms import differences
-    from awd.observation import observe_spec
-    from awd.plan import CONFIG, Plan, load_config
+    from awd.study.plan import CONFIG, Plan, load_config
+    from awd.training.expected import differences
+    from awd.training.probes import observe_spec
 
     overrides = {"scale": scale, "suites": suite, "corpora": corpus, "seeds": 1}
     plan = Plan(load_config(CONFIG, overrides))
@@ -351,23 +354,13 @@ def mechanisms(scale, suite, corpus):
 )
 def report(scale, suites, parts, formats, figures, results):
     """Rebuild records, tables, figures and page from whatever records exist; trains nothing."""
-    from awd.report import FORMATS, PARTS, scales
-    from awd.report import report as build
+    from awd.report.build import FORMATS, PARTS, scales
+    from awd.report.build import report as build
 
     chosen = (suites or None, parts or PARTS, figures or None, formats or FORMATS)
     for name in [scale] if scale else scales(results):
         for path in build(results, name, *chosen):
             click.echo(path)
-
-
-@main.command(hidden=True)
-@click.argument("descriptor", type=int)
-@folder("place")
-def serve(descriptor, place):
-    """Fork for each job that asks for it on the socket DESCRIPTOR, which lies in PLACE."""
-    from awd import forkserver
-
-    forkserver.serve(descriptor, place, main)
 
 
 def _read_settings(text: str) -> dict:

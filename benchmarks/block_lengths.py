@@ -3,8 +3,8 @@
     python benchmarks/block_lengths.py ROW.npz BASE.npz [...]
 
 Each pair of files are evaluations of the same corpus (results/runs/{run}/{stage}.{method}.npz). Per
-number of blocks, one line of csv: the standard error that awd.stats would give, relative to that of
-single tokens. Where it stops growing, blocks are long enough to be independent. The results for
+number of blocks, one line of csv: the standard error that report.stats would give, relative to that
+of single tokens. Where it stops growing, blocks are long enough to be independent. The results for
 `merity2018` at scale small, each row against the base row, are in block_lengths-small.csv.
 """
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from rich.progress import track
 
-from awd import corpora, devices
-from awd.batching import chunks
-from awd.plan import Plan, load_config
-from awd.train import Diverged, Trainer
+from awd import corpora
+from awd.corpora.batching import chunks
+from awd.machine import devices
+from awd.study.plan import Plan, load_config
+from awd.training.trainer import Diverged, Trainer
 
 BLOCKS = {
     "gru": ({"cell": "gru"}, [0.5, 1, 2, 5, 10, 20, 30]),

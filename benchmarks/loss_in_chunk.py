@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from awd.figures.drawing import COLUMN, PALETTE, styled
 from awd.files import atomic, read_json
+from awd.report.figures.drawing import COLUMN, PALETTE, styled
 
 
 def kind(spec: dict) -> str:

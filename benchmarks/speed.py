@@ -23,9 +23,10 @@ from pathlib import Path
 
 from rich.progress import track
 
-from awd import corpora, devices
-from awd.batching import as_stream, batchify, chunks
-from awd.spec import RunSpec
+from awd import corpora
+from awd.corpora.batching import as_stream, batchify, chunks
+from awd.machine import devices
+from awd.study.spec import RunSpec
 
 HERE = Path(__file__).parent
 AWD = {
@@ -91,7 +92,7 @@ def measure(contestant: str, configuration: str, folder: Path) -> dict:
     corpus = corpora.load(folder)
     spec = CONFIGURATIONS[configuration]
     if contestant.startswith("awd"):
-        from awd.train import Trainer
+        from awd.training.trainer import Trainer
 
         device = devices.prepare("cpu")
         precision = contestant.removeprefix("awd ")

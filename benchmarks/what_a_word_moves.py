@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from awd.causality import TOLERANCE, first_leak, replaced, watch
-from awd.figures.drawing import INK, PALETTE, TEXT, styled
+from awd.evaluation.leak_check import TOLERANCE, first_leak, replaced, watch
 from awd.files import atomic
-from awd.model import LanguageModel
-from awd.spec import RunSpec
+from awd.model.language_model import LanguageModel
+from awd.report.figures.drawing import INK, PALETTE, TEXT, styled
+from awd.study.spec import RunSpec
 
 WORDS, LENGTH = 1000, 20
 SIZES = {"hidden_size": 64, "embedding_size": 64, "bptt": LENGTH}

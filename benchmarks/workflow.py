@@ -20,15 +20,16 @@ import torch
 from rich.progress import track
 from speed import CONFIGURATIONS
 
-from awd import corpora, devices, forkserver
-from awd.batching import as_stream, chunks
-from awd.cache import cache_losses
-from awd.checkpoint import Checkpoint
+from awd import corpora, forkserver
+from awd.corpora.batching import as_stream, chunks
+from awd.evaluation.neural_cache import cache_losses
+from awd.evaluation.perplexity import stream_losses
 from awd.files import write_json
-from awd.model import LanguageModel
-from awd.perplexity import stream_losses
-from awd.spec import RunSpec
-from awd.train import Trainer
+from awd.machine import devices
+from awd.model.language_model import LanguageModel
+from awd.runs.checkpoint import Checkpoint
+from awd.study.spec import RunSpec
+from awd.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

@@ -14,13 +14,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def corpus():
     """An encoded corpus of 12 word types, small enough to train on in a moment."""
-    import numpy
+    import numpy as np
 
     from awd.corpora import Corpus
 
-    draw = numpy.random.default_rng(0)
+    draw = np.random.default_rng(0)
     splits = {
-        name: (draw.integers(0, 12, size).cumsum() % 12).astype(numpy.uint16)
+        name: (draw.integers(0, 12, size).cumsum() % 12).astype(np.uint16)
         for name, size in {"train": 800, "valid": 200, "test": 200}.items()
     }
     return Corpus("tiny", "f" * 64, [f"w{number}" for number in range(12)], **splits, info={})

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import awd
-from awd.plan import CONFIG, load_config
+from awd.study.plan import CONFIG, load_config
 
 ROOT = Path(awd.__file__).parents[1]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from awd.blocks import block_sums
+from awd.evaluation.breakdown import block_sums
 
 ROWS = {  # row: label, parameters on ptb, published (valid, test) on ptb and on wikitext-2
     "full": ("AWD-LSTM", 24_221_600, (60.0, 57.3), (68.6, 65.8)),

@@ -21,8 +21,8 @@ import slurm
 from projects import write_texts
 
 import awd
-from awd import lease
-from awd.plan import CONFIG, load_config
+from awd.machine import gpu_lease
+from awd.study.plan import CONFIG, load_config
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ ROWS = """
 TIMES = {"started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"}
 MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "resumes"}
 
-obstacle = slurm.obstacle() or (lease.visible() and "this machine has GPUs of its own")
+obstacle = slurm.obstacle() or (gpu_lease.visible() and "this machine has GPUs of its own")
 if obstacle:
     pytestmark = [pytestmark, pytest.mark.skip(reason=obstacle)]
 

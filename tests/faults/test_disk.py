@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from trainings import Training
 
-from awd.checkpoint import Checkpoint
+from awd.runs.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -18,12 +18,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from synthetic import make_plan, write_runs
 
-from awd import overview, plan
-from awd.checkpoint import Checkpoint
 from awd.errors import LONGEST, InputError
 from awd.files import write_json
-from awd.plan import CONFIG, SUITES, Plan, load_config
-from awd.report import report
+from awd.report import overview
+from awd.report.build import report
+from awd.runs.checkpoint import Checkpoint
+from awd.study import plan
+from awd.study.plan import CONFIG, SUITES, Plan, load_config
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,10 @@ import psutil
 import pytest
 from trainings import Training
 
-from awd import provenance
-from awd.checkpoint import Checkpoint
 from awd.cli import STOPPED
-from awd.records import collect
+from awd.report.records import collect
+from awd.runs import provenance
+from awd.runs.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import torch
 from trainings import Training
 
 from awd.errors import InputError
-from awd.memory import explained
-from awd.train import Trainer
+from awd.machine.out_of_memory import explained
+from awd.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SENTENCE = re.compile(

@@ -8,11 +8,11 @@ from projects import make_project, run, snakemake
 from synthetic import make_plan, write_runs
 from trainings import PROCESSES, Training, command
 
-from awd import plan
 from awd.errors import InputError
 from awd.files import write_json
-from awd.plan import CONFIG, Plan, load_config
-from awd.validation import parse_yaml
+from awd.study import plan
+from awd.study.plan import CONFIG, Plan, load_config
+from awd.study.schema import parse_yaml
 
 HOSTILE = 'it\'s "a" $(touch pwned) `touch pwned`; touch pwned & {run} {wildcards.corpus} \\ %s #'
 NAMES = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "a'b", 'a"b', "a b", "a\n", "../a"]

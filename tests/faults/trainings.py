@@ -20,11 +20,11 @@ import pandas as pd
 import awd
 from awd import corpora
 from awd.cli import main
-from awd.spec import make_spec
+from awd.study.spec import make_spec
 
 ROOT = Path(awd.__file__).parents[1]
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluate", "awd.stages"])
+PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluation.evaluate", "awd.training.stage"])
 
 # Every random choice and every piece of state takes part; the average starts on the way.
 FULL = {

@@ -14,8 +14,8 @@ import pytest
 
 import awd
 from awd import corpora
-from awd.plan import load_config
-from awd.spec import make_spec
+from awd.study.plan import load_config
+from awd.study.spec import make_spec
 
 ROOT = Path(awd.__file__).parents[1]
 CLOSED = "http://127.0.0.1:9"  # the discard port: nothing listens

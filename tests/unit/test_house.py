@@ -4,8 +4,8 @@ from pathlib import Path
 
 import yaml
 
-from awd.figures import FIGURES
-from awd.methods import SETTINGS
+from awd.report.figures import FIGURES
+from awd.study.methods import SETTINGS
 
 HOME = Path(__file__).parents[2]
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from projects import make_project, run, snakemake
 
-from awd.tables import COLUMNS
+from awd.report.tables import COLUMNS
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,81 @@
+"""Perplexity of a model on a stream of text."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from awd.corpora.batching import batchify, evaluation_chunks
+from awd.model.language_model import LanguageModel, Output
+from awd.study.spec import RunSpec
+
+READ_AT_ONCE = 2_000
+"""Tokens that are read at once in evaluation: as many as still make it faster."""
+
+
+def reading_length(spec: RunSpec, streams: int) -> int:
+    """Time steps of a chunk in which text is read in evaluation, as ``streams`` parallel ones.
+
+    It has no part in the result but for models that look ahead within a chunk. They are given as
+    many words as in training.
+    """
+    if spec.bidirectional or spec.objective == "cloze":
+        return spec.bptt
+    return max(spec.bptt, READ_AT_ONCE // streams)
+
+
+def perplexity(loss: float) -> float:
+    """exp(``loss``), infinite where that exceeds what a float holds or ``loss`` is not a number."""
+    return math.exp(loss) if loss < 709 else math.inf
+
+
+def readings(
+    model: LanguageModel, batches: Tensor, length: int | None = None
+) -> Iterator[tuple[Output, Tensor]]:
+    """What the model makes of each chunk of ``batches``, and the words it is to predict from that.
+
+    The model is put in evaluation mode (no dropout, raw weights), carries its state from a zero
+    start, and is left in the mode it was in.
+
+    Args:
+        batches: (time, streams), int64; the first row is never predicted.
+        length: of the chunks; by default see ``reading_length``.
+
+    Yields outputs and targets, (steps, columns), columns as the model arranges them.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        state = model.initial_state(batches.shape[1])
+        length = length or reading_length(model.spec, batches.shape[1])
+        for tokens, targets in evaluation_chunks(model.arrange(batches), length):
+            output = model(tokens, state)
+            state = output.state
+            yield output, targets
+    finally:
+        model.train(was_training)
+
+
+@torch.no_grad()
+def stream_losses(model: LanguageModel, stream: Tensor, batch_size: int = 1) -> Tensor:
+    """Negative log likelihood of every predicted token of ``stream``, in nats.
+
+    The stream is read as ``batch_size`` parallel ones; see ``readings``.
+
+    Args:
+        stream: (tokens), int64.
+
+    Returns (predicted tokens per stream, batch_size); twice as many columns if the model predicts
+    in both directions, the second half in reading order from the end of each stream.
+    """
+    losses = [
+        model.token_losses(output.dropped, targets)
+        for output, targets in readings(model, batchify(stream, batch_size))
+    ]
+    return torch.cat(losses)
+
+
+def mean_loss(losses: Tensor) -> float:
+    """Mean of token losses in nats, summed in double precision."""
+    return losses.double().mean().item()

@@ -1,0 +1,1 @@
+"""The language models of all studies, and the arithmetic that makes their updates fast."""

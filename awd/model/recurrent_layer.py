@@ -1,0 +1,113 @@
+"""One recurrent layer over time, by the fastest kernel there is for it."""
+
+import torch
+from torch import Tensor
+
+from awd.model import kernels
+from awd.model.precision import operand, operand_type, product, rounded
+
+STOCK = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
+
+
+def recur(
+    cell: str,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    weights: list[Tensor],
+    *,
+    training: bool,
+    precision: str = "fp32",
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run a layer of ``cell`` ("lstm", "gru", "rnn") over a chunk of text.
+
+    Args:
+        inputs: (time, batch, features).
+        state: h (and c), each (directions, batch, width): where the chunk starts.
+        weights: of each direction weight_ih, weight_hh, bias_ih, bias_hh, laid out as in
+            torch.nn.LSTM, GRU and RNN, whose equations these are.
+        training: cuDNN keeps what a backward pass needs only if this is set.
+        precision: "bf16" rounds the operands of the matrix products, see awd.model.precision.
+
+    Returns the outputs (time, batch, directions * width) and the next state.
+    """
+    dtype = operand_type(inputs, precision)
+    # In fp32 torch has a fast LSTM of its own, from oneDNN.
+    if (cell == "lstm" and dtype != torch.bfloat16) or not kernels.usable(inputs.device, dtype):
+        return _stock(cell, inputs, state, weights, training, precision)
+    outputs, states = [], []
+    for direction in range(len(weights) // 4):
+        first = [part[direction] for part in state]
+        output, *last = _Recurrence.apply(
+            cell,
+            precision,
+            inputs if direction == 0 else inputs.flip(0),
+            first[0],
+            first[-1],
+            *weights[4 * direction : 4 * direction + 4],
+        )
+        outputs.append(output if direction == 0 else output.flip(0))
+        states.append(last[: len(state)])
+    output = outputs[0] if len(outputs) == 1 else torch.cat(outputs, 2)
+    return output, tuple(torch.stack(parts) for parts in zip(*states, strict=True))
+
+
+def _stock(cell, inputs, state, weights, training, precision):
+    if precision == "bf16" and not inputs.is_cuda:
+        # The matrices and what the layer reads; torch keeps the state between steps to itself.
+        inputs = rounded(inputs)
+        weights = [rounded(values) if values.dim() == 2 else values for values in weights]
+    low = operand_type(inputs, precision) if inputs.is_cuda else inputs.dtype
+    hidden = [part.to(low) for part in state]
+    # has_biases, num_layers, dropout, train, bidirectional, batch_first
+    output, *state = STOCK[cell](
+        inputs.to(low),
+        hidden if cell == "lstm" else hidden[0],
+        [values.to(low) for values in weights],
+        *(True, 1, 0.0, training, len(weights) == 8, False),
+    )
+    return output.to(inputs.dtype), tuple(part.to(inputs.dtype) for part in state)
+
+
+class _Recurrence(torch.autograd.Function):
+    """One direction by the compiled kernels, which run over time.
+
+    The products of all time steps at once, and with them the gradients of the matrices, are made
+    here, outside that loop.
+    """
+
+    @staticmethod
+    def forward(
+        ctx, cell, precision, inputs, hidden, memory, weight_ih, weight_hh, bias_ih, bias_hh
+    ):
+        read, matrix_ih, matrix_hh = (
+            operand(values, precision) for values in (inputs.flatten(0, 1), weight_ih, weight_hh)
+        )
+        gates = product(read, matrix_ih.t()).add_(bias_ih).view(*inputs.shape[:2], -1)
+        output, memories = kernels.operators.recur(cell, gates, hidden, memory, matrix_hh, bias_hh)
+        ctx.cell, ctx.precision = cell, precision
+        ctx.save_for_backward(read, matrix_ih, matrix_hh, gates, hidden, memory, output, memories)
+        return output, output[-1].clone(), memories[-1].clone()
+
+    @staticmethod
+    def backward(ctx, d_output, d_hidden, d_memory):
+        read, matrix_ih, matrix_hh, gates, hidden, memory, output, memories = ctx.saved_tensors
+        d_hidden, d_memory = d_hidden.clone(), d_memory.clone()
+        d_gates = torch.empty_like(gates)
+        # In a GRU alone the state reaches a gate in another way than the inputs do.
+        d_recurrent = torch.empty_like(gates) if ctx.cell == "gru" else d_gates
+        kernels.operators.recur_backward(
+            *(ctx.cell, gates, output, memories, hidden, memory, matrix_hh),
+            *(d_output.contiguous(), d_hidden, d_memory, d_gates, d_recurrent),
+        )
+        left = operand(d_gates.flatten(0, 1), ctx.precision)
+        d_bias_ih = d_bias_hh = d_gates.sum((0, 1))
+        left_hh = left
+        if ctx.cell == "gru":
+            left_hh = operand(d_recurrent.flatten(0, 1), ctx.precision)
+            d_bias_hh = d_recurrent.sum((0, 1))
+        before = operand(torch.cat([hidden[None], output[:-1]]).flatten(0, 1), ctx.precision)
+        return (
+            *(None, None, product(left, matrix_ih).view(*gates.shape[:2], -1)),
+            *(d_hidden, d_memory if ctx.cell == "lstm" else None),
+            *(product(left.t(), read), product(left_hh.t(), before), d_bias_ih, d_bias_hh),
+        )

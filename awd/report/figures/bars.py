@@ -1,0 +1,142 @@
+"""Ablation bars: what each row costs or gains, beside what was published."""
+
+import math
+import statistics
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from awd.report.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, stack, styled
+from awd.report.figures.values import seed_differences
+from awd.report.tables.layout import compared
+from awd.report.tables.typeset import corpus_name
+
+ASTRAY = 12
+"""How many times the usual difference makes a row one that went astray."""
+LABEL_WIDTH = 25  # characters before a row's name is broken
+SEED = {"marker": "o", "ms": 2.2, "mfc": INK, "mec": "w", "mew": 0.3, "ls": ""}
+PUBLISHED = {"marker": "D", "ms": 4, "mfc": "none", "mew": 0.9, "ls": ""}
+
+
+@styled
+def ablation(
+    suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
+) -> Figure:
+    """Test perplexity of each row minus the base row's: a panel per corpus, a bar per row.
+
+    ``table`` is the frame of report.tables, ``records`` that of report.records. Error bars are the
+    table's 95% intervals, points the seeds where there are several, hollow diamonds the published
+    differences (at other scales than `paper` they are pale: another corpus or model), the numbers
+    at the right the reproduced test perplexities, grey if not comparable. What has none says why.
+    """
+    base = suite.get("base")
+    corpora = list(dict.fromkeys(table["corpus"]))
+    names = dict(zip(table["row"], table["label"], strict=True))
+    if not names:
+        return nothing("This suite has no rows.")
+    labels, places, height = stack(names.values(), LABEL_WIDTH)
+    figure, axes = panels(corpora, height=height + 0.95, sharey=True)
+    drawn = set()
+    for axis, corpus in zip(axes, corpora, strict=True):
+        axis.set_title(corpus_name(corpus))
+        axis.axvline(0, color=INK, lw=0.6, zorder=3)
+        lines = table[table["corpus"] == corpus].set_index("row").to_dict("index")
+        seeds = seed_differences(suite, corpus, records)
+        anchor = lines.get(base, {}).get("published_test", math.nan)
+        for name, place in zip(names, places, strict=True):
+            line = lines.get(name)
+            if line is None:
+                _beside(axis, place, "not studied", GREY)
+                continue
+            delta, low, high = (line[f"delta_{end}"] for end in ("test", "low", "high"))
+            if not math.isnan(delta):
+                axis.barh(place, delta, height=0.12, color=(BASE, 0.55), zorder=1)
+            if not math.isnan(low):
+                drawn.add("interval")
+                whisker = [[delta - low], [high - delta]]
+                axis.errorbar(
+                    delta, place, xerr=whisker, color=INK, lw=0.8, capsize=1.8, capthick=0.8
+                )
+            if not math.isnan(delta) and len(seeds[name]) > 1:
+                drawn.add("seed")
+                heights = [place + 0.035] * len(seeds[name])
+                axis.plot(seeds[name], heights, **SEED, gid="seed", zorder=4)
+            if name != base and not math.isnan(gap := line["published_test"] - anchor):
+                drawn.add("published")
+                axis.plot(gap, place, mec=_published_ink(scale), zorder=4, **PUBLISHED)
+            _beside(axis, place, *_outcome(line))
+        axis.set_xlabel("Δ test perplexity")
+        _fit_values(axis, [abs(line["delta_test"]) for line in lines.values()])
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
+        axis.margins(x=0.06)
+        _mark_base(axis, places[list(names).index(base)] if base in names else None)
+        axis.annotate("test", (1.03, 1), xycoords="axes fraction", va="bottom", color=GREY)
+    axes[0].set_yticks(places, labels)
+    axes[0].set_ylim(height, 0)
+    label = "published" if scale == "paper" else "published, at another corpus or scale"
+    entries = {
+        "interval": Line2D([], [], color=INK, lw=0.8, marker="|", ms=4, label="95% interval"),
+        "seed": Line2D([], [], lw=0, label="single seed", **SEED),
+        "published": Line2D([], [], lw=0, label=label, mec=_published_ink(scale), **PUBLISHED),
+    }
+    if handles := [entry for name, entry in entries.items() if name in drawn]:
+        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _plain(value: float, _: int) -> str:
+    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+
+
+def _mark_base(axis: Axes, place: float | None) -> None:
+    """Write "base" beside the line at zero, on the side that has room."""
+    if place is None:
+        return
+    left, right = axis.get_xlim()
+    left, zero, right = axis.transData.transform([(left, 0), (0, 0), (right, 0)])[:, 0]
+    before = right - zero < zero - left
+    axis.annotate(
+        "base",
+        (0, place),
+        xytext=(-4 if before else 4, 0),
+        textcoords="offset points",
+        ha="right" if before else "left",
+        va="center_baseline",
+        color=GREY,
+        fontsize=7,
+    )
+
+
+def _fit_values(axis: Axes, sizes: list[float]) -> None:
+    """A linear axis, unless one row went astray: then logarithmic beyond the usual difference."""
+    sizes = [size for size in sizes if size > 0]  # nan is not
+    usual = statistics.median(sizes) if sizes else 1.0
+    if sizes and max(sizes) > ASTRAY * usual:
+        axis.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(usual)), linscale=1.0)
+        axis.xaxis.set_major_formatter(FuncFormatter(_plain))
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def _published_ink(scale: str) -> str | tuple:
+    return PALETTE[3] if scale == "paper" else "0.65"
+
+
+def _outcome(line: dict) -> tuple[str, str]:
+    """What stands at the right of a bar, and its colour."""
+    if line["status"] in ("missing", "diverged"):
+        return line["status"], GREY if line["status"] == "missing" else PALETTE[3]
+    value = f"{line['test']:.2f}" if not math.isnan(line["test"]) else "\N{EN DASH}"
+    if line["status"] == "leaks":
+        return f"{value} leaks", PALETTE[3]
+    return value, INK if compared(line) else GREY
+
+
+def _beside(axis: Axes, place: float, text: str, color: str | tuple) -> None:
+    axis.annotate(
+        text, (1.03, place), xycoords=("axes fraction", "data"), va="center_baseline", color=color
+    )

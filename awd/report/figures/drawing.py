@@ -1,0 +1,249 @@
+"""How every figure looks, and the parts that several share; sizes fit a paper."""
+
+import functools
+import itertools
+import math
+import textwrap
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from awd.files import atomic
+from awd.report.figures.traces import SWITCH, Trace
+
+COLUMN, TEXT = 3.3, 6.9  # inches: the width of one column and of the page
+CHARACTERS = 21  # of small print that fit on an inch
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
+    "font.size": 7.5,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "lines.solid_capstyle": "round",
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "awd",  # without it every save gets other identifiers
+}
+PALETTE = [  # seaborn's "colorblind"; to load seaborn takes as long as a figure
+    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
+    *("#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"),
+]
+BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
+OTHERS = [
+    *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
+    (0.2, 0.2, 0.2),
+]  # yellow and pale pink vanish on white
+DASHES = ["-", (0, (4, 1.2)), (0, (1.2, 1))]
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw with STYLE, leaving the caller's own settings alone."""
+
+    @functools.wraps(draw)
+    def drawn(*inputs, **named) -> Figure:
+        with matplotlib.rc_context(STYLE):
+            return draw(*inputs, **named)
+
+    return drawn
+
+
+def save(
+    figure: Figure, stem: Path, formats: Collection[str] = ("png", "pdf", "svg")
+) -> list[Path]:
+    """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files."""
+    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    paths = []
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # settled once: quicker, and the same in every format
+    for kind, metadata in undated.items():
+        if kind not in formats:
+            continue
+        path = Path(f"{stem}.{kind}")
+        with matplotlib.rc_context(STYLE), atomic(path) as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata)
+        paths.append(path)
+    return paths
+
+
+def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    """Panels side by side, at most two in a line: one is a column wide, more fill the page."""
+    columns = min(2, len(corpora))
+    lines = math.ceil(len(corpora) / 2)
+    size = (COLUMN if columns == 1 else TEXT, height * lines)
+    figure = Figure(size, layout="constrained")
+    axes = list(figure.subplots(lines, columns, sharey=sharey, squeeze=False).flat)
+    for spare in axes[len(corpora) :]:
+        spare.remove()
+    return figure, axes[: len(corpora)]
+
+
+def nothing(text: str) -> Figure:
+    """A small figure that only says ``text``."""
+    figure = Figure((COLUMN, 1.2), layout="constrained")
+    axis = figure.subplots()
+    axis.set_axis_off()
+    say(axis, text)
+    return figure
+
+
+def explain_below(figure: Figure, text: str) -> None:
+    """Small print at the bottom of a figure, over its whole width."""
+    text = textwrap.fill(text, int(CHARACTERS * figure.get_figwidth()))
+    figure.supxlabel(text, x=0.01, ha="left", color=GREY, fontsize=6)
+
+
+def say(axis: Axes, text: str) -> None:
+    """Words in the middle of a panel, in place of what is not there."""
+    where = {"transform": axis.transAxes, "ha": "center", "va": "center", "zorder": 5}
+    axis.text(0.5, 0.5, text, color=GREY, bbox={"pad": 1.5, "lw": 0, "fc": "w"}, **where)
+
+
+def looks(suite: dict) -> dict[str, tuple]:
+    """Dashes and colour of each row: the same in every panel and figure of the suite.
+
+    Neighbours differ in both, so that they can be told apart without colour, too.
+    """
+    base = suite.get("base")
+    others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
+    pairs = zip(itertools.cycle(DASHES), itertools.cycle(OTHERS), strict=False)
+    return dict(zip(others, pairs, strict=False)) | {base: ("-", BASE)}
+
+
+def stack(labels: Iterable[str], width: int) -> tuple[list[str], np.ndarray, float]:
+    """Labels of lines beneath each other, broken after ``width`` characters.
+
+    Returns the broken labels, the distance of each one's middle from the top, and the height of
+    all, in inches.
+    """
+    texts = [textwrap.fill(label, width) for label in labels]
+    heights = np.array([0.075 + 0.115 * (1 + text.count("\n")) for text in texts])
+    bottoms = np.cumsum(heights)
+    return texts, bottoms - heights / 2, float(bottoms[-1])
+
+
+def draw_trace(
+    axis: Axes, trace: Trace, column: str, mark_events: bool = True, **line
+) -> tuple[pd.Series, set[str]]:
+    """Draw the mean over seeds, with a thin line per seed beneath, and what happened on the way.
+
+    A diamond marks where averaging starts, a small triangle where the learning rate is lowered, a
+    cross where the runs diverged. ``line`` are the properties of the mean's line. Returns the
+    mean by epoch, and what a legend has to explain.
+    """
+    seen = set()
+    mean = trace.mean(column)
+    if mean.empty:
+        return mean, seen
+    thin = {name: line[name] for name in ("color", "ls", "zorder")} | {"lw": 0.4, "alpha": 0.35}
+    for table in trace.seeds(column):
+        if (table.max(axis=1) > table.min(axis=1)).any():
+            seen.add("seeds")
+            seeds = [np.column_stack([table.index, table[run]]) for run in table]
+            axis.add_collection(LineCollection(seeds, **thin))
+    axis.plot(mean.index, mean, **{"gid": "mean"} | line)
+    color = line["color"]
+    if mark_events and column != "learning_rate" and len(lowered := trace.lowered):
+        seen.add("lowered")
+        values = np.interp(lowered, mean.index, mean)
+        axis.plot(lowered, values, "v", color=color, ms=3.4, mec="w", mew=0.3, zorder=4)
+    if mark_events and trace.switch is not None:
+        seen.add("switch")
+        size = 3.5 if line["lw"] > 1 else 2.8
+        at = trace.switch
+        place = (at, np.interp(at, mean.index, mean))
+        axis.plot(*place, "D", color=color, ms=size, mec="w", mew=0.3, zorder=4)
+    if trace.remark == "diverged":
+        seen.add("diverged")
+        axis.plot(mean.index[-1], mean.iloc[-1], "x", ms=5, mew=1.3, color=color, zorder=4)
+    return mean, seen
+
+
+def explanations(seen: Iterable[str]) -> list[Line2D]:
+    """Legend entries for what `draw_trace` has drawn."""
+    entries = {
+        "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=f"{SWITCH} (NT-ASGD)"),
+        "lowered": Line2D(
+            [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
+        ),
+        "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
+        "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seed"),
+        "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
+    }
+    return [entry for name, entry in entries.items() if name in seen]
+
+
+def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") -> None:
+    """A thin line between ``epoch`` and the next, where fine-tuning begins."""
+    axis.axvline(epoch + 0.5, color="0.8", lw=0.6, zorder=0)
+    if text:
+        left, right = axis.get_xlim()
+        late = (epoch - left) / (right - left) > 0.6  # then the words do not fit behind it
+        axis.annotate(
+            f"{text} \N{RIGHTWARDS ARROW}" if late else text,
+            (epoch + 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(-2 if late else 3, -1),
+            textcoords="offset points",
+            ha="right" if late else "left",
+            va="top",
+            color=GREY,
+            fontsize=7,
+            zorder=5,
+            bbox={"pad": 0.5, "lw": 0, "fc": "w"},
+        )
+
+
+def limit_values(
+    axis: Axes, low: float, high: float, logarithmic_from: float = 1.6, small: bool = False
+) -> None:
+    """Show ``low`` to ``high``, with a logarithmic axis if they are far apart.
+
+    A ``small`` panel has room for few ticks.
+    """
+    ratio = high / low
+    if ratio > logarithmic_from:
+        axis.set_yscale("log")
+        wide = ratio > 1e4
+        subdivisions = _subdivisions(ratio, small)
+        places = {"numticks": 7} if wide else {"subs": subdivisions, "numticks": 20}
+        axis.yaxis.set_major_locator(LogLocator(**places))
+        axis.yaxis.set_major_formatter(FuncFormatter(_tick))
+        axis.yaxis.set_minor_formatter(NullFormatter())
+        if wide:
+            axis.yaxis.set_minor_locator(NullLocator())
+    axis.set_ylim(low, high)
+
+
+def _tick(value: float, _: int) -> str:
+    power = math.log10(value)
+    if 1e-3 <= value < 1e5 or not math.isclose(power, round(power), abs_tol=1e-9):
+        return f"{value:g}"
+    return f"$10^{{{round(power)}}}$"
+
+
+def _subdivisions(ratio: float, small: bool) -> tuple[float, ...]:
+    """Which numbers of a decade get a tick: more of them, the less of a decade is shown."""
+    if ratio < 2.5:
+        return (1, 1.5, 2, 3, 4, 6, 8) if small else (1, 1.2, 1.4, 1.6, 1.8, *np.arange(2, 10, 0.5))
+    if ratio < 8:
+        return (1, 2, 3, 5, 7) if small else (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8)
+    return (1, 2, 5) if ratio < 40 else (1,)

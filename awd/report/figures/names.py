@@ -1,0 +1,86 @@
+"""Names written at the right of a panel, each beside what it names as far as the others allow."""
+
+import textwrap
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from awd.report.figures.drawing import BASE, INK
+
+WIDTH = 28  # characters of a name before it is broken
+HEIGHT = 8.2 / 72  # inches that a line of text takes
+
+
+class Name(NamedTuple):
+    """A ``text`` and the point in the panel, ``x`` and ``y``, that it belongs to.
+
+    ``strong`` is for the base row; ``dotted`` is the look of the line from point to text.
+    """
+
+    text: str
+    x: float
+    y: float
+    color: str | tuple
+    strong: bool = False
+    dotted: bool = False
+
+
+def lines_of(text: str) -> int:
+    """How many lines a name takes."""
+    return len(textwrap.wrap(text, WIDTH))
+
+
+def write_names(axis: Axes, names: list[Name]) -> None:
+    """Write ``names`` beside a panel whose limits and place in the figure are settled."""
+    if not names:
+        return
+    low, high = axis.get_ylim()
+    texts = [textwrap.fill(name.text, WIDTH) for name in names]
+    points = np.array([(name.x, name.y) for name in names])
+    heights = axis.transAxes.inverted().transform(axis.transData.transform(points))[:, 1]
+    order = np.argsort(heights, kind="stable")
+    unit = HEIGHT / (axis.get_position().height * axis.figure.get_figheight())
+    sizes = unit * np.array([1 + texts[which].count("\n") for which in order])
+    places = spread(heights[order], (sizes[1:] + sizes[:-1]) / 2, 0.0, 1.0)
+    for which, place in zip(order, places, strict=True):
+        name = names[which]
+        axis.annotate(
+            "",
+            (name.x, min(max(name.y, low), high)),
+            xytext=(1.05, place),
+            textcoords="axes fraction",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "lw": 0.4,
+                "ls": (0, (1, 2)) if name.dotted else "-",
+                "color": name.color,
+                "shrinkA": 0,
+                "shrinkB": 1,
+            },
+        )
+        axis.annotate(
+            texts[which],
+            (1.06, place),
+            xycoords="axes fraction",
+            va="center",
+            linespacing=1.0,
+            fontsize=6.5,
+            fontweight="bold" if name.strong else "normal",
+            color=BASE if name.strong else INK,
+        )
+
+
+def spread(heights: np.ndarray, step: float | np.ndarray, low: float, high: float) -> np.ndarray:
+    """Move ascending heights as little as possible (least squares) to be ``step`` apart.
+
+    ``step`` is one distance, or one for each pair of neighbours. They stay between ``low`` and
+    ``high`` as long as they fit there.
+    """
+    from scipy.optimize import isotonic_regression  # slow to import, only needed here
+
+    steps = np.broadcast_to(step, max(len(heights) - 1, 0))
+    ladder = np.concatenate([[0.0], np.cumsum(steps)])[: len(heights)]
+    places = isotonic_regression(heights - ladder).x + ladder
+    return np.maximum(np.minimum(places, high - (ladder[-1] - ladder)), low + ladder)

@@ -1,0 +1,143 @@
+"""What a figure draws of a row: its epochs, both stages end to end, seed by seed."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from awd.report.comparability import measured_otherwise
+
+ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabulary is below it
+LOWERED = -0.04  # relative change of a learning rate
+SWITCH = "averaging starts"  # what a training says in the `event` column
+
+
+class Trace(NamedTuple):
+    """The recorded epochs that ``rows`` share.
+
+    ``stages`` has, per stage with any epoch, the lines of all seeds in the frame ``curves`` of
+    report.records; ``remark`` why it is not to be set against the others, if so: "diverged" if
+    every seed did, "leaks" if any model reads what it predicts, "not comparable" if its perplexity
+    is measured otherwise.
+    """
+
+    rows: list[dict]
+    stages: dict[str, pd.DataFrame]
+    remark: str
+
+    @property
+    def label(self) -> str:
+        """The name of the first of its rows."""
+        return self.rows[0]["label"]
+
+    @property
+    def trained(self) -> int:
+        """The last epoch of training; fine-tuning is counted on from there."""
+        return int(self.stages["train"]["epoch"].max()) if "train" in self.stages else 0
+
+    @property
+    def boundary(self) -> int | None:
+        """The epoch after which fine-tuning begins, if it has."""
+        return self.trained if "finetune" in self.stages else None
+
+    @property
+    def switch(self) -> float | None:
+        """The epoch at which averaging starts: the median of the seeds that do."""
+        if "train" not in self.stages:
+            return None
+        lines = self.stages["train"]
+        epochs = lines["epoch"][lines["event"].str.contains(SWITCH)]
+        return float(epochs.median()) if len(epochs) else None
+
+    @property
+    def lowered(self) -> list[int]:
+        """The epochs with a learning rate clearly below that of the epoch before."""
+        rates = self.mean("learning_rate")
+        return [] if rates.empty else list(rates.index[rates.pct_change() < LOWERED])
+
+    def seeds(self, column: str) -> list[pd.DataFrame]:
+        """A frame per stage, epochs x seeds; epochs of fine-tuning are counted on."""
+        tables = []
+        for stage, lines in self.stages.items():
+            if column in lines:
+                table = lines.pivot(index="epoch", columns="run", values=column)
+                table.index += self.trained if stage == "finetune" else 0
+                tables.append(table)
+        return tables
+
+    def mean(self, column: str) -> pd.Series:
+        """The mean over seeds by epoch, of epochs that every seed has.
+
+        A nan stands where epochs are missing between the stages, so that no line crosses them.
+        """
+        parts: list[pd.Series] = []
+        for table in self.seeds(column):
+            mean = table.mean(axis=1, skipna=False).dropna()
+            if parts and len(parts[-1]) and len(mean) and mean.index[0] > parts[-1].index[-1] + 1:
+                parts.append(pd.Series(math.nan, index=[parts[-1].index[-1]]))
+            parts.append(mean)
+        parts = [part for part in parts if len(part)]
+        return pd.concat(parts) if parts else pd.Series(dtype=float)
+
+
+def traces(
+    suite: dict,
+    corpus: str,
+    curves: pd.DataFrame,
+    records: pd.DataFrame,
+    join_stages: bool = False,
+) -> list[Trace]:
+    """The traces of a suite's rows on a corpus, in their order, each once.
+
+    Rows that are evaluated differently from the same weights share one; with ``join_stages`` so
+    do those of a training and of its fine-tuning. A trace may be empty: not recorded yet. A row
+    that combines several runs (an ensemble) has none. Seeds that diverged are left out unless
+    all did: they would end the mean of the others.
+    """
+    shared: dict[tuple, list[dict]] = {}
+    for row in suite["rows"]:
+        if row["corpus"] == corpus and not row["method"].startswith("ensemble"):
+            runs = tuple(item["run"] for item in row["runs"])
+            shared.setdefault((runs, None if join_stages else row["stage"]), []).append(row)
+    places = curves.groupby(["run", "stage"], sort=False).indices
+    diverged = set(records.loc[records["status"] == "diverged", "run"])
+    leaking = set(records.loc[records["status"] == "leaks", "run"])
+    apart = measured_otherwise(suite, records)
+    found = []
+    for (runs, _), rows in shared.items():
+        lasting = [run for run in runs if run not in diverged] or list(runs)
+        stages = ["train", "finetune"] if _reaches_fine_tuning(rows) else ["train"]
+        recorded = {}
+        for stage in stages:
+            lines = [places[run, stage] for run in lasting if (run, stage) in places]
+            if not lines:
+                break
+            recorded[stage] = curves.take(np.concatenate(lines))
+        remark = ""
+        if diverged >= set(runs):
+            remark = "diverged"
+        elif leaking & set(runs):
+            remark = "leaks"
+        elif any((row["row"], corpus) in apart for row in rows):
+            remark = "not comparable"
+        found.append(Trace(rows, recorded, remark))
+    return found
+
+
+def _reaches_fine_tuning(rows: Iterable[dict]) -> bool:
+    return any(row["stage"] == "finetune" for row in rows)
+
+
+def corpora(suite: dict) -> list[str]:
+    """The corpora of a suite's rows, in their order."""
+    return list(dict.fromkeys(row["corpus"] for row in suite["rows"]))
+
+
+def settled_top(mean: pd.Series) -> float:
+    """The highest value to show of a curve: its first, steep epochs leave the panel."""
+    first, last = mean.index[0], mean.index[-1]
+    settled = max(2, 0.04 * last) if last > 4 else first
+    early = np.interp(settled, mean.index, mean)
+    return max(early, mean.iloc[-1], mean[mean.index >= settled].quantile(0.99))

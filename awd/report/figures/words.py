@@ -1,0 +1,132 @@
+"""Where a row helps: at rare words or at frequent ones?"""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from awd.report.comparability import measured_otherwise
+from awd.report.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
+from awd.report.figures.traces import corpora
+from awd.report.stats import Result, paired_difference
+from awd.report.tables.typeset import corpus_name
+
+LABEL_WIDTH = 25  # characters before a row's name is broken
+COLORS = "PuOr_r"  # orange is worse, violet better; to those who see no colours the signs say it
+
+
+@styled
+def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
+    """Loss on test words by how frequent they are in the training text, against the base row.
+
+    A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus
+    those of the base row, over the seeds that both have; the base row's line has its own mean
+    nats. Grey numbers: the 95% interval over seeds includes zero. The share of the test text that
+    a band has stands under its heading. ``records`` is the frame of report.records; those of old
+    evaluations know nothing of frequencies, and their rows are left out.
+    """
+    apart = measured_otherwise(suite, records)
+    comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in apart]
+    measured = {corpus: _by_band(comparable, corpus, records) for corpus in corpora(suite)}
+    measured = {corpus: rows for corpus, rows in measured.items() if suite.get("base") in rows}
+    if not measured:
+        return nothing("No loss by word frequency of this suite has been recorded yet.")
+    most = max(measured.values(), key=len)
+    names = {row["row"]: row["label"] for row in suite["rows"]}
+    _, _, height = stack([names[row] for row in most], LABEL_WIDTH)
+    figure, axes = panels(list(measured), height=height + 1.0)
+    for axis, (corpus, rows) in zip(axes, measured.items(), strict=True):
+        axis.set_title(corpus_name(corpus))
+        _draw(axis, rows, suite["base"], names)
+    text = (
+        "columns: how often a word occurs in the training text, and the share of the test text; "
+        f"numbers: nats per token, of {names[suite['base']]} and of the others minus those"
+    )
+    if any(len(seeds) > 1 for rows in measured.values() for seeds in rows.values()):
+        text += "; grey: the 95% interval over seeds includes zero"
+    explain_below(figure, text)
+    return figure
+
+
+def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, dict[int, dict]]:
+    """Per row and seed that are sound: {least frequency of a band: (summed nats, tokens)}."""
+    lines = records[(records["split"] == "test") & (records["status"] == "done")]
+    lines = lines.dropna(subset="by_frequency")
+    found = lines.set_index(["run", "stage", "method"])["by_frequency"].to_dict()
+    measured = {}
+    for row in rows:
+        if row["corpus"] != corpus:
+            continue
+        by_seed = {
+            item["seed"]: {int(band): values for band, values in json.loads(found[key]).items()}
+            for item in row["runs"]
+            if (key := (item["run"], row["stage"], row["method"])) in found
+        }
+        if by_seed:
+            measured[row["row"]] = by_seed
+    return measured
+
+
+def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[str, str]) -> None:
+    ours = rows[base]
+    first = next(iter(ours.values()))
+    bands = sorted(first)
+    lines = [base, *(row for row in rows if row != base and rows[row].keys() & ours.keys())]
+    labels, places, height = stack([names[row] for row in lines], LABEL_WIDTH)
+    means, certain = np.full((len(lines), len(bands)), np.nan), set()
+    for i, row in enumerate(lines[1:], 1):
+        seeds = sorted(rows[row].keys() & ours.keys())
+        for j, band in enumerate(bands):
+            pair = [{s: Result(_mean(each[s], band)) for s in seeds} for each in (rows[row], ours)]
+            found = paired_difference(*pair)
+            means[i, j] = found.difference
+            if math.isnan(found.low) or found.low > 0 or found.high < 0:
+                certain.add((i, j))
+    # The largest differences may be those of a row that went astray: they do not fade the others.
+    sizes = np.abs(means[~np.isnan(means)])
+    limit = max(0.05, 2 * np.quantile(sizes, 0.8)) if len(sizes) else 1.0
+    edges = np.concatenate([[0], (places[1:] + places[:-1]) / 2, [height]])
+    shades = np.clip(means, -limit, limit)
+    look = {"cmap": COLORS, "vmin": -1.7 * limit, "vmax": 1.7 * limit}  # numbers stay readable
+    axis.pcolormesh(np.arange(len(bands) + 1), edges, shades, edgecolors="w", lw=1, **look)
+    for i, (row, place) in enumerate(zip(lines, places, strict=True)):
+        for j, band in enumerate(bands):
+            text, color = _signed(means[i, j]), INK
+            if row == base:
+                text = f"{np.mean([_mean(each, band) for each in ours.values()]):.2f}"
+            elif (i, j) not in certain:
+                color = GREY
+            axis.text(j + 0.5, place, text, ha="center", va="center_baseline", color=color)
+    axis.set_yticks(places, labels)
+    axis.set_ylim(height, 0)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    total = sum(tokens for _, tokens in first.values())
+    heads = [f"{_range(bands, j)}\n{first[band][1] / total:.0%}" for j, band in enumerate(bands)]
+    axis.set_xticks(np.arange(len(bands)) + 0.5, heads)
+    axis.xaxis.tick_top()
+
+
+def _mean(bands: dict[int, list], band: int) -> float:
+    nats, tokens = bands.get(band, (math.nan, 1))
+    return nats / tokens
+
+
+def _signed(value: float) -> str:
+    """Two digits and a sign in print, none for zero; a dash for what is not known."""
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    text = f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return text[1:] if text[1:] == "0.00" else text
+
+
+def _range(bands: list[int], which: int) -> str:
+    """A band in a few characters: 10–99, 1k–10k, and for the last one ≥ 10k."""
+    low, high = bands[which], bands[which + 1] if which + 1 < len(bands) else None
+    thousands = f"{low // 1000}k" if low >= 1000 else str(low)
+    if high is None:
+        return f"\N{GREATER-THAN OR EQUAL TO} {thousands}"
+    return f"{thousands}\N{EN DASH}" + (f"{high // 1000}k" if low >= 1000 else str(high - 1))

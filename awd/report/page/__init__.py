@@ -1,0 +1,289 @@
+"""Records and tables -> one page that opens anywhere: results, figures, how to run each row again.
+
+The page is a single file that loads nothing: its content security policy forbids it. Equal
+records give an equal page.
+"""
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from awd import __version__
+from awd.files import write_text
+from awd.places import CAPTIONS
+from awd.report.page.charts import HEIGHT, WIDTH, Chart, chart
+from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, listed, plural, tables
+from awd.report.tables import TOLERANCE, typeset
+from awd.report.tables.layout import MEANING, compared
+
+LARGEST_FIGURE = 1_000_000  # bytes; a larger one is named, not shown
+KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
+
+
+class Picture(NamedTuple):
+    """A figure: its file's name, what it shows, and a data URI ("" if there is no picture)."""
+
+    name: str
+    caption: str
+    uri: str
+
+
+class Suite(NamedTuple):
+    """All that the page shows of a suite."""
+
+    name: str
+    title: str
+    citation: str
+    url: str
+    caption: Markup
+    tables: list[Table]
+    footnotes: list[Markup]
+    notes: list[Markup]
+    charts: list[tuple[str, Chart]]
+    pictures: list[Picture]
+    sources: dict[str, str]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of all its tables."""
+        return [row for table in self.tables for row in table.rows]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many rows have which status, without those that none has."""
+        found = Counter(row.status for row in self.rows)
+        return {status: found[status] for status in STATES if found[status]}
+
+
+def write(
+    path: Path,
+    plan: Mapping,
+    frames: Sequence[pd.DataFrame],
+    records: pd.DataFrame,
+    curves: pd.DataFrame,
+) -> Path:
+    """Write the page to ``path``, whole or not at all, and return it.
+
+    ``plan`` is the content of plan.json, ``frames`` the table of each of its suites,
+    ``records`` and ``curves`` the frames of awd.report.records. Figures are taken from the folder
+    ``figures`` beside the page as far as they are there.
+    """
+    write_text(path, render(plan, frames, records, curves, path.parent / "figures"))
+    return path
+
+
+def render(
+    plan: Mapping,
+    frames: Sequence[pd.DataFrame],
+    records: pd.DataFrame,
+    curves: pd.DataFrame,
+    figures: Path,
+) -> str:
+    """The page as HTML; see `write`."""
+    trainings = Trainings(plan, records, curves)
+    suites = [
+        _suite(suite, frame, plan, trainings, records, curves, figures)
+        for suite, frame in zip(plan["suites"], frames, strict=True)
+    ]
+    environment = _environment()
+    assets = {name: _asset(environment, name) for name in ("page.css", "page.js")}
+    return environment.get_template("page.html").render(
+        assets=assets,
+        policy={name: _fingerprint(text) for name, text in assets.items()},
+        plan=plan,
+        version=__version__,
+        suites=suites,
+        facts=_facts(suites, trainings),
+        lede=_lede(suites, plan["scale"]),
+        cards=[_card(*pair, plan["scale"]) for pair in zip(suites, frames, strict=True)],
+        absent={suite.name: _absent(suite) for suite in suites},
+        machines=_machines(records),
+        signs=SIGNS,
+        tolerance=f"{TOLERANCE:.0%}",
+        meaning=MEANING,
+        width=WIDTH,
+        height=HEIGHT,
+        data={
+            "charts": [chart.data() for suite in suites for _, chart in suite.charts],
+            "sources": {suite.name: suite.sources for suite in suites},
+        },
+    )
+
+
+@cache
+def _environment() -> Environment:
+    """Everything that a template prints is escaped, and a name it does not know is an error."""
+    return Environment(
+        loader=PackageLoader("awd.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _asset(environment: Environment, name: str) -> Markup:
+    """A style sheet or script of ours, as it is."""
+    text, _, _ = environment.loader.get_source(environment, name)
+    return Markup(text)  # noqa: S704 - a file of this package
+
+
+def _fingerprint(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _suite(
+    suite: dict,
+    frame: pd.DataFrame,
+    plan: Mapping,
+    trainings: Trainings,
+    records: pd.DataFrame,
+    curves: pd.DataFrame,
+    figures: Path,
+) -> Suite:
+    made, said = tables(suite, frame, trainings)
+    wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
+    records, curves = (lines[lines["run"].isin(wanted)] for lines in (records, curves))
+    drawn = [(table.name, chart(suite, table.corpus, curves, records)) for table in made]
+    paper = suite.get("paper") or {}
+    url = paper.get("url") or ""
+    return Suite(
+        suite["suite"],
+        suite["title"],
+        paper.get("citation", ""),
+        url if re.match(r"https?://", url) else "",
+        Markup(said.caption),  # noqa: S704 - escaped by awd.report.tables.typeset.HTML, as are the notes
+        made,
+        [Markup(note) for note in said.footnotes],  # noqa: S704
+        [Markup(note) for note in said.notes],  # noqa: S704
+        [(name, each) for name, each in drawn if each],
+        [_picture(suite, kind, figures) for kind in suite["figures"]],
+        {
+            "Markdown": typeset.markdown(frame, suite, plan["scale"]),
+            "LaTeX": typeset.latex(frame, suite, plan["scale"]),
+            "CSV": frame.to_csv(index=False),
+        },
+    )
+
+
+def _picture(suite: dict, kind: str, figures: Path) -> Picture:
+    """The smaller of a figure's svg and png, with the caption that Snakemake's report has, too."""
+    name = f"{suite['suite']}-{kind}"
+    caption = CAPTIONS / f"{kind}.rst"
+    shows = " ".join(caption.read_text(encoding="utf-8").split()) if caption.is_file() else kind
+    found = [path for end in KINDS if (path := figures / f"{name}{end}").is_file()]
+    path = min(found, key=lambda path: path.stat().st_size, default=None)
+    if path is None or path.stat().st_size > LARGEST_FIGURE:
+        return Picture(name, shows, "")
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Picture(name + path.suffix, shows, f"data:{KINDS[path.suffix]};base64,{data}")
+
+
+def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
+    rows = [row for suite in suites for row in suite.rows]
+    done = sum(row.status == "done" for row in rows)
+    trained = {run for run, _ in trainings.seconds}
+    ended = [r["ended"] for r in trainings.results.values() if isinstance(r["ended"], str)]
+    return [
+        ("Rows done", f"{done:,} of {len(rows):,}"),
+        ("Trainings", f"{len(trained):,} of {len(trainings.plan['runs']):,}"),
+        ("Training time", trainings.hours(trainings.seconds) or "none yet"),
+        ("Corpora", ", ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
+        ("Seeds", f"{len(trainings.plan['seeds']):,}"),
+        ("Latest result", max(ended)[:10] if ended else "none yet"),
+    ]
+
+
+def _lede(suites: list[Suite], scale: str) -> str:
+    """The outcome in a sentence or two."""
+    rows = [row for suite in suites for row in suite.rows]
+    counts = Counter(row.status for row in rows)
+    others = [f"{counts[s]} {_said(s, counts[s])}" for s in STATES[1:] if counts[s]]
+    if scale != "paper":
+        start = (
+            f"Scale {scale} runs scaled-down models: published numbers are shown as context and "
+            "get no verdict."
+        )
+    elif judged := _judged(rows):
+        near = sum(row.outcome == "reproduced" for row in judged)
+        start = (
+            f"{near} of {plural(len(judged), 'reproduced value')} "
+            f"{'lies' if near == 1 else 'lie'} within {TOLERANCE:.0%} of what was published."
+        )
+    else:
+        start = "Nothing can be compared with what was published yet."
+    if not others:
+        return f"{start} All {plural(len(rows), 'row')} {'is' if len(rows) == 1 else 'are'} done."
+    return f"{start} Of {plural(len(rows), 'row')}, {counts['done']} are done, {', '.join(others)}."
+
+
+def _said(status: str, count: int) -> str:
+    verb = {"leaks": ("reads ahead", "read ahead")}.get(status, (status, status))
+    return verb[count != 1]
+
+
+def _judged(rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row.outcome in ("reproduced", "higher", "lower")]
+
+
+def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
+    """A suite at a glance."""
+    rows, judged = suite.rows, _judged(suite.rows)
+    counted = frame[[compared(line) for line in frame.to_dict("records")]]
+    if scale == "paper" and judged:
+        near = sum(row.outcome == "reproduced" for row in judged)
+        verdict = (f"{near} of {len(judged)}", f"within {TOLERANCE:.0%} of the published value")
+    else:
+        done = sum(row.status == "done" for row in rows)
+        verdict = (f"{done} of {len(rows)}", "rows done")
+    told = {
+        "worse": int((counted["delta_low"] > 0).sum()),
+        "better": int((counted["delta_high"] < 0).sum()),
+        "undecided": int(((counted["delta_low"] <= 0) & (counted["delta_high"] >= 0)).sum()),
+    }
+    best = []
+    for table in suite.tables:
+        lines = counted[counted["corpus"] == table.corpus].dropna(subset=["test"])
+        if len(lines):
+            line = lines.loc[lines["test"].idxmin()]
+            best.append((table.name, line["label"], f"{line['test']:,.2f}"))
+    return {
+        "suite": suite,
+        "verdict": verdict,
+        "told": told if any(told.values()) else None,
+        "best": best,
+    }
+
+
+def _absent(suite: Suite) -> list[tuple[str, str, str]]:
+    """What a suite has not got: status, which rows, and why, rows of one kind together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for table in suite.tables:
+        for row in table.rows:
+            if row.status != "done":
+                label = row.label + (f" ({table.name})" if len(suite.tables) > 1 else "")
+                why = row.reason or {"missing": "no result yet"}.get(row.status, "")
+                groups.setdefault((row.status, why), []).append(label)
+    order = sorted(groups, key=lambda key: -STATES.index(key[0]))
+    return [(status, listed(groups[status, why]), why) for status, why in order]
+
+
+def _machines(records: pd.DataFrame) -> list[dict]:
+    """Each combination of device, versions and commit that results come from, most used first."""
+    columns = ["device", "precision", "kernels", "torch", "awd", "commit", "recipe"]
+    stages = records.drop_duplicates(["run", "stage", "method"]).reindex(columns=columns)
+    found = stages.groupby(columns, dropna=False, sort=False).size().sort_values(ascending=False)
+    return [
+        dict(zip(columns, ["–" if pd.isna(v) else str(v) for v in key], strict=True))
+        | {"results": int(count)}
+        for key, count in found.items()
+    ]

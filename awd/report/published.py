@@ -1,0 +1,36 @@
+"""Published learning curves of a suite: a file of logs -> epochs by row and corpus."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from awd.errors import InputError
+from awd.places import PUBLISHED
+
+COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss"]
+CORPORA = {"wt2": "wikitext-2"}  # names in the files where they are not those of the suites
+
+
+def published_curves(suite: dict, folder: Path = PUBLISHED) -> pd.DataFrame:
+    """The epochs that a suite's ``curves`` name, with exactly COLUMNS; losses in nats per token.
+
+    Empty if the suite names none or the file is not there: reports do not depend on it. Raises
+    InputError if the file cannot be read, or has not the log that a row names.
+    """
+    named = suite.get("curves")
+    path = Path(folder) / named["file"] if named else None
+    if path is None or not path.is_file():
+        return pd.DataFrame(columns=COLUMNS)
+    try:
+        epochs = pd.read_csv(path)
+        epochs["corpus"] = epochs["corpus"].replace(CORPORA)
+        logs = dict(list(epochs.groupby(["log", "corpus"], sort=False)))
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is not a file of published curves: {error}") from error
+    parts = []
+    for row, by_corpus in named["logs"].items():
+        for corpus, log in by_corpus.items():
+            if (log, corpus) not in logs:
+                raise InputError(f"{path} has no log '{log}' of {corpus}, named by row '{row}'")
+            parts.append(logs[log, corpus].assign(row=row))
+    return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)

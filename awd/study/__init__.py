@@ -1,0 +1,1 @@
+"""What is to be run: hyperparameters, suites and configuration, resolved to runs."""

@@ -1,0 +1,92 @@
+"""The plan as the workflow's rules ask for it: each method answers one directive."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from awd.machine import gpu_lease
+from awd.study.plan import Plan
+
+
+class WorkflowPlan(Plan):
+    """A Plan whose methods take Snakemake's wildcards.
+
+    Attributes:
+        gpus: how many jobs may hold a GPU at once; 0 means that jobs ask for none.
+    """
+
+    def __init__(self, config: Mapping, workflow):
+        super().__init__(config)
+        self._in_job = not workflow.is_main_process
+        self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
+
+    def corpus_record(self, wildcards) -> Path:
+        """corpus.json of the run's corpus."""
+        return self.corpus_folder(self.runs[wildcards.run].spec.corpus) / "corpus.json"
+
+    def spec(self, wildcards) -> str:
+        """The run's hyperparameters as JSON."""
+        return self.runs[wildcards.run].spec.canonical()
+
+    def source_options(self, wildcards) -> list[str]:
+        """Options of ``fetch``: where the corpus may lie on this machine."""
+        folder = self.config["corpus_folders"].get(wildcards.corpus)
+        options = {"--folder": folder, "--mirror": self.config["mirror"]}
+        return [word for option in options.items() if option[1] for word in option]
+
+    def member_weights(self, wildcards) -> list[Path]:
+        """The weights of an ensemble's other members; none for other evaluations."""
+        return [
+            self.runs[member].folder / f"{wildcards.stage}.safetensors"
+            for member in self._members(wildcards)
+        ]
+
+    def member_options(self, wildcards) -> list[str]:
+        """Options of ``evaluate``: the folders of an ensemble's other members."""
+        folders = [self.runs[member].folder for member in self._members(wildcards)]
+        return [word for folder in folders for word in ("--member", str(folder))]
+
+    def _members(self, wildcards) -> list[str]:
+        return self.runs[wildcards.run].evaluations[wildcards.stage, wildcards.method]
+
+    def figures(self) -> list[tuple[str, str, str]]:
+        """Suite, name, and path without ending, of every figure."""
+        return [
+            (name, figure, f"results/{self.name}/figures/{name}-{figure}")
+            for name, suite in self.suites.items()
+            for figure in suite["figures"]
+        ]
+
+    def settings(self) -> str:
+        """The whole configuration, in a form that does not depend on the order of its keys."""
+        return json.dumps(self.config, sort_keys=True)
+
+    def resources(self) -> dict[str, int | str]:
+        """Where and how a job trains or evaluates, with one GPU where GPUs are to be used.
+
+        These are resources and no parameters, since changing them is no reason to train again.
+        """
+        keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
+        settings = {key: str(self.config[key]) for key in keys}
+        if self.gpus:
+            return settings | {"gpu": 1}
+        # A cluster's job that was given no GPU leaves alone those that its node happens to have.
+        return settings | ({"device": "cpu"} if self._in_job else {})
+
+    def _count_gpus(self, limit: int | None) -> int:
+        """The limit that a profile or a command line gives, or the slots on this machine's GPUs.
+
+        On a cluster it is the profile that knows: where Snakemake is started there may be no GPU. A
+        job of the cluster is told by its environment what it was given.
+        """
+        if self.config["device"] == "cpu":
+            return 0
+        # Where cuda is asked for, at least one, so that its absence is a job's clear complaint.
+        least = int(self.config["device"] == "cuda")
+        if self._in_job:
+            given = "CUDA_VISIBLE_DEVICES" in os.environ and gpu_lease.visible()
+            return least or int(bool(given))
+        if limit is not None:
+            return limit
+        return (len(gpu_lease.visible()) or least) * self.config["gpu_slots"]

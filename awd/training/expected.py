@@ -1,0 +1,134 @@
+"""What a spec means, in the terms of what is observed; and whether an observation is that.
+
+See `training.probes` for the names. A training whose model does not do what its spec says does not
+begin, and rows are told apart by what they really change.
+"""
+
+import math
+from collections.abc import Mapping
+
+from awd.study.spec import GATES, RunSpec
+from awd.training.ntasgd import NonMonotonicTrigger
+from awd.training.probes import COLUMNS, WORDS, WORSE, changes
+from awd.training.schedules import Schedule
+
+SEEN_FOR_SURE = 30
+"""Dropped units to be expected before seeing none means that there is no dropout."""
+
+
+def contradiction(spec: RunSpec, stage: str, observed: Mapping) -> str | None:
+    """The first observation that is not what ``spec`` says, as a sentence, or None."""
+    for name, value in expected(spec, stage).items():
+        if name in observed and differs(name, observed[name], value, spec):
+            return (
+                f"{name} is {_plain(observed[name])} as observed on the model that was to be "
+                f"trained, where its spec means {_plain(value)}"
+            )
+    return None
+
+
+def differences(one: Mapping, other: Mapping, spec: RunSpec) -> dict[str, tuple]:
+    """(one, other) of each observation in which two trainings differ; ``spec`` is of the first."""
+    return {
+        name: (one[name], other[name])
+        for name in one
+        if name in other and differs(name, one[name], other[name], spec)
+    }
+
+
+def expected(spec: RunSpec, stage: str) -> dict:
+    """What should be observed of ``spec``; what cannot be seen of it is left out."""
+    rate, decay = spec.learning_rate, spec.weight_decay
+    last = spec.layers == 1
+    dropouts = {name: getattr(spec, name) for name in ("dropout_input", "dropout_output")}
+    if not last:
+        dropouts["dropout_hidden"] = spec.dropout_hidden
+    same = (
+        "cell",
+        "layers",
+        "embedding_size",
+        "tied",
+        "softmax",
+        "bidirectional",
+        "objective",
+        "attention_window",
+        "precision",
+        "dropout_embedding",
+        "weight_drop",
+        "activation_regularization",
+        "temporal_activation_regularization",
+        "batch_size",
+        "bptt",
+        "variable_bptt",
+    )
+    values = {name: getattr(spec, name) for name in same} | dropouts
+    if not (last and spec.tied):
+        values["hidden_size"] = spec.hidden_size
+    if any(dropouts.values()):
+        values["dropout_kind"] = spec.dropout_kind
+    if spec.bidirectional or spec.stacks == 2:
+        # As in the implementation Yoon et al. ran; stacks of their own are all dropped.
+        values["weight_drop_backward"] = 0.0 if spec.bidirectional else spec.weight_drop
+    values |= {"carried_state": True, "learning_rate": rate}
+    values["rate_rescaling"] = spec.variable_bptt
+    if rate:
+        values["optimizer"] = "adamw" if (spec.optimizer, stage) == ("adamw", "train") else "sgd"
+        values["clip"] = spec.clip
+        if rate * decay > 1e-6 or not decay:  # else it is lost in rounding
+            values["weight_decay"] = decay
+    values["averaging_from"] = _averaging_from(spec, stage)
+    values["learning_rate_changes"] = _rate_changes(spec)
+    values["epochs"] = spec.epochs if stage == "train" else spec.finetune_epochs
+    values["ends_early"] = _ends_early(spec, stage, values["epochs"])
+    return values
+
+
+def differs(name: str, one: object, other: object, spec: RunSpec) -> bool:
+    """Whether two values of an observation cannot be the same one, measured twice.
+
+    Shares of dropped recurrent weights are counted; a rate or a coefficient is computed from
+    single-precision weights; dropout may be too rare to be seen.
+    """
+    if isinstance(one, bool) or not all(isinstance(value, int | float) for value in (one, other)):
+        return one != other
+    if name.startswith("weight_drop"):
+        width = min(width for _, width in spec.layer_sizes()) // (2 if spec.bidirectional else 1)
+        count, p = GATES[spec.cell] * width**2, max(one, other)
+        return abs(one - other) > 5 * math.sqrt(p * (1 - p) / count) + 1e-3
+    if name.startswith("dropout") and min(one, other) == 0:
+        units = WORDS if name == "dropout_embedding" else COLUMNS * spec.embedding_size
+        return max(one, other) * units >= SEEN_FOR_SURE
+    return not math.isclose(one, other, rel_tol=0.03 if name == "weight_decay" else 0.005)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "on", False: "off", None: "absent"}[value]
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _averaging_from(spec: RunSpec, stage: str) -> int | None:
+    if stage == "finetune":
+        return 0
+    return _first_firing(spec) if spec.optimizer == "nt-asgd" else None
+
+
+def _first_firing(spec: RunSpec) -> int | None:
+    trigger = NonMonotonicTrigger(spec.non_monotone_interval)
+    return next((epoch for epoch in range(1, WORSE + 1) if trigger.fires(epoch)), None)
+
+
+def _ends_early(spec: RunSpec, stage: str, epochs: int) -> int | None:
+    if stage == "finetune":
+        end = _first_firing(spec)
+    else:
+        end = spec.patience + 1 if spec.patience else None  # the first epoch stays the best
+    return end if end is not None and end < min(WORSE + 1, epochs) else None
+
+
+def _rate_changes(spec: RunSpec) -> list[list]:
+    schedule, rates = Schedule(spec), []
+    for epoch in range(1, WORSE + 1):
+        rates.append(schedule.rate)
+        schedule.epoch_ended(float(epoch))
+    return changes(rates) if spec.learning_rate else []

@@ -1,0 +1,366 @@
+"""The training loop.
+
+The two stages of a run are those of Merity et al. 2018: ``train``, and ``finetune``, a second pass
+of ASGD hot-started from the trained weights (section 5). They differ in where weights come from,
+when averaging starts and what ends them; everything else is one path.
+"""
+
+import logging
+import math
+import signal
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
+from itertools import chain
+
+import numpy as np
+import torch
+
+from awd.corpora import Corpus, batching
+from awd.errors import InputError
+from awd.evaluation.perplexity import mean_loss, perplexity, stream_losses
+from awd.machine.devices import describe
+from awd.model.language_model import LanguageModel, Output
+from awd.model.regularizers import activation_regularization, temporal_activation_regularization
+from awd.runs.checkpoint import Checkpoint
+from awd.runs.progress import Progress
+from awd.runs.provenance import now
+from awd.study.spec import RunSpec
+from awd.training import optimizers
+from awd.training.cuda_graphs import CudaCapture, Replayed
+from awd.training.ntasgd import Average, NonMonotonicTrigger
+from awd.training.schedules import Schedule
+
+log = logging.getLogger(__name__)
+
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+"""The signals that ask a process to stop."""
+
+STAGES = ("train", "finetune")
+VALIDATION_BATCH = 10
+"""Parallel streams in which the text is read after each epoch, as the reference does."""
+
+
+class Interrupted(Exception):
+    """A signal asked the training to stop; its checkpoint has been written."""
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+class Trainer:
+    """One stage of training ``spec`` on ``corpus``.
+
+    On a GPU nothing within an epoch waits for it, and an update is launched as a whole.
+
+    Args:
+        stage: "train" or "finetune".
+        device: where the model and the data live.
+        weights: the trained weights that fine-tuning starts from.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        corpus: Corpus,
+        stage: str,
+        device: torch.device,
+        weights: dict | None = None,
+    ):
+        self.spec, self.stage, self.device = spec, stage, device
+        self.epochs = spec.epochs if stage == "train" else spec.finetune_epochs
+        self.seeds = (spec.seed, STAGES.index(stage))
+        torch.manual_seed(int(np.random.SeedSequence(self.seeds).generate_state(1)[0]))
+        self.model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
+        if self.model.adaptive is not None:
+            words = torch.from_numpy(corpus.train.astype(np.int64))
+            self.model.adaptive.set_counts(words.bincount(minlength=len(corpus.vocabulary)))
+        if weights is not None:
+            self.model.load_state_dict(weights)
+        self.parameters = list(self.model.parameters())
+        self.optimizer = self.new_optimizer()
+        self.schedule = Schedule(spec)
+        self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
+        self.average = Average(self.parameters) if stage == "finetune" else None
+        self.update = self.new_update()
+
+        streams = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
+        self.batches = self.model.arrange(streams)
+        self.valid = batching.as_stream(corpus.valid, device)
+        self.test = batching.as_stream(corpus.test, device)
+        if len(self.batches) < 3:
+            raise InputError(
+                f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
+                f"{len(corpus.train)} training tokens of '{corpus.name}'; at least 3 are needed"
+            )
+
+        self.epoch = 1
+        self.position = 0  # chunks of this epoch that are done
+        self.hidden = self.model.initial_state(spec.batch_size)
+        self.start = torch.zeros((), dtype=torch.int64, device=device)  # of the chunk
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.token_steps = 0  # time steps behind loss_sum
+        self.epoch_seconds = 0.0
+        self.elapsed = 0.0
+        self.history: list[dict] = []
+        self.best = {"epoch": 0, "loss": math.inf}
+        self.best_weights = self._weights()
+        self.finished = False
+        self.resumes = 0
+        self.started = now()
+        self.devices = [describe(device)]
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """An optimizer of this stage's kind, without a past."""
+        rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
+        adamw = self.stage == "train" and self.spec.optimizer == "adamw"
+        if self.device.type == "cuda":
+            rules |= {"lr": torch.tensor(float(rules["lr"]), device=self.device), "fused": True}
+            rules |= {"capturable": True} if adamw else {}
+        return (optimizers.AdamW if adamw else optimizers.SGD)(self.parameters, **rules)
+
+    def new_update(self) -> Callable[[int], None]:
+        """``_update`` in the fastest way there is for the device, without a past."""
+        # The adaptive softmax looks at the words to decide what to compute.
+        if self.device.type == "cuda" and self.spec.softmax != "adaptive":
+            return Replayed(self._update, CudaCapture())
+        return self._update
+
+    def run(self, checkpoint: Checkpoint, every: float, progress: Progress) -> None:
+        """Train to the end of the stage.
+
+        Args:
+            checkpoint: where to save every ``every`` seconds, at the ends of epochs where that
+                costs little, and when a signal asks to stop.
+            progress: told of each chunk and each epoch.
+
+        Raises Interrupted after a signal that asks to stop, and Diverged.
+        """
+        with _stop_signals() as stop:
+            while not self.finished:
+                chunks = self.chunks()
+                for chunk in chunks[self.position :]:
+                    self.step(chunk)
+                    progress.chunk(self.epoch, self.position, len(chunks), self.running_loss)
+                    if stop or checkpoint.due(every):
+                        checkpoint.save(self.state())
+                    if stop:
+                        raise Interrupted(f"stopped by {stop[0]} in epoch {self.epoch}")
+                self.end_epoch()
+                if self.finished or checkpoint.due(every, epoch_ended=True):
+                    checkpoint.save(self.state())
+                progress.epoch(self.history[-1])
+
+    def chunks(self) -> list[batching.Chunk]:
+        """The chunks of the current epoch."""
+        return batching.chunks(
+            len(self.batches),
+            self.spec.bptt,
+            variable=self.spec.variable_bptt,
+            seed=(*self.seeds, self.epoch),
+        )
+
+    def step(self, chunk: batching.Chunk) -> None:
+        """One update of the weights, on one chunk of the training text.
+
+        The learning rate acts on its own chunk: torch's ASGD would apply it one step late.
+        """
+        started = time.perf_counter()
+        self.start.fill_(chunk.start)
+        self._set_rate(self.schedule.rate * chunk.rate_scale)
+        if self.average is not None:
+            self.average.expect()
+        self.update(chunk.length)
+        self.token_steps += chunk.length
+        self.position += 1
+        # Looking at a GPU's numbers makes the host wait for it, so it does so now and then.
+        if self.device.type == "cpu" or self.position % 100 == 0:
+            loss = self.loss_sum.item()
+            if not math.isfinite(loss):
+                place = f"epoch {self.epoch}, step {self.position}"
+                raise Diverged(f"the loss became {loss} in {place}")
+        self.epoch_seconds += time.perf_counter() - started
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _update(self, length: int) -> None:
+        """One update on the ``length`` tokens from ``start`` on: operations on tensors alone."""
+        spec, model = self.spec, self.model
+        self.optimizer.zero_grad()  # first: no half-recorded update leaves a gradient behind
+        model.train()
+        text = self.batches[self.start + torch.arange(length + 1, device=self.device)]
+        output = model(text[:-1], self.hidden)
+        loss = model.loss(output.dropped, text[1:])
+        (loss + self.penalty(output)).backward()
+        if spec.clip:
+            torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.take()
+        with torch.no_grad():
+            self.loss_sum += loss.double() * length
+            for layer, after in zip(self.hidden, output.state, strict=True):
+                for part, value in zip(layer, after, strict=True):
+                    part.copy_(value)
+
+    def running_loss(self) -> float | None:
+        """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
+        return self.loss_sum.item() / self.token_steps if self.device.type == "cpu" else None
+
+    def penalty(self, output: Output) -> torch.Tensor | float:
+        """What AR and TAR add to the loss."""
+        spec, penalty = self.spec, 0.0
+        if spec.activation_regularization:
+            penalty += spec.activation_regularization * activation_regularization(output.dropped)
+        if spec.temporal_activation_regularization:
+            penalty += spec.temporal_activation_regularization * temporal_activation_regularization(
+                output.raw
+            )
+        return penalty
+
+    def validate(self) -> tuple[float, float]:
+        """Mean losses of validation and test text in nats, the latter for the curve alone."""
+        valid, test = (
+            mean_loss(stream_losses(self.model, text, VALIDATION_BATCH))
+            for text in (self.valid, self.test)
+        )
+        return valid, test
+
+    def end_epoch(self) -> None:
+        """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
+        averaging, rate = self.average is not None, self.schedule.rate
+        started = time.perf_counter()
+        loss_sum = self.loss_sum.item()  # a GPU may have to do yet what it was told
+        self.epoch_seconds += time.perf_counter() - started
+        with self.average.applied() if averaging else nullcontext():
+            loss, test_loss = self.validate()
+            if not math.isfinite(perplexity(loss)):
+                raise Diverged(f"the validation loss became {loss:g} in epoch {self.epoch}")
+            if loss < self.best["loss"]:
+                self.best = {"epoch": self.epoch, "loss": loss}
+                self.best_weights = self._weights()
+        event = self.schedule.epoch_ended(loss)
+        self.finished = self.epoch >= self.epochs
+        if self.stage == "finetune" and self.trigger.fires(loss):
+            self.finished = True
+        elif self.spec.optimizer == "nt-asgd" and not averaging and self.trigger.fires(loss):
+            self.average = Average(self.parameters)
+            self.update = self.new_update()
+            event = "averaging starts"
+        if self.stage == "train" and 0 < self.spec.patience <= self.epoch - self.best["epoch"]:
+            self.finished = True
+        self.history.append(
+            {
+                "epoch": self.epoch,
+                "train_loss": loss_sum / self.token_steps,
+                "valid_loss": loss,
+                "valid_perplexity": perplexity(loss),
+                "test_loss": test_loss,
+                "learning_rate": rate,
+                "averaging": int(averaging),
+                "event": event,
+                "seconds": round(self.epoch_seconds, 3),
+                "tokens_per_second": round(
+                    self.token_steps * self.spec.batch_size / self.epoch_seconds, 1
+                ),
+            }
+        )
+        self.elapsed += self.epoch_seconds
+        self.epoch += 1
+        self.position = self.token_steps = 0
+        self.loss_sum.zero_()
+        self.epoch_seconds = 0.0
+        for part in chain.from_iterable(self.hidden):
+            part.zero_()
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def state(self) -> dict:
+        """Everything the rest of the stage depends on."""
+        return {
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average and {"means": self.average.means, "count": self.average.count},
+            "trigger": self.trigger.losses,
+            "schedule": self.schedule.state(),
+            "random": torch.get_rng_state(),
+            "random_device": self._random_device(),
+            "hidden": self.hidden,
+            "best_weights": self.best_weights,
+            "loss_sum": self.loss_sum,
+            **{name: getattr(self, name) for name in PLAIN_STATE},
+        }
+
+    def _random_device(self) -> list[torch.Tensor]:
+        return [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+
+    def restore(self, state: dict) -> None:
+        """Go on from what ``state`` returned, here or in another process.
+
+        On another device, too; but no two kinds of device end with the same bits.
+        """
+        self.model.load_state_dict(state["weights"])
+        # Its rates and kernels are those of this device.
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
+        self.average = None
+        if state["average"]:
+            self.average = Average(self.parameters)
+            for mean, saved in zip(self.average.means, state["average"]["means"], strict=True):
+                mean.copy_(saved)
+            self.average.count = state["average"]["count"]
+        self.trigger.losses = list(state["trigger"])
+        self.schedule.restore(state["schedule"])
+        torch.set_rng_state(state["random"])
+        if self.device.type == "cuda" and state["random_device"]:
+            torch.cuda.set_rng_state(state["random_device"][0], self.device)
+        self.hidden = [tuple(part.to(self.device) for part in layer) for layer in state["hidden"]]
+        self.best_weights = {
+            name: value.to(self.device) for name, value in state["best_weights"].items()
+        }
+        self.loss_sum = state["loss_sum"].to(self.device)
+        here = self.devices[0]
+        for name in PLAIN_STATE:
+            setattr(self, name, state[name])
+        self.resumes += 1
+        if self.devices[-1] != here:
+            log.warning("goes on on %s what %s began", here, self.devices[-1])
+            self.devices.append(here)
+
+
+PLAIN_STATE = (
+    "epoch",
+    "position",
+    "token_steps",
+    "epoch_seconds",
+    "elapsed",
+    "history",
+    "best",
+    "finished",
+    "resumes",
+    "started",
+    "devices",
+)
+
+
+@contextmanager
+def _stop_signals():
+    """Within the block the signals that ask to stop are noted in the yielded list, not obeyed."""
+    received: list[str] = []
+    before = {
+        kind: signal.signal(kind, lambda number, _: received.append(signal.Signals(number).name))
+        for kind in STOP
+        if signal.getsignal(kind) is not signal.SIG_IGN  # nohup has it ignore hangups
+    }
+    try:
+        yield received
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,185 @@
+"""Evaluation records: every method, on weights that a training left."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from awd import corpora
+from awd.errors import InputError
+from awd.evaluation.entropy_floor import below_floor
+from awd.evaluation.evaluate import evaluate_stage, tune_cache
+from awd.model.language_model import LanguageModel
+from awd.study.methods import parse_method
+from awd.study.spec import RunSpec
+from awd.training.stage import train_stage
+
+CPU = torch.device("cpu")
+
+
+def spec_of(**settings) -> RunSpec:
+    sizes = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
+    return RunSpec(corpus="tiny", **(sizes | settings))
+
+
+def trained(corpus, folder, spec):
+    run = folder / "runs" / spec.run(corpus.fingerprint)
+    train_stage(spec, corpus, "train", run, device=CPU, checkpoints=folder / "checkpoints")
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs(corpus, tmp_path_factory):
+    """Two seeds of the same training."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    return [trained(corpus, folder, spec_of(seed=seed)) for seed in (1, 2)]
+
+
+def evaluate(corpus, run, name, spec=None, members=()):
+    method = parse_method(name)
+    spec = spec or spec_of()
+    return evaluate_stage(spec, corpus, "train", method, run, device=CPU, members=members)
+
+
+@pytest.mark.parametrize("name", ["stream", "cache-20-1-0.1", "dynamic-0.01-0.02-0.001-5"])
+def test_record_and_losses_of_a_method(corpus, runs, name):
+    record = evaluate(corpus, runs[0], name)
+    assert json.loads((runs[0] / f"train.{name}.json").read_text()) == record
+    assert (record["status"], record["method"]) == ("done", name)
+    losses = np.load(runs[0] / f"train.{name}.npz")
+    for split in ("valid", "test"):
+        assert losses[split].shape == (199,)
+        values = record["splits"][split]
+        assert values["tokens"] == 199
+        assert values["nll"] == pytest.approx(losses[split].sum(dtype="float64"))
+        assert values["perplexity"] == pytest.approx(math.exp(values["nll"] / 199))
+    assert ("train" in record["splits"]) is (name == "stream")
+    blocks = record["splits"]["test"]["blocks"]
+    assert sum(blocks["tokens"]) == 199
+    assert sum(blocks["nll"]) == pytest.approx(record["splits"]["test"]["nll"], abs=0.01)
+
+
+def test_blocks_of_the_record_end_where_lines_end(corpus, runs):
+    corpus = replace(corpus, vocabulary=["<eos>", *corpus.vocabulary[1:]])
+    blocks = evaluate(corpus, runs[0], "stream")["splits"]["test"]["blocks"]
+    ends = np.cumsum(blocks["tokens"])[:-1]
+    assert len(ends) > 3
+    assert (corpus.test[ends] == 0).all(), "predicted token i is token i + 1 of the text"
+
+
+def test_an_ensemble_names_its_members_and_beats_their_mean(corpus, runs):
+    record = evaluate(corpus, runs[0], "ensemble-2", members=runs[1:])
+    assert record["members"] == [runs[1].name]
+    alone = [
+        evaluate(corpus, run, "stream", spec_of(seed=seed))["splits"]["test"]["nll"]
+        for seed, run in enumerate(runs, 1)
+    ]
+    assert record["splits"]["test"]["nll"] < sum(alone) / 2
+
+
+def test_a_bidirectional_model_is_marked_as_leaking(corpus, tmp_path):
+    spec = spec_of(bidirectional=True)
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert record["status"] == "leaks"
+    assert record["reason"] == "the model reads 1 token(s) ahead of what it predicts"
+    assert record["splits"]["test"]["perplexity"] > 1
+
+
+def test_two_directions_are_measured_apart_and_the_forward_one_counts(corpus, tmp_path):
+    spec = spec_of(objective="both-directions")
+    run = trained(corpus, tmp_path, spec)
+    record = evaluate(corpus, run, "stream", spec)
+    assert record["status"] == "done"
+    splits = ("train", "valid", "test")
+    assert set(record["splits"]) == {*splits, *(f"{split}-backward" for split in splits)}
+    ahead, back = (record["splits"][name] for name in ("test", "test-backward"))
+    assert ahead["tokens"] == back["tokens"] == 199
+    assert ahead["nll"] != back["nll"]
+    losses = np.load(run / "train.stream.npz")["test"]
+    assert losses.sum(dtype="float64") == pytest.approx(ahead["nll"])
+
+
+def test_a_cloze_model_is_measured_as_such(corpus, tmp_path):
+    spec = spec_of(objective="cloze")
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert record["status"] == "done"
+    assert record["protocol"]["context"] == "left and right"
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """The corpus of known entropy, in a folder of runs."""
+    folder = tmp_path_factory.mktemp("chain")
+    corpora.fetch("known-entropy", folder / "raw")
+    print_ = corpora.fingerprint("known-entropy")
+    corpora.encode("known-entropy", folder / "raw", folder / "encoded", fingerprint=print_)
+    return corpora.load(folder / "encoded")
+
+
+CHAIN = {"batch_size": 80, "bptt": 20, "epochs": 2, "learning_rate": 20, "hidden_size": 16}
+
+
+@pytest.fixture(scope="module")
+def chain_run(chain, tmp_path_factory):
+    """A small model of it, trained, and its spec."""
+    spec = replace(spec_of(**CHAIN), corpus="known-entropy")
+    return trained(chain, tmp_path_factory.mktemp("chain-run"), spec), spec
+
+
+def test_an_honest_model_stays_above_the_floor(chain, chain_run):
+    """Near it, so that the alarm would be heard."""
+    record = evaluate(chain, chain_run[0], "stream", chain_run[1])
+    assert record["status"] == "done"
+    floor = chain.info["entropy"]["test"]
+    assert floor["tokens"] == record["splits"]["test"]["tokens"]
+    assert 1 < record["splits"]["test"]["nll"] / floor["nll"] < 1.15
+
+
+def test_a_model_that_cheats_is_below_the_floor(chain, chain_run, monkeypatch):
+    """It cheats where the leak check does not look: in how its losses are computed."""
+    losses = LanguageModel.token_losses
+    monkeypatch.setattr(
+        LanguageModel, "token_losses", lambda self, *given: 0.8 * losses(self, *given)
+    )
+    record = evaluate(chain, chain_run[0], "stream", chain_run[1])
+    assert record["status"] == "leaks"
+    assert "nats below the true entropy of the valid text" in record["reason"]
+
+
+@pytest.mark.parametrize(("lead", "alarm"), [(0.0, False), (13.8, False), (13.9, True)])
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_the_floor_allows_luck_once_in_a_million(split, lead, alarm):
+    entropy = {name: {"nll": 1000.0, "tokens": 900} for name in ("valid", "test")}
+    splits = {name: {"nll": 1000.0 - lead * (name == split)} for name in entropy}
+    assert (below_floor(entropy, splits) is not None) is alarm
+
+
+def test_the_alarm_is_as_rare_as_it_says():
+    """10,000 texts of 50 throws of a coin, judged by a wrong guess of how biased it is."""
+    draw = np.random.default_rng(0)
+    heads = draw.binomial(50, 0.6, 10_000)
+    truth, guess = (-(heads * math.log(p) + (50 - heads) * math.log(1 - p)) for p in (0.6, 0.8))
+    for chance in (0.5, 0.1, 0.01):
+        assert 0 < (truth - guess > math.log(1 / chance)).mean() <= chance
+
+
+def test_a_diverged_training_has_an_evaluation_without_perplexity(corpus, tmp_path):
+    spec = spec_of(learning_rate=1e30, clip=0)
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert (record["status"], record["splits"]) == ("diverged", {})
+    assert "epoch 1" in record["reason"]
+
+
+def test_weights_of_another_run_are_refused(corpus, runs):
+    with pytest.raises(InputError, match="not that of this spec"):
+        evaluate(corpus, runs[0], "stream", spec_of(seed=9))
+
+
+def test_cache_settings_are_tuned_on_validation_alone(corpus, runs):
+    tried = tune_cache(corpus, runs[0], "train", [20, 50], [1.0], [0.1], device=CPU)
+    record = evaluate(corpus, runs[0], "cache-20-1-0.1")
+    assert len(tried) == 2
+    assert tried[0][3] == pytest.approx(record["splits"]["valid"]["perplexity"], rel=1e-5)

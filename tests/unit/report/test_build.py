@@ -1,0 +1,148 @@
+"""The report is built from whatever exists, without torch, and says what it needs."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from synthetic import make_plan, write_runs
+
+import awd
+from awd.errors import InputError
+from awd.files import read_json, write_json
+from awd.report.build import PARTS, report, scales
+
+
+@pytest.fixture
+def results(tmp_path):
+    plan = make_plan(scale="demo")
+    write_json(tmp_path / "demo" / "plan.json", plan)
+    write_runs(plan, tmp_path / "runs", tokens=500)
+    return tmp_path
+
+
+def test_everything_is_written(results):
+    """Records, curves, one table and the combined in four formats, two figures in three, a page."""
+    written = report(results, "demo")
+    assert len(written) == len(set(written)) == 2 + 4 + 4 + 6 + 1
+    assert all(path.stat().st_size > 500 for path in written)
+    names = {path.relative_to(results / "demo").as_posix() for path in written}
+    assert {"records.csv", "tables/merity2018.md", "figures/merity2018-curves.pdf"} <= names
+
+
+def test_before_the_first_run(tmp_path):
+    """A plan alone gives a table of missing rows and figures that say so."""
+    write_json(tmp_path / "demo" / "plan.json", make_plan(scale="demo"))
+    report(tmp_path, "demo")
+    table = pd.read_csv(tmp_path / "demo/tables/merity2018.csv")
+    assert set(table["status"]) == {"missing"}
+    assert table["params"].notna().all()
+
+
+def test_parts_and_suites_can_be_chosen(results):
+    """A workflow may ask for one table alone; the combined one is not made of a part."""
+    written = report(results, "demo", ["merity2018"], parts=("tables",))
+    assert {path.parent.name for path in written} == {"tables"}
+    assert not (results / "demo/figures").exists()
+    assert not (results / "demo/records.csv").exists()
+    written = report(results, "demo", parts=("combined",), formats=("md", "html"))
+    assert [path.name for path in written] == ["all.md", "all.html"]
+    assert report(results, "demo", ["merity2018"], parts=("combined",)) == []
+
+
+def test_formats_can_be_chosen(results):
+    """Of tables and of figures; the frames of records are written all the same."""
+    written = report(results, "demo", formats=("tex", "svg"))
+    names = sorted(path.relative_to(results / "demo").as_posix() for path in written)
+    assert names == [
+        "curves.csv",
+        "figures/merity2018-ablation.svg",
+        "figures/merity2018-curves.svg",
+        "records.csv",
+        "tables/all.tex",
+        "tables/merity2018.tex",
+    ]
+
+
+def test_scales_with_a_plan(results):
+    """They are found, in order; without any there is nothing to report."""
+    write_json(results / "paper" / "plan.json", make_plan())
+    assert scales(results) == ["demo", "paper"]
+    with pytest.raises(InputError, match="plan --write"):
+        scales(results / "demo")
+
+
+def test_published_curves_are_drawn_where_the_plan_names_them(results):
+    """They come from the file of the suite; without it the figure is built all the same."""
+    plan = read_json(results / "demo/plan.json")
+    (suite,) = plan["suites"]
+    suite["figures"] = ["losses"]
+    built = {}
+    for name in (None, "yoon2019-curves.csv", "absent.csv"):
+        suite["curves"] = name and {
+            "file": name,
+            "logs": {"full": {"ptb": "ptb-lstm-finetune.log"}},
+        }
+        write_json(results / "demo/plan.json", plan)
+        written = report(results, "demo", parts=("figures",))
+        assert [path.suffix for path in written] == [".png", ".pdf", ".svg"]
+        built[name] = written[2].read_bytes()
+    assert built[None] == built["absent.csv"] != built["yoon2019-curves.csv"]
+
+
+def test_copy_without_run_folders(results):
+    """records.csv and curves.csv are enough for tables and figures, to the last digit."""
+    report(results, "demo", parts=("records", "tables"))
+    before = (results / "demo/tables/merity2018.csv").read_bytes()
+    kept = (results / "demo/records.csv").read_bytes()
+    shutil.rmtree(results / "runs")
+    report(results, "demo")
+    assert (results / "demo/tables/merity2018.csv").read_bytes() == before
+    assert (results / "demo/records.csv").read_bytes() == kept, "the copy is not overwritten"
+
+
+def test_input_errors(results):
+    """No plan, a plan of another format, a suite that is not in it: one helpful sentence each."""
+    with pytest.raises(InputError, match="run `python -m awd plan --write` first"):
+        report(results, "paper")
+    with pytest.raises(InputError, match="did you mean 'merity2018'"):
+        report(results, "demo", ["merity2017"])
+    write_json(results / "paper" / "plan.json", {"format": 0})
+    with pytest.raises(InputError, match="is missing; write it again with"):
+        report(results, "paper")
+
+
+def test_tables_need_neither_torch_nor_matplotlib():
+    """Reports are built where nothing is trained, and tables start quickly."""
+    root = Path(awd.__file__).parents[1]
+    for module, unwanted in (("build", {"torch", "matplotlib"}), ("figures", {"torch"})):
+        code = f"import sys, awd.report.{module}; sys.exit(bool({unwanted} & set(sys.modules)))"
+        assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_thousand_records_take_less_than_three_seconds(tmp_path):
+    """Of the processor, from the start of Python to the last table, without torch."""
+    plan = make_plan(seeds=range(1, 6))
+    for number in range(2, 14):
+        more = make_plan(seeds=range(1, 6), name=f"study{number}")
+        plan["runs"] |= more["runs"]
+        plan["suites"] += more["suites"]
+    write_json(tmp_path / "demo" / "plan.json", plan)
+    write_runs(plan, tmp_path / "runs", epochs=2, tokens=200)
+    assert len(list(tmp_path.glob("runs/*/*.stream.json"))) > 1_000
+    words = ["report", "--results", str(tmp_path), *(f"--part={part}" for part in PARTS[:3])]
+    code = f"""if True:
+        import resource, sys
+        from awd.cli import main
+        main({words}, standalone_mode=False)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        print(used.ru_utime + used.ru_stime, "torch" in sys.modules)"""
+    root = Path(awd.__file__).parents[1]
+    said = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    seconds, torch = said.stdout.splitlines()[-1].split()
+    assert float(seconds) < 3
+    assert torch == "False"
+    assert (tmp_path / "demo/tables/all.html").exists()

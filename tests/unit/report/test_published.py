@@ -1,0 +1,71 @@
+"""Published learning curves: what the suites name is there, and reports do not depend on it."""
+
+import pandas as pd
+import pytest
+
+from awd.errors import InputError
+from awd.places import PUBLISHED, SUITES
+from awd.report.published import COLUMNS, published_curves
+from awd.study.schema import read_yaml
+
+SUITES_WITH_CURVES = {
+    path.stem: suite
+    for path in sorted(SUITES.glob("*.yaml"))
+    if "curves" in (suite := read_yaml(path))
+}
+
+
+def test_the_logs_are_the_rows():
+    """Every log exists, of that corpus, and is of the stage and layers that its row is."""
+    assert set(SUITES_WITH_CURVES) == {"yoon2019"}
+    suite = SUITES_WITH_CURVES["yoon2019"]
+    lines = pd.read_csv(PUBLISHED / suite["curves"]["file"])
+    logs = {log: epochs.iloc[0] for log, epochs in lines.groupby("log")}
+    named = set()
+    for row, by_corpus in suite["curves"]["logs"].items():
+        for corpus, log in by_corpus.items():
+            named.add(log)
+            assert {"ptb": "ptb", "wikitext-2": "wt2"}[corpus] == logs[log]["corpus"], log
+            settings = suite["rows"][row]
+            assert logs[log]["stage"] == settings.get("stage", "finetune"), log
+            changed = settings.get("set", {})
+            model = {"lstm": "LSTM", "gru": "GRU"}[changed.get("cell", "lstm")]
+            model += f"-{changed['layers']}" if "layers" in changed else ""
+            model = "biLSTM" if changed.get("bidirectional") else model
+            assert logs[log]["model"].partition("-no-")[0] == model, log
+    repeated = {"ptb-bilstm.log", "ptb-bilstm-finetuned.log", "wiki-lstm-fintune-ep551.log"}
+    assert named == set(logs) - repeated, "all but second runs are drawn"
+
+
+@pytest.mark.parametrize("name", SUITES_WITH_CURVES)
+def test_curves_are_read_by_row(name):
+    """Numbers of epochs by row and corpus, and the first and last validation loss of one."""
+    curves = published_curves(SUITES_WITH_CURVES[name])
+    assert list(curves) == COLUMNS
+    counts = curves.groupby(["row", "corpus", "stage"]).size()
+    assert counts["lstm", "ptb", "train"] == 500
+    assert counts["lstm-finetuned", "ptb", "finetune"] == 405
+    assert counts["bilstm", "wikitext-2", "train"] == 750
+    lstm = curves[(curves["row"] == "lstm") & (curves["corpus"] == "ptb")]
+    assert lstm["valid_loss"].iloc[[0, -1]].tolist() == [5.79, 4.12]
+    assert curves[["train_loss", "valid_loss"]].notna().all(axis=None)
+
+
+def test_without_them_there_are_none(tmp_path):
+    """A suite that names none, and a checkout without the file, are no mistakes."""
+    suite = {"curves": {"file": "absent.csv", "logs": {"lstm": {"ptb": "a.log"}}}}
+    for each in ({}, {"curves": None}, suite):
+        curves = published_curves(each, tmp_path)
+        assert curves.empty
+        assert list(curves) == COLUMNS
+
+
+def test_a_broken_file_is_named(tmp_path):
+    """As is a log that it lacks."""
+    suite = {"curves": {"file": "x.csv", "logs": {"lstm": {"ptb": "a.log"}}}}
+    (tmp_path / "x.csv").write_text("some,text\n1,2\n")
+    with pytest.raises(InputError, match=r"x\.csv is not a file of published curves"):
+        published_curves(suite, tmp_path)
+    (tmp_path / "x.csv").write_text(f"log,{','.join(COLUMNS[1:])}\na.log,wt2,train,1,5,5\n")
+    with pytest.raises(InputError, match=r"no log 'a\.log' of ptb, named by row 'lstm'"):
+        published_curves(suite, tmp_path)

@@ -1,0 +1,208 @@
+"""Reading run records: what is there is read exactly, what is not is absent, what is broken is
+named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import make_plan, write_runs
+
+from awd.errors import InputError
+from awd.report import records, tables
+
+RUN = "ptb-lstm-s1-merity2018-full"
+
+
+@pytest.fixture
+def study(tmp_path):
+    plan = make_plan(seeds=(1, 2))
+    write_runs(plan, tmp_path / "runs")
+    return plan, tmp_path / "runs"
+
+
+def test_one_line_per_run_stage_method_and_split(study):
+    """Every evaluation that exists gives its splits, and nothing else does."""
+    plan, runs = study
+    frame, _ = records.collect(plan, runs)
+    assert list(frame.columns) == list(records.RECORD_TYPES)
+    expected = {
+        (path.parent.name, *path.name.split(".")[:2], split)
+        for path in runs.glob("*/*.stream.json")
+        for split in ("valid", "test")
+    }
+    found = list(frame[["run", "stage", "method", "split"]].itertuples(index=False, name=None))
+    assert len(found) == len(set(found)) == len(expected)
+    assert set(found) == expected
+
+
+def test_values_come_from_the_right_record(study):
+    """Perplexity is the evaluation's; epochs, speed and memory are the training stage's."""
+    plan, runs = study
+    frame, _ = records.collect(plan, runs)
+    line = frame.set_index(["run", "stage", "split"]).loc[(RUN, "finetune", "test")]
+    evaluation = json.loads((runs / RUN / "finetune.stream.json").read_text())
+    stage = json.loads((runs / RUN / "finetune.json").read_text())
+    assert line["perplexity"] == evaluation["splits"]["test"]["perplexity"]
+    assert line["seconds_per_epoch"] == stage["seconds_per_epoch"]
+    assert (line["seed"], line["epochs"], line["torch"]) == (1, 12, "2.13.0")
+    assert line["tokens"] == 4000
+    assert pd.isna(line["kernels"])
+
+
+def test_losses_by_block_are_part_of_the_line_of_the_test_text(study, tmp_path):
+    """A record without them, of an earlier version, is read all the same, also from a csv."""
+    plan, runs = study
+    path = runs / RUN / "finetune.stream.json"
+    evaluation = json.loads(path.read_text())
+    frame, curves = records.collect(plan, runs)
+    line = frame.set_index(["run", "stage", "split"]).loc[(RUN, "finetune", "test")]
+    blocks = evaluation["splits"]["test"].pop("blocks")
+    assert [int(word) for word in line["block_tokens"].split()] == blocks["tokens"]
+    assert [float(word) for word in line["block_nll"].split()] == blocks["nll"]
+    path.write_text(json.dumps(evaluation))
+    assert (
+        records.collect(plan, runs)[0]["block_nll"].isna().sum()
+        == 1 + frame["block_nll"].isna().sum()
+    )
+    records.write(frame.drop(columns=["block_tokens", "block_nll"]), curves, tmp_path)
+    assert records.read(tmp_path)[0]["block_nll"].isna().all()
+
+
+@pytest.mark.parametrize("broken", [[1.0], {"tokens": [4000]}, {"tokens": [4000], "nll": [1.0]}])
+def test_losses_by_block_that_do_not_add_up_are_refused(study, broken):
+    """They are of another evaluation, or damaged; an interval made of them would be wrong."""
+    plan, runs = study
+    path = runs / RUN / "finetune.stream.json"
+    evaluation = json.loads(path.read_text())
+    evaluation["splits"]["test"]["blocks"] = broken
+    path.write_text(json.dumps(evaluation))
+    with pytest.raises(InputError, match="losses by block"):
+        records.collect(plan, runs)
+
+
+def test_diverged_evaluation_has_lines_without_perplexity(study):
+    """A run that diverged is a result with a reason, not a gap."""
+    frame, _ = records.collect(*study)
+    lines = frame[frame["status"] == "diverged"]
+    assert len(lines) == 2 * 2
+    assert lines["perplexity"].isna().all()
+    assert lines["reason"].str.startswith("loss became nan").all()
+
+
+def test_stage_without_evaluation_gives_no_line_but_its_curve(study):
+    """What is trained but not yet evaluated shows in the curves only."""
+    plan, runs = study
+    (runs / RUN / "finetune.stream.json").unlink()
+    frame, curves = records.collect(plan, runs)
+    assert frame[(frame["run"] == RUN) & (frame["stage"] == "finetune")].empty
+    assert len(curves[(curves["run"] == RUN) & (curves["stage"] == "finetune")]) == 12
+
+
+def test_nothing_there_gives_empty_frames_of_the_right_shape(tmp_path):
+    """A plan of which nothing has run is no error, and its frames survive the disk."""
+    frames = records.collect(make_plan(), tmp_path / "runs")
+    assert all(frame.empty for frame in frames)
+    records.write(*frames, tmp_path)
+    for written, read in zip(frames, records.read(tmp_path), strict=True):
+        assert list(written.columns) == list(read.columns)
+
+
+def test_written_frames_are_read_back_to_the_last_bit(study, tmp_path):
+    """The csv files can stand in for the run folders."""
+    frames = records.collect(*study)
+    # Numbers that lose a bit in a sloppy writer or reader, and text that looks like a number.
+    frames[0].loc[0, "perplexity"] = np.nextafter(0.1 + 0.2, 1)
+    frames[0].loc[0, "commit"] = "1e10"
+    records.write(*frames, tmp_path / "copy")
+    for written, read in zip(frames, records.read(tmp_path / "copy"), strict=True):
+        pd.testing.assert_frame_equal(written, read, check_exact=True)
+
+
+def test_curves_hold_each_file_line_by_line(study):
+    """Joining thousands of files at once mixes nothing up."""
+    plan, runs = study
+    _, curves = records.collect(plan, runs)
+    for path in runs.glob("*/*.csv"):
+        alone = pd.read_csv(path)
+        joined = curves[(curves["run"] == path.parent.name) & (curves["stage"] == path.stem)]
+        assert list(joined["epoch"]) == list(alone["epoch"])
+        np.testing.assert_allclose(joined["valid_perplexity"], alone["valid_perplexity"])
+        assert set(joined["event"]) <= {"", "averaging starts"}
+
+
+def test_files_with_other_columns_are_joined(study):
+    """An additional column of some trainings is kept; others have it empty."""
+    plan, runs = study
+    path = runs / RUN / "train.csv"
+    header, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header},norm", *(f"{line},2.5" for line in lines)]) + "\n")
+    _, curves = records.collect(plan, runs)
+    here = (curves["run"] == RUN) & (curves["stage"] == "train")
+    assert (curves.loc[here, "norm"] == 2.5).all()
+    assert curves.loc[~here, "norm"].isna().all()
+
+
+def test_a_line_being_written_is_left_out(study):
+    """A report during training must not trip over half a line."""
+    plan, runs = study
+    with (runs / RUN / "train.csv").open("a") as file:
+        file.write("13,4.1,4.")
+    _, curves = records.collect(plan, runs)
+    assert len(curves[(curves["run"] == RUN) & (curves["stage"] == "train")]) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("finetune.stream.json", '{"format": 1, "sta'),
+        ("finetune.stream.json", '{"format": 2}'),
+        ("finetune.stream.json", '{"format": 1, "status": "done"}'),
+        ("finetune.stream.json", '{"format": 1, "status": "done", "splits": {"test": 3}}'),
+        ("finetune.json", "[]"),
+        ("train.csv", "epoch,valid_perplexity\n1,12.5\n2,abc\n"),
+        ("train.csv", "step,loss\n1,12.5\n"),
+    ],
+)
+def test_broken_file_is_named(study, name, content):
+    """Among thousands of files, the error says which one is broken."""
+    plan, runs = study
+    (runs / RUN / name).write_text(content)
+    with pytest.raises(InputError, match=f"{RUN}/{name}"):
+        records.collect(plan, runs)
+
+
+def test_text_where_a_number_is_expected_is_refused(study):
+    """A wrong type is caught in its file, before it turns a whole column into text."""
+    plan, runs = study
+    path = runs / RUN / "finetune.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"parameters": "24M"}))
+    with pytest.raises(InputError, match=r"'parameters' is '24M' where a whole number is expected"):
+        records.collect(plan, runs)
+
+
+@pytest.mark.parametrize("damage", [[], {"0": 1}, {"rare": [1.0, 2]}, {}, {"0": [1.0, 500]}])
+def test_losses_by_frequency_that_do_not_add_up_are_refused(tmp_path, damage):
+    """Their sums are those of the split, or the figure would compare something else."""
+    plan = make_plan(corpora=("ptb",))
+    write_runs(plan, tmp_path, tokens=500)
+    path = next(tmp_path.glob("*/finetune.stream.json"))
+    record = json.loads(path.read_text())
+    record["splits"]["test"]["by_frequency"] = damage
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="losses by frequency cannot be read"):
+        records.collect(plan, tmp_path)
+
+
+def test_files_of_a_version_without_protocols_are_read(study, tmp_path):
+    """The column is there and empty, and a table is made of it."""
+    plan, runs = study
+    frame, curves = records.collect(plan, runs)
+    records.write(frame.drop(columns="protocol"), curves, tmp_path)
+    found, _ = records.read(tmp_path)
+    assert list(found["protocol"].isna().unique()) == [True]
+    pd.testing.assert_frame_equal(
+        found[frame.columns.drop("protocol")], frame.drop(columns="protocol")
+    )
+    table = tables.build(plan["suites"][0], found, "paper")
+    assert table["delta_test"].notna().any()

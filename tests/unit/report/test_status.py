@@ -1,0 +1,158 @@
+"""What a run is doing is told from its files alone."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from awd.report import status as module
+from awd.report.status import STALE, Status, status, statuses
+from awd.study.plan import Run
+from awd.study.spec import RunSpec
+
+SPEC = RunSpec(corpus="tiny", epochs=8, finetune_epochs=2)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run that is trained, fine-tuned and evaluated; nothing of it is there yet."""
+    monkeypatch.chdir(tmp_path)
+    evaluations = {("finetune", "stream"): []}
+    return Run("a-run", SPEC, "f" * 64, ["suite/full"], {"finetune"}, evaluations)
+
+
+def told(run, tmp_path, stage="train", **changes):
+    """Write a progress file as a training does."""
+    facts = {"host": socket.gethostname(), "pid": os.getpid(), "written": time.time()}
+    facts |= {"epoch": 3, "epochs": 8, "fraction": 0.25, "tokens_per_second": 10_900.0}
+    facts |= {"seconds_left": 90.0, "train_perplexity": 120.0, "valid_perplexity": 99.5}
+    path = tmp_path / run.name / f"{stage}.progress.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts | changes))
+    return path
+
+
+def recorded(run, stage, state="done"):
+    run.folder.mkdir(parents=True, exist_ok=True)
+    result = {"epochs": 8, "valid_perplexity": 61.5}
+    record = {"status": state, "result": result, "tokens_per_second": 9_000.0}
+    (run.folder / f"{stage}.json").write_text(json.dumps(record))
+
+
+def found(run, tmp_path):
+    seen = status(run, tmp_path)
+    return seen.state, seen.stage
+
+
+def test_nothing_there_is_waiting(run, tmp_path):
+    assert found(run, tmp_path) == ("waiting", "train")
+
+
+def test_a_fresh_file_is_running_here_and_elsewhere(run, tmp_path):
+    """On another machine of the cluster its process cannot be asked for; its age can."""
+    told(run, tmp_path)
+    assert found(run, tmp_path) == ("running", "train")
+    told(run, tmp_path, host="another", pid=1)
+    assert found(run, tmp_path) == ("running", "train")
+
+
+def test_an_old_file_is_a_training_that_is_no_more(run, tmp_path):
+    """What it has reached is still told; when it will end is not."""
+    told(run, tmp_path, host="another", written=time.time() - STALE - 1)
+    seen = status(run, tmp_path)
+    assert (seen.state, seen.facts["epoch"], seen.facts["seconds_left"]) == ("stopped", 3, None)
+
+
+def test_a_process_that_is_gone_is_stopped_at_once(run, tmp_path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    told(run, tmp_path, pid=gone.pid)
+    assert found(run, tmp_path) == ("stopped", "train")
+
+
+def test_a_checkpoint_alone_is_stopped(run, tmp_path):
+    (tmp_path / run.name).mkdir()
+    (tmp_path / run.name / "train.checkpoint").write_bytes(b"")
+    assert found(run, tmp_path) == ("stopped", "train")
+
+
+def test_a_run_goes_through_its_stages_to_the_evaluation(run, tmp_path):
+    """Trained, it waits for fine-tuning; fine-tuned, for evaluation; then it is done."""
+    recorded(run, "train")
+    assert found(run, tmp_path) == ("waiting", "finetune")
+    told(run, tmp_path, "finetune")
+    assert found(run, tmp_path) == ("running", "finetune")
+    recorded(run, "finetune")
+    assert found(run, tmp_path) == ("waiting", "evaluate")
+    (run.folder / "finetune.stream.json").write_text("{}")
+    assert found(run, tmp_path) == ("done", "finetune")
+    assert status(run, tmp_path).facts["valid_perplexity"] == 61.5
+
+
+def test_a_divergence_is_told_even_if_the_next_stage_went_well(run, tmp_path):
+    recorded(run, "train", "diverged")
+    recorded(run, "finetune")
+    assert found(run, tmp_path)[0] == "diverged"
+
+
+def test_a_half_written_file_is_not_there_yet(run, tmp_path):
+    """It is written whole; a damaged one on a strange file system is no reason to give up."""
+    told(run, tmp_path).write_text("{")
+    assert found(run, tmp_path) == ("waiting", "train")
+
+
+class Plan:
+    """As much of a plan as a table of its runs needs."""
+
+    name = "demo"
+
+    def __init__(self, *runs):
+        self.runs = {run.name: run for run in runs}
+
+
+def test_what_is_over_is_not_looked_at_again(run):
+    """Records of a thousand runs are read once, not every two seconds."""
+    over = Status(run, "done", "train", {})
+    assert statuses(Plan(run), [over])[0] is over
+    assert statuses(Plan(run))[0].state == "waiting"
+
+
+def test_the_table_shows_what_runs_first_and_counts_the_rest(run, tmp_path, capsys):
+    """Epoch, speed, perplexity and time left of the running one; what does not fit is counted."""
+    others = [Run(f"other-{n}", SPEC, "f" * 64, ["suite/x", "suite/y"], {"train"}) for n in "12"]
+    told(run, tmp_path / "results" / "checkpoints")
+    plan = Plan(*others, run)
+    module.show(plan)
+    heading, first, *_, summary = capsys.readouterr().out.splitlines()
+    assert heading.split()[:2] == ["run", "row"]
+    words = first.split()
+    assert words[:4] == ["a-run", "suite/full", "running", "train"]
+    assert words[4:] == ["3/8", "25%", "10,900", "99.50", "2", "min"]
+    assert summary == "demo: 3 runs: 1 running, 2 waiting"
+    cut = module._table(plan, statuses(plan), most=1)
+    assert cut.renderables[0].row_count == 1
+    assert cut.renderables[1] == "demo: 3 runs: 1 running, 2 waiting (2 not shown)"
+
+
+def test_watching_ends_by_itself_and_on_ctrl_c(run, monkeypatch, capsys):
+    """Quietly, with the last table left on the terminal."""
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.time, "sleep", interrupted)
+    module.watch(Plan(run))
+    assert "1 waiting" in capsys.readouterr().out
+    monkeypatch.setattr(module, "statuses", lambda *_: [Status(run, "done", "train", {})])
+    module.watch(Plan(run))
+    assert "1 done" in capsys.readouterr().out
+
+
+def test_status_needs_neither_torch_nor_numpy():
+    """It may be called every few seconds on the head of a cluster."""
+    code = "import sys, awd.report.status; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

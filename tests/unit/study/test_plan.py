@@ -1,0 +1,506 @@
+"""The plan: what is asked for, no more and no less, and the same each time."""
+
+import copy
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import awd.study.plan
+from awd.errors import InputError
+from awd.study.plan import CONFIG, Plan, load_config, parse_override
+from awd.study.spec import HYPERPARAMETERS
+
+ROOT = Path(awd.__file__).parents[1]
+SUITE = "merity2018"
+TEXT = (ROOT / "workflow" / "suites" / f"{SUITE}.yaml").read_text(encoding="utf-8")
+SCALES = ("demo", "small", "paper")
+NINE = (
+    "full",
+    "minus-fine-tuning",
+    "minus-nt-asgd",
+    "minus-variable-lengths",
+    "minus-embedding-dropout",
+    "minus-weight-decay",
+    "minus-ar-tar",
+    "full-sized-embedding",
+    "minus-weight-drop",
+)
+
+
+def config(**changes) -> dict:
+    return load_config(CONFIG, {"suites": SUITE, **changes})
+
+
+def runs_of(plan: Plan) -> dict[tuple, list[str]]:
+    """(row, corpus) -> its runs' names."""
+    return {
+        (row["row"], row["corpus"]): [run["run"] for run in row["runs"]]
+        for suite in plan.suites.values()
+        for row in suite["rows"]
+    }
+
+
+@pytest.fixture
+def plan_of(tmp_path, monkeypatch):
+    """Plan a suite that a test has changed."""
+    folder = tmp_path / "suites"
+    folder.mkdir()
+    monkeypatch.setattr(awd.study.plan, "SUITES", folder)
+
+    def make(suite: dict | str, **changes) -> Plan:
+        if not isinstance(suite, str):
+            suite = yaml.safe_dump(suite, sort_keys=False, allow_unicode=True)
+        (folder / f"{SUITE}.yaml").write_text(suite, encoding="utf-8")
+        return Plan(config(**changes))
+
+    return make
+
+
+@pytest.fixture
+def suite() -> dict:
+    return yaml.safe_load(TEXT)
+
+
+# Table 4 ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_nine_rows_are_eight_trainings(scale):
+    """Per corpus, in the order of the paper; evaluations of other kinds train nothing more."""
+    plan = Plan(config(scale=scale))
+    rows = plan.suites[SUITE]["rows"]
+    corpora = list(plan.fingerprints)
+    assert [(row["row"], row["corpus"]) for row in rows if row["row"] in NINE] == [
+        (name, corpus) for corpus in corpora for name in NINE
+    ]
+    assert len(plan.runs) == 8 * len(corpora)
+    assert len(corpora) == (2 if scale == "paper" else 1)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_minus_fine_tuning_is_the_full_run_before_it(scale):
+    """One training, two rows, two stages; no other row of Table 4 shares a run."""
+    plan = Plan(config(scale=scale))
+    stages = {(row["row"], row["corpus"]): row["stage"] for row in plan.suites[SUITE]["rows"]}
+    runs = runs_of(plan)
+    for corpus in plan.fingerprints:
+        full, without = ("full", corpus), ("minus-fine-tuning", corpus)
+        assert runs[full] == runs[without]
+        assert (stages[full], stages[without]) == ("finetune", "train")
+        others = {tuple(runs[name, corpus]) for name in NINE if name != "minus-fine-tuning"}
+        assert len(others) == 8
+        shared = plan.runs[runs[full][0]]
+        assert {f"{SUITE}/full", f"{SUITE}/minus-fine-tuning"} <= set(shared.rows)
+        assert sorted(shared.stages) == ["finetune", "train"]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_each_row_differs_in_what_it_sets_alone(scale, suite):
+    """An ablation that changes something else besides says nothing."""
+    plan = Plan(config(scale=scale))
+    for row in plan.suites[SUITE]["rows"]:
+        asked = suite["rows"][row["row"]].get("set", {})
+        asked = {key: value for key, value in asked.items() if key in HYPERPARAMETERS}
+        assert set(row["changes"]) == set(asked)
+        if row["row"] != "full-sized-embedding":
+            assert row["changes"] == asked
+    wide = next(row for row in plan.suites[SUITE]["rows"] if row["row"] == "full-sized-embedding")
+    spec = plan.runs[wide["runs"][0]["run"]].spec
+    assert spec.embedding_size == spec.hidden_size
+
+
+def test_the_published_table_is_complete():
+    """All 18 cells of Table 4, typed a second time."""
+    table = {
+        "full": (60.0, 57.3, 68.6, 65.8),
+        "minus-fine-tuning": (60.7, 58.8, 69.1, 66.0),
+        "minus-nt-asgd": (66.3, 63.7, 73.3, 69.7),
+        "minus-variable-lengths": (61.3, 58.9, 69.3, 66.2),
+        "minus-embedding-dropout": (65.1, 62.7, 71.1, 68.1),
+        "minus-weight-decay": (63.7, 61.0, 71.9, 68.7),
+        "minus-ar-tar": (62.7, 60.3, 73.2, 70.1),
+        "full-sized-embedding": (68.0, 65.6, 73.7, 70.7),
+        "minus-weight-drop": (71.1, 68.9, 78.4, 74.9),
+    }
+    found = {}
+    for row in Plan(config(scale="paper")).suites[SUITE]["rows"]:
+        if row["row"] not in NINE:
+            continue
+        (cell,) = (each for each in row["published"] if each["column"] == "paper")
+        assert cell["verified"] is True
+        found[row["row"], row["corpus"]] = (cell["valid"], cell["test"])
+    expected = {}
+    for name, values in table.items():
+        expected[name, "ptb"], expected[name, "wikitext-2"] = values[:2], values[2:]
+    assert found == expected
+
+
+def test_the_full_model_at_paper_scale_is_the_papers():
+    """24 million parameters on PTB, 33 million on WikiText-2."""
+    plan = Plan(config(scale="paper"))
+    runs = runs_of(plan)
+    sizes = [plan.parameters(plan.runs[runs["full", each][0]]) for each in ("ptb", "wikitext-2")]
+    assert sizes == [24_221_600, 33_556_078]
+
+
+# every suite --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_suite_can_be_planned_at_every_scale(scale):
+    """Whatever lies in workflow/suites; each row has a run per seed and a known place in it."""
+    names = sorted(path.stem for path in awd.study.plan.SUITES.glob("*.yaml"))
+    plan = Plan(config(suites=names, scale=scale, seeds=2))
+    assert list(plan.suites) == names
+    for each in plan.suites.values():
+        for row in each["rows"]:
+            assert [run["seed"] for run in row["runs"]] == [1, 2]
+            assert all(run["run"] in plan.runs for run in row["runs"])
+    json.dumps(plan.as_dict(), allow_nan=False)
+
+
+def test_plans_are_deterministic(tmp_path):
+    """Also across processes, whose hashes of strings differ."""
+    command = [sys.executable, "-m", "awd", "plan", "--set", "seeds=2", "--write"]
+    texts = []
+    for seed in ("1", "2"):
+        path = tmp_path / f"{seed}.json"
+        environment = {"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"}
+        subprocess.run([*command, str(path)], cwd=ROOT, env=environment, check=True)
+        texts.append(path.read_bytes())
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import awd.study.plan",
+        "import awd.study.snakemake",
+        "from awd.cli import main; main(['plan'])",
+    ],
+)
+def test_planning_loads_no_heavy_library(code):
+    """Every job of a workflow makes the plan anew."""
+    program = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'requests'} & set(sys.modules)\n"
+        "print(sorted(heavy))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.splitlines()[-1] == "[]"
+
+
+# what the configuration may ask for ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [SUITE, [SUITE]])
+def test_suites_are_a_name_or_a_list(asked):
+    """Both are natural on a command line."""
+    assert list(Plan(config(suites=asked)).suites) == [SUITE]
+
+
+def test_a_suite_on_request_runs_only_if_it_is_named(plan_of, suite):
+    """The demo does not grow with every check of the instruments."""
+    suite["on_request"] = True
+    assert plan_of(suite, suites="all").suites == {}
+    assert list(plan_of(suite, suites=SUITE).suites) == [SUITE]
+
+
+def test_the_demo_is_the_five_studies():
+    """What takes five minutes; the rest is there on request."""
+    assert list(Plan(config(suites="all")).suites) == [
+        "bonetto2024",
+        "factors",
+        "kim2024",
+        "merity2018",
+        "yoon2019",
+    ]
+
+
+@pytest.mark.parametrize("method", ["cache", "dynamic", "ensemble"])
+@pytest.mark.parametrize("objective", ["both-directions", "cloze"])
+def test_methods_are_for_models_that_predict_the_next_word(plan_of, suite, method, objective):
+    """A cache of a model that reads backwards is nothing that anyone has defined."""
+    suite["base"] |= {"ensemble_size": 2, "dynamic_rate": 0, "dynamic_decay": 0}
+    suite["base"] |= {"dynamic_epsilon": 1, "dynamic_bptt": 5}
+    suite["rows"]["cache"] |= {"method": method, "set": {"objective": objective}}
+    said = complaint(plan_of, suite)
+    assert f"row 'cache': method '{method}' needs objective 'next-word', not '{objective}'" in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("default", ["python-reference"]),
+        ("known-entropy", ["known-entropy"]),
+        (["known-entropy", "ptb"], ["known-entropy", "ptb"]),
+    ],
+)
+def test_corpora_are_a_name_or_a_list(asked, expected):
+    """In the order given; default is the suite's own choice for the scale."""
+    plan = Plan(config(corpora=asked))
+    assert list(plan.fingerprints) == expected
+    assert len(plan.runs) == 8 * len(expected)
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(3, [1, 2, 3]), ([7, 2], [7, 2]), ([0], [0])])
+def test_seeds_are_a_count_or_a_list(asked, expected):
+    """Each seed is a run of its own, the same whichever others there are."""
+    plan = Plan(config(seeds=asked))
+    assert plan.seeds == expected
+    for row in plan.suites[SUITE]["rows"]:
+        assert [run["seed"] for run in row["runs"]] == expected
+        assert [plan.runs[run["run"]].spec.seed for run in row["runs"]] == expected
+    alone = [Plan(config(seeds=[seed])).runs for seed in expected]
+    assert set(plan.runs) == set().union(*alone)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"), [(1, [1, 2]), (2, [1, 2]), (3, [1, 2, 3]), ([7], [7])]
+)
+def test_a_suite_may_want_more_seeds(plan_of, suite, asked, expected):
+    """Than the configuration counts; if it lists them, it is these and no others."""
+    suite["seeds"] = 2
+    (resolved,) = plan_of(suite, seeds=asked).suites.values()
+    for row in resolved["rows"]:
+        assert [run["seed"] for run in row["runs"]] == expected
+
+
+def test_an_own_corpus(tmp_path):
+    """A folder with three files is a corpus; its content, not its place, names the runs."""
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text(f"a b {split}\n")
+    options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
+    before = Plan(config(**options))
+    assert all(name.startswith("mine-") for name in before.runs)
+    assert {before.core_seconds(run) for run in before.runs.values()} == {None}
+    (tmp_path / "train.txt").write_text("a c\n")
+    assert not set(Plan(config(**options)).runs) & set(before.runs)
+
+
+def test_overrides_are_read_as_yaml():
+    """As in the file: numbers are numbers and lists are lists."""
+    assert parse_override("seeds=[1, 2]") == ("seeds", [1, 2])
+    assert parse_override("mirror=http://a/?b=c") == ("mirror", "http://a/?b=c")
+    with pytest.raises(InputError, match="'seeds' must have the form key=value"):
+        parse_override("seeds")
+
+
+# what changes a run, and what does not ------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_one_hyperparameter_of_one_row_changes_that_run_alone(plan_of, suite, scale):
+    """The promise that an edit retrains exactly what it must."""
+    before = runs_of(plan_of(suite, scale=scale))
+    suite["rows"]["minus-weight-drop"]["set"]["clip"] = 0.5
+    after = runs_of(plan_of(suite, scale=scale))
+    changed = {
+        row for row, _ in before if any(before[row, c] != after[row, c] for c in corpora_of(after))
+    }
+    assert changed == {"minus-weight-drop"}
+
+
+def corpora_of(runs: dict) -> list[str]:
+    return list(dict.fromkeys(corpus for _, corpus in runs))
+
+
+def test_a_hyperparameter_of_one_scale_changes_that_scale_alone(plan_of, suite):
+    """Trying something at demo scale must not void a week of training."""
+    before = {scale: runs_of(plan_of(suite, scale=scale)) for scale in SCALES}
+    suite["scales"]["demo"]["rows"]["minus-weight-drop"] = {"clip": 0.5}
+    after = {scale: runs_of(plan_of(suite, scale=scale)) for scale in SCALES}
+    assert before["small"] == after["small"]
+    assert before["paper"] == after["paper"]
+    differing = {key for key in before["demo"] if before["demo"][key] != after["demo"][key]}
+    assert {row for row, _ in differing} == {"minus-weight-drop"}
+
+
+def test_words_and_order_change_no_run(plan_of, suite):
+    """Labels, notes, groups, published numbers and the order of keys and rows are not training."""
+    before = runs_of(plan_of(suite))
+    suite["title"] = "Another title"
+    suite["notes"], suite["published"] = [], []
+    for row in suite["rows"].values():
+        row["label"], row["group"], row["note"] = "renamed", "another", "new"
+    for key in ("base", "rows"):
+        suite[key] = dict(reversed(suite[key].items()))
+    assert runs_of(plan_of(dict(reversed(suite.items())))) == before
+
+
+def test_the_place_of_a_hyperparameter_changes_no_run(plan_of, suite):
+    """Moving a value from the base to the scale that uses it is no change."""
+    before = runs_of(plan_of(suite))
+    suite["scales"]["demo"]["set"]["clip"] = suite["base"].pop("clip")
+    assert runs_of(plan_of(suite)) == before
+
+
+def test_the_name_of_a_suite_changes_no_run(plan_of, tmp_path):
+    """Two suites that ask for the same training share it."""
+    plan_of(TEXT)
+    shutil.copy(tmp_path / "suites" / f"{SUITE}.yaml", tmp_path / "suites" / "copy.yaml")
+    plan = Plan(config(suites="all"))
+    assert len(plan.runs) == 8
+    shared = plan.runs[runs_of(plan)["full", "python-reference"][0]].rows
+    assert {"copy/full", "copy/minus-fine-tuning", f"{SUITE}/full"} <= set(shared)
+
+
+# mistakes -----------------------------------------------------------------------------------
+
+
+def complaint(plan_of, suite, **changes) -> str:
+    with pytest.raises(InputError) as caught:
+        plan_of(suite, **changes)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_row_that_changes_nothing_is_refused(plan_of, suite, scale):
+    """It would be a second copy of the base row under a name that says otherwise."""
+    suite["rows"]["minus-weight-drop"]["set"] = {"clip": suite["base"]["clip"]}
+    said = complaint(plan_of, suite, scale=scale)
+    assert "row 'minus-weight-drop': set.clip is what the base row has" in said
+    assert f"scales.{scale}.rows.minus-weight-drop" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("base", "hiden_size"), 1, "base: no hyperparameter 'hiden_size'; did you mean 'hidden"),
+        (("base", "seed"), 1, "base: no hyperparameter 'seed'"),
+        (("base", "corpus"), "ptb", "base: no hyperparameter 'corpus'"),
+        (("corpora", "ptb", "x"), 1, "corpora.ptb: no hyperparameter 'x'"),
+        (("rows", "full", "set"), {"weigth_drop": 1}, "did you mean 'weight_drop'?"),
+        (("scales", "paper", "set"), {"epoch": 1}, "scales.paper.set: no hyperparameter 'epoch'"),
+        (("scales", "demo", "rows", "ful"), {}, "scales.demo.rows: no row 'ful'; did you mean"),
+        (("scales", "demo", "corpora"), ["pbt"], "unknown corpus 'pbt': did you mean 'ptb'?"),
+        (("base_row",), "ful", "base_row: no row 'ful'; did you mean 'full'?"),
+        (("published", 0, "row"), "ful", "published[1]: no row 'ful'; did you mean 'full'?"),
+        (("curves",), {"file": "x.csv", "logs": {"ful": {}}}, "curves.logs: no row 'ful'; did you"),
+        (("curves",), {"file": "../x.csv", "logs": {}}, "curves.file"),
+        (("rows", "full", "stage"), "finetuning", "rows.full.stage: no 'finetuning'; did you mean"),
+        (("scales", "demo", "set", "finetune_epochs"), 0, "needs finetune_epochs of at least 1"),
+        (("scales", "demo", "set", "layers"), 10**30, "layers is too large"),
+        (("base", "weight_decay"), "1e-6", "write 1e-06 with a decimal point"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_found_at_any_scale(plan_of, suite, path, value, said):
+    """A typing error in the paper's settings is found by the demo."""
+    place = suite
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    if path[-1] == "finetune_epochs":
+        suite["rows"]["full"]["stage"] = "finetune"
+    assert said in complaint(plan_of, suite)
+
+
+def test_the_file_is_named(plan_of):
+    """With the line, where YAML itself is broken."""
+    said = complaint(plan_of, TEXT.replace("base_row: full", "base_row: [full"))
+    assert f"{SUITE}.yaml, line " in said
+    said = complaint(plan_of, TEXT + "\ntitle: again\n")
+    assert f"{SUITE}.yaml, line {len(TEXT.splitlines()) + 2}" in said
+    assert "'title' is given twice" in said
+
+
+# anything at all ----------------------------------------------------------------------------
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(),
+    st.text(max_size=4),
+    st.sampled_from(["full", "ptb", "default", "all", 10**30, 1e308, [], {}, [1], {"a": {}}]),
+    st.lists(st.one_of(st.integers(0, 3), st.text(max_size=3)), max_size=3),
+)
+
+
+@settings(
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.dictionaries(st.sampled_from([*config(), "x", "sead"]), ODD, max_size=3))
+def test_any_configuration_is_a_plan_or_an_input_error(changes):
+    """Never a traceback."""
+    try:
+        plan = Plan(config(**{"seeds": 1, **changes}))
+    except InputError as error:
+        sentence = str(error)
+    else:
+        sentence = ""
+        assert plan.runs
+    assert "\n" not in sentence
+
+
+def places(value: object, path: tuple = ()) -> list[tuple]:
+    """The path of each value inside a nested one."""
+    keys = (
+        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    )
+    return [each for key in keys for each in [(*path, key), *places(value[key], (*path, key))]]
+
+
+WORDS = ["x", "set", "rows", "label", "full", "ptb", "demo", 1, None, *HYPERPARAMETERS]
+ODDITIES = [
+    *(None, True, 0, 1, -1, 2.5, float("nan"), float("inf"), 1e308, 10**30, 10**400, "", "x"),
+    *("lstm", "1e-6", "full", "ptb", [], {}, [1], {"a": 1}, {1: 2}, {"layers": 2}, [None]),
+]
+
+
+def mutate(suite: dict, chance: random.Random) -> None:
+    """Change, remove or add something somewhere."""
+    path = chance.choice(places(suite))
+    place = suite
+    for step in path[:-1]:
+        place = place[step]
+    action = chance.choice(["change", "change", "remove", "add"])
+    if action == "change":
+        place[path[-1]] = copy.deepcopy(chance.choice(ODDITIES))
+    elif action == "remove":
+        del place[path[-1]]
+    elif isinstance(place, dict):
+        place[chance.choice(WORDS)] = copy.deepcopy(chance.choice(ODDITIES))
+
+
+def test_any_suite_is_a_plan_or_an_input_error(plan_of, suite):
+    """Whatever is changed, removed or added in a good one; both outcomes do occur."""
+    outcomes = {"plan": 0, "mistake": 0}
+    for seed in range(300):
+        chance, mutated = random.Random(seed), copy.deepcopy(suite)
+        for _ in range(chance.choice([1, 1, 2, 3])):
+            mutate(mutated, chance)
+        try:
+            plan = plan_of(mutated, scale=chance.choice(SCALES))
+            json.dumps(plan.as_dict(), allow_nan=False)
+            [plan.core_seconds(run) for run in plan.runs.values()]
+            outcomes["plan"] += 1
+        except InputError as error:
+            if "\n" in str(error):
+                pytest.fail(f"several lines: {error}")
+            outcomes["mistake"] += 1
+    assert min(outcomes.values()) > 30
+
+
+def test_a_precision_makes_other_runs_in_another_folder():
+    """A suite that says itself what it wants keeps it."""
+    usual, bf16 = (Plan(config(**change)) for change in ({}, {"precision": "bf16"}))
+    assert bf16.name == f"{usual.name}-bf16"
+    assert {run.spec.precision for run in bf16.runs.values()} == {"bf16"}
+    assert usual.runs.keys().isdisjoint(bf16.runs)
+    asked = {"suites": "precision", "precision": "bf16"}
+    assert {run.spec.precision for run in Plan(config(**asked)).runs.values()} == {"fp32", "bf16"}

@@ -1,0 +1,74 @@
+"""Which jobs ask for a GPU: on one machine, sent to a cluster, and as the cluster's job."""
+
+from types import SimpleNamespace
+
+import pytest
+from snakemake.resources import Resources
+
+from awd.machine import gpu_lease
+from awd.study.plan import CONFIG, load_config
+from awd.study.snakemake import WorkflowPlan
+
+
+@pytest.fixture
+def plan(monkeypatch, tmp_path):
+    """A plan on a machine with so many GPUs, under a limit or in a job that was given GPUs."""
+
+    def plan(device, *, installed=0, slots=1, limit=None, in_job=False, given=None):
+        machine = tmp_path / f"{installed}-gpus"
+        for number in range(installed):
+            (machine / str(number)).mkdir(parents=True, exist_ok=True)
+        monkeypatch.setattr(gpu_lease, "GPUS", machine)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        if given is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        limits = Resources()
+        if limit is not None:
+            limits["gpu"] = limit
+        workflow = SimpleNamespace(is_main_process=not in_job, global_resources=limits)
+        changes = {"device": device, "gpu_slots": slots, "suites": ["kim2024"]}
+        return WorkflowPlan(load_config(CONFIG, changes), workflow)
+
+    return plan
+
+
+def test_one_machine_has_as_many_as_its_gpus_have_slots(plan):
+    assert plan("auto", installed=2, slots=3).gpus == 6
+    assert plan("auto").gpus == 0
+    assert plan("cpu", installed=2).gpus == 0
+
+
+def test_without_gpus_no_job_asks_for_one(plan):
+    assert "gpu" not in plan("auto").resources()
+    assert plan("auto").resources()["device"] == "auto"
+    assert plan("auto", installed=1).resources()["gpu"] == 1
+
+
+@pytest.mark.parametrize("installed", [0, 2])
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_the_profile_knows_how_many_a_cluster_has(plan, device, installed):
+    """Snakemake runs where there are none, or others."""
+    made = plan(device, installed=installed, limit=100)
+    assert (made.gpus, made.resources()["gpu"]) == (100, 1)
+    assert "gpu" not in plan("cpu", installed=installed, limit=100).resources()
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_job_on_a_cluster_has_the_gpu_it_was_given(plan, device):
+    """It reads the workflow again, on another machine and without the profile's limit."""
+    resources = plan(device, installed=8, in_job=True, given="3").resources()
+    assert (resources["gpu"], resources["device"]) == (1, device)
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_a_job_without_a_gpu_leaves_those_of_its_node_alone(plan, given):
+    resources = plan("auto", installed=8, in_job=True, given=given).resources()
+    assert "gpu" not in resources
+    assert resources["device"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("visible", "slots", "jobs"), [("4,5,6", 2, 6), ("4", 3, 3), ("", 2, 0), ("-1", 2, 0)]
+)
+def test_those_that_were_made_visible_count(plan, visible, slots, jobs):
+    assert plan("auto", installed=2, slots=slots, given=visible).gpus == jobs

@@ -1,0 +1,412 @@
+"""The training loop: one step by hand, and interruption that leaves no trace."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from itertools import chain, pairwise
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from awd.corpora.batching import Chunk
+from awd.errors import InputError
+from awd.runs.checkpoint import Checkpoint
+from awd.runs.progress import Progress
+from awd.study.spec import RunSpec
+from awd.training.stage import train_stage
+from awd.training.trainer import Diverged, Interrupted, Trainer
+
+CPU = torch.device("cpu")
+SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
+
+
+def spec_of(**settings) -> RunSpec:
+    return RunSpec(corpus="tiny", **(SMALL | settings))
+
+
+def trainer_of(corpus, stage="train", **settings) -> Trainer:
+    return Trainer(spec_of(**settings), corpus, stage, CPU)
+
+
+def gradients_after(trainer, chunk):
+    """What the optimizer will see: gradients of the full loss, before clipping."""
+    spec, model = trainer.spec, trainer.model
+    end = chunk.start + chunk.length
+    output = model(trainer.batches[chunk.start : end], trainer.hidden)
+    logits = output.dropped @ model.decoder_weight.t() + model.bias
+    targets = trainer.batches[chunk.start + 1 : end + 1]
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+    loss = loss + spec.activation_regularization * (output.dropped**2).mean()
+    changes = output.raw[1:] - output.raw[:-1]
+    loss = loss + spec.temporal_activation_regularization * (changes**2).mean()
+    return torch.autograd.grad(loss, trainer.parameters)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_one_sgd_step_is_clip_then_decay_then_the_scaled_rate(corpus, clip):
+    trainer = trainer_of(
+        corpus,
+        clip=clip,
+        learning_rate=2.0,
+        weight_decay=0.1,
+        activation_regularization=2,
+        temporal_activation_regularization=1,
+    )
+    before = [parameter.detach().clone() for parameter in trainer.parameters]
+    gradients = gradients_after(trainer, Chunk(0, 10, 0.5))
+    norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    scale = min(1.0, clip / (norm.item() + 1e-6)) if clip else 1.0
+    trainer.step(Chunk(0, 10, 0.5))
+    for parameter, old, gradient in zip(trainer.parameters, before, gradients, strict=True):
+        expected = old - 2.0 * 0.5 * (scale * gradient + 0.1 * old)
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_adamw_steps_as_torchs_own(corpus):
+    trainer = trainer_of(corpus, optimizer="adamw", learning_rate=0.01, weight_decay=0.1, clip=0)
+    copies = [parameter.detach().clone().requires_grad_() for parameter in trainer.parameters]
+    optimizer = torch.optim.AdamW(copies, lr=0.01, weight_decay=0.1)
+    for copy, gradient in zip(copies, gradients_after(trainer, Chunk(0, 10, 1.0)), strict=True):
+        copy.grad = gradient
+    optimizer.step()
+    trainer.step(Chunk(0, 10, 1.0))
+    for parameter, copy in zip(trainer.parameters, copies, strict=True):
+        torch.testing.assert_close(parameter, copy, rtol=1e-4, atol=1e-5)
+
+
+def test_the_state_is_carried_between_chunks_and_zero_at_each_epochs_start(corpus):
+    trainer = trainer_of(corpus)
+    trainer.step(Chunk(0, 10, 1.0))
+    assert trainer.hidden[0][0].abs().sum() > 0
+    assert not trainer.hidden[0][0].requires_grad
+    trainer.end_epoch()
+    assert trainer.hidden[0][0].abs().sum() == 0
+
+
+def validations(trainer, monkeypatch, losses):
+    """Run epochs whose validation losses are given; returns the events."""
+    values = iter([value for loss in losses for value in (loss, 0)])  # valid, then test
+    monkeypatch.setattr("awd.training.trainer.mean_loss", lambda _: next(values))
+    for _ in losses:
+        trainer.step(Chunk(0, 10, 1.0))
+        trainer.end_epoch()
+    return [line["event"] for line in trainer.history]
+
+
+def test_averaging_starts_when_the_trigger_fires_and_evaluates_the_average(corpus, monkeypatch):
+    trainer = trainer_of(corpus, optimizer="nt-asgd", non_monotone_interval=2, epochs=9)
+    events = validations(trainer, monkeypatch, [5, 4, 3, 5, 5, 2])
+    # 5 at epoch 4 exceeds min(5, 4)? no: interval 2 leaves [5]; at epoch 5 it exceeds min(5, 4)
+    assert events == ["", "", "", "", "averaging starts", ""]
+    assert [line["averaging"] for line in trainer.history] == [0, 0, 0, 0, 0, 1]
+    means = dict(zip(dict(trainer.model.named_parameters()), trainer.average.means, strict=True))
+    assert trainer.average.count == 1
+    assert all(torch.equal(trainer.best_weights[name], mean) for name, mean in means.items())
+
+
+def test_without_nt_asgd_the_same_trigger_halves_the_rate_and_starts_over(corpus, monkeypatch):
+    trainer = trainer_of(
+        corpus, schedule="non-monotonic", non_monotone_interval=1, learning_rate=8.0, epochs=9
+    )
+    events = validations(trainer, monkeypatch, [3, 3, 4, 4, 4, 5])
+    assert events == ["", "", "learning rate 4", "", "", "learning rate 2"]
+    assert [line["learning_rate"] for line in trainer.history] == [8, 8, 8, 4, 4, 4]
+    assert trainer.average is None
+
+
+def test_patience_ends_a_training_that_gets_no_better(corpus, monkeypatch):
+    """Counted from the best epoch, and not in fine-tuning, which has the trigger."""
+    trainer = trainer_of(corpus, schedule="plateau", patience=2, epochs=9)
+    validations(trainer, monkeypatch, [5, 6, 4, 4])
+    assert not trainer.finished
+    validations(trainer, monkeypatch, [5])
+    assert trainer.finished
+    assert (len(trainer.history), trainer.best["epoch"]) == (5, 3)
+    tuned = trainer_of(corpus, "finetune", patience=1, finetune_epochs=9)
+    validations(tuned, monkeypatch, [3, 4, 5])
+    assert not tuned.finished
+
+
+def test_fine_tuning_averages_from_its_first_step_and_stops_by_the_trigger(corpus, monkeypatch):
+    trainer = trainer_of(corpus, "finetune", non_monotone_interval=1, finetune_epochs=9)
+    validations(trainer, monkeypatch, [3, 2, 4])
+    assert trainer.finished
+    assert [line["averaging"] for line in trainer.history] == [1, 1, 1]
+    assert trainer.average.count == 3
+
+
+CASES = {
+    "sgd": {},
+    "adamw": {"optimizer": "adamw", "learning_rate": 0.01},
+    "nt-asgd before its switch": {"optimizer": "nt-asgd", "non_monotone_interval": 9},
+    # a rate of 30 makes the trigger fire in the first epochs
+    "nt-asgd across its switch": {
+        "optimizer": "nt-asgd",
+        "non_monotone_interval": 1,
+        "learning_rate": 30,
+        "epochs": 8,
+    },
+    "halved": {"schedule": "non-monotonic", "non_monotone_interval": 1, "learning_rate": 30},
+    "gru": {"cell": "gru"},
+    "regularised": {
+        "weight_drop": 0.5,
+        "dropout_embedding": 0.2,
+        "dropout_input": 0.2,
+        "dropout_output": 0.3,
+        "variable_bptt": True,
+        "tied": True,
+        "layers": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("stage", ["train", "finetune"])
+@pytest.mark.parametrize("name", CASES)
+def test_an_interrupted_training_ends_bit_for_bit_like_an_undisturbed_one(
+    corpus, tmp_path, name, stage
+):
+    """Stopped after every seventh chunk, each time continued by a new trainer from the file."""
+    settings = {"epochs": 5, "finetune_epochs": 3} | CASES[name]
+
+    def trainer():
+        return trainer_of(corpus, stage, **settings)
+
+    whole = trainer()
+    whole.run(Checkpoint(tmp_path, "whole", stage), 1e9, Quiet())
+
+    checkpoint, stops = Checkpoint(tmp_path, "pieces", stage), 0
+    while True:
+        pieces = trainer()
+        if (state := checkpoint.load()) is not None:
+            pieces.restore(state)
+        try:
+            pieces.run(checkpoint, 1e9, StopAfter(7))
+            break
+        except Interrupted:
+            stops += 1
+    assert stops >= 5
+    assert pieces.resumes == stops
+    for key, value in whole.best_weights.items():
+        assert torch.equal(value, pieces.best_weights[key])
+    measured = {"seconds", "tokens_per_second"}
+    for line, other in zip(whole.history, pieces.history, strict=True):
+        assert {key: line[key] for key in line.keys() - measured} == {
+            key: other[key] for key in other.keys() - measured
+        }
+    if name == "nt-asgd across its switch" and stage == "train":
+        assert any(line["averaging"] for line in whole.history)
+
+
+def test_an_interruption_costs_at_most_one_interval(corpus, tmp_path, monkeypatch):
+    """On a clock on which a step takes a second and a save three: ever 10 s apart, or an epoch."""
+    seconds, saves = 0, []
+
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return seconds
+
+    class Timed(Checkpoint):
+        def save(self, state):
+            nonlocal seconds
+            saves.append((state["epoch"], state["position"], seconds))
+            super().save(state)
+            seconds += 3
+            self.cost, self.saved = 3, seconds
+
+    class Steps(Quiet):
+        def chunk(self, *_):
+            nonlocal seconds
+            seconds += 1
+
+    monkeypatch.setattr("awd.runs.checkpoint.time", Clock)
+    trainer = trainer_of(corpus)
+    trainer.run(Timed(tmp_path, "a-run", "train"), 10, Steps())
+    moments = [seconds for *_, seconds in saves]
+    assert all(later - earlier <= 3 + 10 for earlier, later in pairwise([0, *moments]))
+    assert saves[0][:2] == (1, 10)
+    assert saves[-1][:2] == (3, 0), "the finished training is saved before its record is written"
+
+
+def test_a_checkpoint_of_another_version_is_refused(corpus, tmp_path):
+    """What it lacks cannot be made up."""
+    trainer = trainer_of(corpus)
+    state = trainer.state()
+    del state["schedule"]
+    run = spec_of().run(corpus.fingerprint)
+    Checkpoint(tmp_path / "checkpoints", run, "train").save(state)
+    with pytest.raises(InputError, match=r"\.checkpoint was written by another version"):
+        stage_of(corpus, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
+def test_a_training_goes_on_on_another_device(corpus, tmp_path, monkeypatch):
+    """The record names all it was trained on."""
+    monkeypatch.setattr("awd.training.trainer.describe", lambda _: "first device")
+    trainer, checkpoint = trainer_of(corpus), Checkpoint(tmp_path, "a-run", "train")
+    with pytest.raises(Interrupted):
+        trainer.run(checkpoint, 1e9, StopAfter(7))
+    monkeypatch.setattr("awd.training.trainer.describe", lambda _: "second device")
+    other = Trainer(spec_of(), corpus, "train", torch.device("meta"))
+    other.restore(checkpoint.load())
+    assert other.devices == ["first device", "second device"]
+    state = other.state()
+    tensors = [*state["best_weights"].values(), *chain(*state["hidden"]), state["loss_sum"]]
+    assert all(tensor.device.type == "meta" for tensor in tensors)
+
+
+def test_weights_that_are_not_those_of_the_record_are_refused(corpus, tmp_path):
+    """One flipped bit of them would change every number that comes from them."""
+    folder, _ = stage_of(corpus, tmp_path, finetune_epochs=1)
+    path = folder / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"train\.safetensors is damaged or of another training"):
+        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
+
+
+class Quiet(Progress):
+    """Progress that says nothing."""
+
+    def __init__(self):
+        super().__init__("", 0, live=False)
+
+    def epoch(self, line):
+        pass
+
+
+class StopAfter(Quiet):
+    """Sends the process the signal to stop after some chunks."""
+
+    def __init__(self, chunks):
+        super().__init__()
+        self.left = chunks
+
+    def chunk(self, *_):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stage_of(corpus, tmp_path, stage="train", **settings):
+    spec = spec_of(**settings)
+    folder = tmp_path / "runs" / spec.run(corpus.fingerprint)
+    record = train_stage(
+        spec, corpus, stage, folder, device=CPU, checkpoints=tmp_path / "checkpoints"
+    )
+    return folder, record
+
+
+def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
+    folder, record = stage_of(corpus, tmp_path, epochs=3)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "train.csv",
+        "train.json",
+        "train.safetensors",
+    ]
+    assert json.loads((folder / "train.json").read_text()) == record
+    assert record["status"] == "done"
+    assert record["result"]["epochs"] == 3
+    assert record["spec"] == spec_of(epochs=3).as_dict()
+    assert record["parameters"] == spec_of().parameters(12)
+    assert len((folder / "train.csv").read_text().splitlines()) == 4
+    assert load_file(folder / "train.safetensors").keys() == {
+        "embedding",
+        "decoder",
+        "bias",
+        *(f"layers.0.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+    }
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "non-monotonic"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_shorter_training_is_the_beginning_of_a_longer_one(corpus, tmp_path, schedule, optimizer):
+    """Only a schedule that is stretched over all epochs may know how many there are."""
+    same = {"schedule": schedule, "optimizer": optimizer, "learning_rate": 0.05, "weight_drop": 0.2}
+    (short, _), (long, _) = (stage_of(corpus, tmp_path, epochs=epochs, **same) for epochs in (3, 6))
+    curves = [
+        [line.split(",")[:-2] for line in (folder / "train.csv").read_text().splitlines()]
+        for folder in (short, long)
+    ]
+    assert curves[0] == curves[1][:4]
+
+
+def test_a_checkpoint_stays_until_the_next_stage_has_read_what_it_stands_for(corpus, tmp_path):
+    """Until then, what the stage has left may still be deleted by who had it trained."""
+    settings = {"finetune_epochs": 1}
+    for stage in ("train", "finetune"):
+        stage_of(corpus, tmp_path, stage, **settings)
+        saved = [path.name for path in (tmp_path / "checkpoints").rglob("*.checkpoint")]
+        assert saved == [f"{stage}.checkpoint"]
+
+
+def test_fine_tuning_starts_from_the_trained_weights_and_leaves_them(corpus, tmp_path):
+    settings = {"finetune_epochs": 2, "learning_rate": 0.0}
+    folder, _ = stage_of(corpus, tmp_path, **settings)
+    before = (folder / "train.safetensors").read_bytes()
+    stage_of(corpus, tmp_path, "finetune", **settings)
+    assert (folder / "train.safetensors").read_bytes() == before
+    trained, tuned = (load_file(folder / f"{name}.safetensors") for name in ("train", "finetune"))
+    assert all(torch.equal(trained[name], tuned[name]) for name in trained)
+
+
+def test_fine_tuning_without_training_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match="train before fine-tuning"):
+        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
+
+
+def test_a_diverged_training_is_a_result_with_step_and_reason(corpus, tmp_path, monkeypatch):
+    original = Trainer.step
+
+    def poisoned(self, chunk):
+        if (self.epoch, self.position) == (2, 3):
+            self.model.bias.data.fill_(torch.nan)
+        original(self, chunk)
+
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    folder, record = stage_of(corpus, tmp_path, epochs=4)
+    assert record["status"] == "diverged"
+    assert record["reason"] == "the loss became nan in epoch 2, step 4"
+    assert record["result"]["epochs"] == 1
+    weights = load_file(folder / "train.safetensors")
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_a_step_on_nan_is_noticed_at_once(corpus):
+    trainer = trainer_of(corpus)
+    trainer.model.embedding.data.fill_(torch.nan)
+    with pytest.raises(Diverged):
+        trainer.step(Chunk(0, 10, 1.0))
+
+
+def test_too_large_a_batch_is_one_sentence(corpus):
+    with pytest.raises(InputError, match="batch_size 400 leaves 2 steps"):
+        trainer_of(corpus, batch_size=400)
+
+
+def test_a_folder_named_for_another_run_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match=r"which .* is not named"):
+        train_stage(
+            spec_of(), corpus, "train", tmp_path / "other", device=CPU, checkpoints=tmp_path
+        )
+
+
+@pytest.mark.parametrize("kind", ["SGD", "AdamW"])
+def test_an_optimizer_loads_no_compiler(kind):
+    """It would take as long as all of torch, at the start of every training."""
+    program = (
+        "import sys, torch\nfrom awd.training import optimizers\n"
+        "weight = torch.nn.Parameter(torch.ones(3))\n"
+        f"optimizer = optimizers.{kind}([weight], lr=0.1)\n"
+        "weight.sum().backward()\noptimizer.step()\noptimizer.zero_grad()\n"
+        "optimizer.load_state_dict(optimizer.state_dict())\n"
+        "print(weight[0].item(), weight.grad, 'torch._dynamo' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    value, *rest = answer.stdout.decode().split()
+    assert float(value) == pytest.approx(0.9, abs=2e-3)
+    assert rest == ["None", "False"]
