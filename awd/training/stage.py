@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import logging
 from pathlib import Path
 
@@ -129,7 +130,7 @@ def _record(
 
 def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
     """The record comes last: it vouches for weights and curve."""
-    weights = save(trainer.best_weights)
+    weights = save(trainer.best_weights, metadata=_identity(record))
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
         temporary.write_bytes(weights)
@@ -139,6 +140,17 @@ def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
     for kind in ("safetensors", "csv", "json"):
         for path in half_written(folder / f"{stage}.{kind}"):
             path.unlink()
+
+
+def _identity(record: dict) -> dict[str, str]:
+    """What the file of weights says about itself: docs/weights.md describes it."""
+    return {
+        "run": record["run"],
+        "stage": record["stage"],
+        "spec": json.dumps(record["spec"]),
+        "corpus": record["corpus"]["name"],
+        "fingerprint": record["corpus"]["fingerprint"],
+    }
 
 
 def _corpus_identity(corpus: Corpus) -> dict:
