@@ -7,6 +7,7 @@ process; each figure is the median of three.
 """
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
