@@ -14,6 +14,7 @@ import pytest
 
 import awd
 from awd import corpora
+from awd.corpora import catalogue
 from awd.study.plan import load_config
 from awd.study.spec import make_spec
 
@@ -193,7 +194,7 @@ def test_a_mirror_with_the_wrong_text_and_no_internet(tmp_path):
     sentence = refused(call("fetch", "ptb", tmp_path / "raw", "--mirror", mirror))
     assert "wrong sha256 for train" in sentence
     assert "set `mirror: /that/folder` in config.yaml" in sentence
-    for source in corpora.catalogue()["ptb"]["sources"]:
+    for source in catalogue.entries()["ptb"]["sources"]:
         address = source.get("files") or source["archive"]
         assert f"{address.replace('{split}', '{train,valid,test}')}: no connection" in sentence
     assert list((tmp_path / "raw").iterdir()) == []

@@ -1,11 +1,15 @@
 """Corpora: what is fetched is what was published, what is encoded is what was fetched."""
 
+import bz2
 import gzip
 import hashlib
 import http.server
+import importlib
 import io
 import json
+import lzma
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -20,11 +24,12 @@ import numpy as np
 import pytest
 
 from awd import corpora
-from awd.corpora import archives, builtin
+from awd.corpora import builtin, catalogue
 from awd.errors import InputError
 
 TEXTS = {"train": b"a b a\n\nc b\n", "valid": b"b d\n", "test": b"a\na c\n"}
-ROOT = Path(corpora.__file__).parents[1]
+ROOT = Path(corpora.__file__).parents[2]
+fetching = importlib.import_module("awd.corpora.fetch")  # not the function of that name
 
 
 def folder_of(path: Path, texts: dict[str, bytes] = TEXTS, pattern: str = "{split}.txt") -> Path:
@@ -159,8 +164,8 @@ def test_fingerprints_are_stable():
     """A changed fingerprint retrains everything: the two that can be known are written down."""
     assert corpora.fingerprint("ptb").startswith("0b84989b2a4ff16f")
     assert corpora.fingerprint("wikitext-2").startswith("bc1feb2a152c0cb2")
-    prints = [corpora.fingerprint(corpus) for corpus in corpora.catalogue()]
-    assert prints == [corpora.fingerprint(corpus) for corpus in corpora.catalogue()]
+    prints = [corpora.fingerprint(corpus) for corpus in catalogue.entries()]
+    assert prints == [corpora.fingerprint(corpus) for corpus in catalogue.entries()]
     assert len(set(prints)) == len(prints) == 4
     assert all(len(each) == 64 for each in prints)
 
@@ -184,7 +189,7 @@ def test_fingerprint_depends_on_generator_and_encoding(monkeypatch):
     monkeypatch.setattr(builtin, "SEED", builtin.SEED + 1)
     assert corpora.fingerprint("known-entropy") != before
     before = corpora.fingerprint("ptb")
-    monkeypatch.setattr(corpora, "ENCODING", corpora.ENCODING + 1)
+    monkeypatch.setattr(catalogue, "ENCODING", catalogue.ENCODING + 1)
     assert corpora.fingerprint("ptb") != before
 
 
@@ -214,9 +219,10 @@ def test_sizes_known_in_advance():
 def test_planning_stays_light():
     """The plan is made at every parse: no numpy, no requests, no help topics for it."""
     code = (
-        "import sys; from awd import corpora; "
-        "[corpora.fingerprint(name) for name in corpora.catalogue()]; "
-        "print(sorted({'numpy', 'requests', 'rich', 'pydoc_data.topics'} & set(sys.modules)))"
+        "import sys; from awd import corpora; from awd.corpora import catalogue; "
+        "[corpora.fingerprint(name) for name in catalogue.entries()]; "
+        "heavy = {'numpy', 'torch', 'pooch', 'requests', 'pydoc_data.topics'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
@@ -240,7 +246,7 @@ def published(monkeypatch):
             "files": "tiny.{split}.txt",
             "sources": list(sources),
         }
-        monkeypatch.setattr(corpora, "catalogue", lambda: {"tiny": entry})
+        monkeypatch.setattr(catalogue, "entries", lambda: {"tiny": entry})
 
     return publish
 
@@ -437,7 +443,7 @@ def test_the_published_corpora(tmp_path, corpus, valid, test):
         corpus, tmp_path / "raw", tmp_path, fingerprint=corpora.fingerprint(corpus)
     )
     assert {key: record[key] for key in ("vocabulary", "tokens")} == corpora.sizes(corpus)
-    assert record["sha256"] == corpora.catalogue()[corpus]["sha256"]
+    assert record["sha256"] == catalogue.entries()[corpus]["sha256"]
     assert record["unseen"] == {"valid": 0, "test": 0}
     assert record["unigram_perplexity"]["valid"] == pytest.approx(valid, abs=0.005)
     assert record["unigram_perplexity"]["test"] == pytest.approx(test, abs=0.005)
@@ -515,27 +521,79 @@ def test_a_hostile_zip_is_refused(tmp_path, published, name, mode, reason):
     assert not Path("/escaped").exists()
 
 
+def refused(mirror: Path, raw: Path) -> str:
+    """Fetch from a mirror whose one archive is no good; return the sentence."""
+    with pytest.raises(InputError) as caught:
+        corpora.fetch("tiny", raw, mirror=str(mirror))
+    assert tree(raw) == []
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("pack", [tar_of, zip_of])
-def test_many_small_members_are_counted_together(tmp_path, monkeypatch, pack):
+def test_many_small_members_are_counted_together(tmp_path, published, monkeypatch, pack):
     """A bomb may be spread over members that are each below the limit."""
-    texts = dict.fromkeys(TEXTS, b"x" * 400)
-    monkeypatch.setattr(archives, "LIMIT", 1000)
-    wanted = {MEMBERS.format(split="train"): tmp_path / "train"}
-    with pytest.raises(InputError, match=r"pack is refused: with member '.*tiny\.test\.txt'"):
-        archives.extract(pack(tmp_path / "pack", texts), wanted)
+    pack(tmp_path / "pack", dict.fromkeys(TEXTS, b"x" * 8_000))
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
+    monkeypatch.setattr(fetching, "LIMIT", 20_000)
+    sentence = refused(tmp_path, tmp_path / "raw")
+    assert re.search(r"refused: with member '.*tiny\.test\.txt'|larger than 20,000", sentence)
+
+
+@pytest.mark.parametrize("compression", [gzip, bz2, lzma])
+def test_a_header_that_is_a_bomb_is_not_read(tmp_path, published, monkeypatch, compression):
+    """A tar's headers have no size in any list of members, and tarfile keeps them in memory."""
+    member = tarfile.TarInfo("pack/data/tiny.train.txt")
+    member.pax_headers = {"comment": "x" * 300_000}
+    (tmp_path / "pack").write_bytes(compression.compress(member.tobuf(tarfile.PAX_FORMAT)))
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
+    monkeypatch.setattr(fetching, "LIMIT", 200_000)
+    assert "larger than 200,000 bytes" in refused(tmp_path, tmp_path / "raw")
+
+
+def test_more_members_than_any_corpus_has(tmp_path, published, monkeypatch):
+    """A million empty members take hours to unpack."""
+    zip_of(tmp_path / "pack")
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
+    monkeypatch.setattr(fetching, "MEMBERS", 3)
+    assert "more than 3 members" in refused(tmp_path, tmp_path / "raw")
+
+
+def test_a_member_that_is_a_file_and_a_folder(tmp_path, published):
+    """Whatever cannot be unpacked is the archive's fault, not the disk's."""
+    with tarfile.open(tar_of(tmp_path / "pack"), "w") as archive:
+        for name in ("pack/data/tiny.train.txt", "pack/data/tiny.train.txt/inside"):
+            archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
+    assert "is not an archive that can be read" in refused(tmp_path, tmp_path / "raw")
+
+
+def test_permissions_and_times_do_not_come_out_of_an_archive(tmp_path, published):
+    """A text of 2010 without any permission is as new and as readable as any other."""
+    with tarfile.open(tmp_path / "pack", "w:gz") as archive:
+        for split, text in TEXTS.items():
+            member = tarfile.TarInfo(f"./pack/data/tiny.{split}.txt")
+            member.size, member.mode, member.mtime = len(text), 0o4400, 1_280_000_000
+            archive.addfile(member, io.BytesIO(text))
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
+    usual = tmp_path / "usual"
+    usual.touch()
+    corpora.fetch("tiny", tmp_path / "raw", mirror=str(tmp_path))
+    for path in (tmp_path / "raw").iterdir():
+        assert path.stat().st_mode == usual.stat().st_mode
+        assert path.stat().st_mtime > 1_700_000_000
 
 
 @pytest.mark.parametrize("pack", [tar_of, zip_of])
-def test_a_damaged_archive_is_one_sentence(tmp_path, pack):
+def test_a_damaged_archive_is_one_sentence(tmp_path, published, pack):
     """A download cut short, or with a flipped byte, is reported as such."""
     random = Random(1)
     texts = {split: random.randbytes(3000) for split in TEXTS}
     content = pack(tmp_path / "pack", texts).read_bytes()
-    wanted = {MEMBERS.format(split=split): tmp_path / split for split in TEXTS}
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
     for damaged in (content[: len(content) // 2], content[:2000] + b"!!" + content[2002:], b""):
         (tmp_path / "pack").write_bytes(damaged)
-        with pytest.raises(InputError, match="pack is not an archive that can be read"):
-            archives.extract(tmp_path / "pack", wanted)
+        sentence = refused(tmp_path, tmp_path / "raw")
+        assert "pack is not an archive that can be read" in sentence or "wrong sha256" in sentence
 
 
 # python-reference ---------------------------------------------------------------------------
@@ -631,7 +689,7 @@ def test_known_entropy_floor_can_be_recomputed(tmp_path):
     corpus = corpora.load(tmp_path)
     assert {key: record[key] for key in ("vocabulary", "tokens")} == corpora.sizes("known-entropy")
 
-    symbols, matrix = corpora.known_entropy_chain()
+    symbols, matrix = builtin.known_entropy_chain()
     assert matrix.sum(axis=1) == pytest.approx(np.ones(len(symbols)))
     for split in ("valid", "test"):
         words = [corpus.vocabulary[each] for each in getattr(corpus, split)]
@@ -659,7 +717,7 @@ def test_entropy_rate_of_a_chain_solved_by_hand():
 
 def test_known_entropy_chain_forgets_its_start():
     """Every state leads to every other and without a period, so the rate describes any text."""
-    _, matrix = corpora.known_entropy_chain()
+    _, matrix = builtin.known_entropy_chain()
     assert (np.linalg.matrix_power(matrix, 50) > 0).all()
 
 
@@ -668,7 +726,7 @@ def test_a_text_that_the_chain_cannot_make_is_refused():
     chain = ["be", "ba", "be", "<eos>"]
     with pytest.raises(InputError, match="other words"):
         builtin.known_entropy_floor(chain[:2], {})
-    symbols, matrix = corpora.known_entropy_chain()
+    symbols, matrix = builtin.known_entropy_chain()
     forbidden = np.argwhere(matrix == 0)[0]
     with pytest.raises(InputError, match="valid has a step that the chain forbids"):
         builtin.known_entropy_floor(symbols, {"valid": forbidden})

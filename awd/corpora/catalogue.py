@@ -1,0 +1,132 @@
+"""The corpora that are known: names, sources, fingerprints and sizes, without numpy."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import yaml
+
+from awd.corpora import builtin
+from awd.errors import InputError, nearest
+
+SPLITS = ("train", "valid", "test")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+ENCODING = 1  # raised when the same text would be encoded otherwise, or a made text changes
+MADE = {
+    "python-reference": lambda: file_sha256(builtin.reference_file()),
+    "known-entropy": builtin.chain_fingerprint,
+}
+"""Corpora that are made, and what identifies each without making it."""
+
+
+@cache
+def entries() -> dict[str, dict]:
+    """Return corpora.yaml: the corpora known by name, with their sources and counts."""
+    path = Path(__file__).with_name("corpora.yaml")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def fingerprint(corpus: str, folders: Mapping[str, str] | None = None) -> str:
+    """Return 64 hex digits that change whenever the encoded corpus would.
+
+    ``folders`` maps the names of the user's own corpora to their folders. Nothing is fetched or
+    made: a published corpus is known by its checksums, ``python-reference`` by the file it is
+    made from, ``known-entropy`` by its parameters, a folder by the content of its three files.
+    Raises InputError for an unknown corpus and for a folder without one of the files.
+    """
+    folder = own_folder(corpus, folders)
+    if folder is not None:
+        files = folder_files(corpus, folder)
+        return text_fingerprint(corpus, {split: file_sha256(files[split]) for split in SPLITS})
+    return text_fingerprint(corpus, entries()[corpus].get("sha256", {}))
+
+
+def text_fingerprint(corpus: str, sha256: Mapping[str, str]) -> str:
+    """Return the fingerprint of a corpus whose texts have these checksums, by split.
+
+    A made corpus is known by what it is made from, whatever the checksums.
+    """
+    parts = [MADE[corpus]()] if corpus in MADE else [sha256[split] for split in SPLITS]
+    return hashlib.sha256(f"{ENCODING} {' '.join(parts)}".encode()).hexdigest()
+
+
+def sizes(corpus: str) -> dict | None:
+    """Return what is known of a corpus before it is fetched, None for a user's own.
+
+    ``{"vocabulary": types, "tokens": {split: tokens}}``, and ``"approximate": True`` where the
+    counts depend on the Python that makes the corpus.
+    """
+    entry = entries().get(corpus)
+    if entry is None:
+        return None
+    return {key: entry[key] for key in ("vocabulary", "tokens", "approximate") if key in entry}
+
+
+def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:
+    """Return the folder of a user's own corpus, None for a corpus of the catalogue.
+
+    Raises InputError for an unknown corpus and for names in ``folders`` that cannot be used.
+    """
+    folders = folders or {}
+    for name in folders:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise InputError(
+                f"corpus_folders: '{name}' cannot name a corpus; use lower-case letters, digits "
+                "and hyphens, and begin with a letter or digit"
+            )
+        if name in entries():
+            raise InputError(f"corpus_folders: the name '{name}' is taken by a built-in corpus")
+    if corpus in folders:
+        return Path(folders[corpus]).expanduser()
+    if corpus in entries():
+        return None
+    raise InputError(
+        f"unknown corpus '{corpus}': {nearest(corpus, [*entries(), *folders])} (or name a folder "
+        "under corpus_folders in config.yaml)"
+    )
+
+
+def folder_files(corpus: str, folder: Path) -> dict[str, Path]:
+    """Return the file of each split in a user's folder; InputError if one is missing or empty."""
+    files = {split: folder / f"{split}.txt" for split in SPLITS}
+    missing = [path.name for path in files.values() if not path.is_file()]
+    empty = [path.name for path in files.values() if path.is_file() and not path.stat().st_size]
+    faults = [f"has no {name}" for name in missing] + [f"has an empty {name}" for name in empty]
+    if faults:
+        raise InputError(
+            f"corpus {corpus}: the folder {folder} {' and '.join(faults)}; it must hold train.txt, "
+            "valid.txt and test.txt"
+        )
+    return files
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file's content; InputError if it cannot be read."""
+    with readable(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file of bytes; InputError if that fails."""
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def writing(destination: Path) -> Iterator[None]:
+    """Turn the errors of a full disk or a protected folder into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {destination}: {error.strerror or error}") from error
