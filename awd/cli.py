@@ -109,20 +109,22 @@ def status(path, scale, suites, overrides, watch):
 @folder("destination")
 @click.option("--mirror", help="A folder or URL to look in first.")
 @click.option("--folder", help="The folder of a corpus of your own.")
+@click.option("--fingerprint", help="Identity of the corpus in the plan, or its first digits.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write a log there, too.")
-def fetch(corpus, destination, mirror, folder, log):
+def fetch(corpus, destination, mirror, folder, fingerprint, log):
     """Put train.txt, valid.txt and test.txt of CORPUS, verified, into DESTINATION."""
     from awd import corpora
 
     start_log(log)
-    corpora.fetch(corpus, destination, mirror=mirror, folders={corpus: folder} if folder else {})
+    folders = {corpus: folder} if folder else {}
+    corpora.fetch(corpus, destination, mirror=mirror, folders=folders, fingerprint=fingerprint)
 
 
 @main.command()
 @click.argument("corpus")
 @folder("raw")
 @folder("destination")
-@click.option("--fingerprint", required=True, help="Identity of the corpus in the plan.")
+@click.option("--fingerprint", required=True, help="Identity of the corpus, or its first digits.")
 @click.option("--log", type=click.Path(path_type=Path), help="Write a log there, too.")
 def encode(corpus, raw, destination, fingerprint, log):
     """Turn the text in RAW into numbers in DESTINATION."""

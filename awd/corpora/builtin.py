@@ -240,3 +240,7 @@ def known_entropy_floor(
             "tokens": len(path) - 1,
         }
     return floor
+
+
+TEXTS = {"python-reference": python_reference, "known-entropy": known_entropy}
+"""Corpus -> what makes the text of each of its splits."""

@@ -17,7 +17,9 @@ from awd.errors import InputError, nearest
 
 SPLITS = ("train", "valid", "test")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-ENCODING = 1  # raised when the same text would be encoded otherwise, or a made text changes
+# Raised when the same text would be encoded otherwise, or a made text changes.
+ENCODING = 1  # of published and made texts
+OWN_ENCODING = 2  # of users' own texts
 MADE = {
     "python-reference": lambda: file_sha256(builtin.reference_file()),
     "known-entropy": builtin.chain_fingerprint,
@@ -32,28 +34,60 @@ def entries() -> dict[str, dict]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def fingerprint(corpus: str, folders: Mapping[str, str] | None = None) -> str:
+def fingerprint(
+    corpus: str, folders: Mapping[str, str] | None = None, *, minimum_count: int = 1
+) -> str:
     """Return 64 hex digits that change whenever the encoded corpus would.
 
     ``folders`` maps the names of the user's own corpora to their folders. Nothing is fetched or
     made: a published corpus is known by its checksums, ``python-reference`` by the file it is
     made from, ``known-entropy`` by its parameters, a folder by the content of its three files.
-    Raises InputError for an unknown corpus and for a folder without one of the files.
+    ``minimum_count`` is that of ``encode``. Raises InputError for an unknown corpus, for a folder
+    without one of the files, and for a minimum count that the corpus cannot have.
     """
     folder = own_folder(corpus, folders)
-    if folder is not None:
-        files = folder_files(corpus, folder)
-        return text_fingerprint(corpus, {split: file_sha256(files[split]) for split in SPLITS})
-    return text_fingerprint(corpus, entries()[corpus].get("sha256", {}))
+    if folder is None:
+        sha256 = entries()[corpus].get("sha256", {})
+    else:
+        sha256 = {split: file_sha256(path) for split, path in folder_files(corpus, folder).items()}
+    return text_fingerprint(corpus, sha256, minimum_count)
 
 
-def text_fingerprint(corpus: str, sha256: Mapping[str, str]) -> str:
+def text_fingerprint(corpus: str, sha256: Mapping[str, str], minimum_count: int = 1) -> str:
     """Return the fingerprint of a corpus whose texts have these checksums, by split.
 
     A made corpus is known by what it is made from, whatever the checksums.
     """
+    own = corpus not in entries()
+    if isinstance(minimum_count, bool) or not isinstance(minimum_count, int) or minimum_count < 1:
+        raise InputError(f"corpus {corpus}: minimum_count is {minimum_count!r}; allowed: 1, 2, ...")
+    if minimum_count > 1 and not own:
+        raise InputError(
+            f"corpus {corpus}: minimum_count is for corpora of your own; the words of this one are "
+            "as published"
+        )
     parts = [MADE[corpus]()] if corpus in MADE else [sha256[split] for split in SPLITS]
-    return hashlib.sha256(f"{ENCODING} {' '.join(parts)}".encode()).hexdigest()
+    if minimum_count > 1:
+        parts.append(f"minimum_count {minimum_count}")
+    encoding = OWN_ENCODING if own else ENCODING
+    return hashlib.sha256(f"{encoding} {' '.join(parts)}".encode()).hexdigest()
+
+
+def check_fingerprint(
+    corpus: str, sha256: Mapping[str, str], planned: str, minimum_count: int = 1, *, remedy: str
+) -> str:
+    """Return the fingerprint of texts with these checksums.
+
+    Raises InputError, ending in the ``remedy``, unless it begins with the ``planned`` one, of
+    which eight digits or more are needed.
+    """
+    found = text_fingerprint(corpus, sha256, minimum_count)
+    if len(planned) < 8 or not found.startswith(planned):
+        raise InputError(
+            f"the text of corpus '{corpus}' changed since it was planned: {remedy} "
+            f"(its fingerprint is {found[:8]}, planned was {planned[:8]})"
+        )
+    return found
 
 
 def sizes(corpus: str) -> dict | None:

@@ -49,13 +49,17 @@ def fetch(
     *,
     mirror: str | None = None,
     folders: Mapping[str, str] | None = None,
+    fingerprint: str | None = None,
+    minimum_count: int = 1,
 ) -> None:
     """Make train.txt, valid.txt and test.txt in ``destination``: all three, verified, or none.
 
     A published corpus is looked for in ``mirror`` (a folder or an http(s) address) and then in
-    its public sources; a generated one is generated; a user's own is copied from its folder.
-    Raises InputError if the corpus is unknown, if no source has it (naming each and its reason)
-    or if ``destination`` cannot be written.
+    its public sources; a made one is made; a user's own is copied from its folder. What comes must
+    have the planned ``fingerprint``, or its first digits, together with ``minimum_count``.
+
+    Raises InputError if the corpus is unknown, if no source has it (naming each and its reason),
+    if its fingerprint is another, or if ``destination`` cannot be written.
     """
     folder = catalogue.own_folder(corpus, folders)
     destination = Path(destination)
@@ -70,6 +74,11 @@ def fetch(
                 files = download(corpus, catalogue.entries()[corpus], workplace, mirror)
             else:
                 files = _make(corpus, workplace)
+            if fingerprint is not None:
+                sha256 = {split: catalogue.file_sha256(path) for split, path in files.items()}
+                catalogue.check_fingerprint(
+                    corpus, sha256, fingerprint, minimum_count, remedy="run the command again"
+                )
             for path in files.values():
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
@@ -86,12 +95,8 @@ def _copy(files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
 
 
 def _make(corpus: str, folder: Path) -> dict[str, Path]:
-    make = {
-        "python-reference": builtin.python_reference,
-        "known-entropy": builtin.known_entropy,
-    }[corpus]
     files = {}
-    for split, text in make().items():
+    for split, text in builtin.TEXTS[corpus]().items():
         files[split] = folder / f"{split}.txt"
         files[split].write_text(text, encoding="utf-8", newline="\n")
     return files

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+import unicodedata
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from synthetic import make_plan, write_runs
 
+from awd import corpora
 from awd.errors import LONGEST, InputError
 from awd.files import write_json
 from awd.report import overview
@@ -100,6 +102,26 @@ def scribbled(draw, text: str) -> str:
     return text
 
 
+def bytes_damaged(content: bytes) -> some.SearchStrategy[bytes]:
+    """``content`` with flipped bits, cut short, or with something else in the middle."""
+    place = some.integers(0, len(content) - 1)
+
+    def flip(flips: list[tuple[int, int]]) -> bytes:
+        changed = bytearray(content)
+        for where, bits in flips:
+            changed[where] ^= bits
+        return bytes(changed)
+
+    flips = some.lists(some.tuples(place, some.integers(1, 255)), min_size=1, max_size=3)
+    return (
+        flips.map(flip)
+        | place.map(lambda end: content[:end])
+        | some.tuples(place, some.binary(max_size=9)).map(
+            lambda put: content[: put[0]] + put[1] + content[put[0] :]
+        )
+    )
+
+
 def is_sentence(error: InputError) -> bool:
     text = str(error)
     return 10 < len(text) <= LONGEST and "\n" not in text and "Traceback" not in text
@@ -153,6 +175,106 @@ def test_a_suite(folder, name, data):
         assert is_planned(CONFIG, suites="suite", scale=scale)
 
 
+# texts --------------------------------------------------------------------------------------
+
+ENDS = ["\n", "\r\n", "\r", "\u2028", "\u2029", "\u0085"]
+SPELLINGS = [
+    "{}",
+    "\ufeff{}",
+    "{}\u200b",
+    "{}\u00ad",
+    "\u202a{}\u202c",
+    "{}\u2060",
+    "\f{}",
+    "\t{}\v",
+]
+RESERVED = ["<eos>", "x<eos>", "<e\u00ados>", "\0", "a\x1cb", "\x1b[1m", "a\x7f", "\x80", "a\rb"]
+MARKERS = ["</s>", "<EOS>", "[SEP]", "<|end|>"]
+WORDS = [
+    "the",
+    "caf\u00e9",
+    "na\u00efve",
+    "\u1ea1\u0302",
+    "<unk>",
+    "\u4e2d\u6587",
+    "3.5",
+    "<s>",
+    "'",
+]
+
+
+def encoded(folder: Path, train: bytes) -> list[str]:
+    """The words of such a training text, after encoding."""
+    raw = folder / "raw"
+    raw.mkdir(exist_ok=True)
+    other = b"the same words in each line\n" * 4
+    for split, text in {"train": train, "valid": other, "test": other}.items():
+        (raw / f"{split}.txt").write_bytes(text)
+    print_ = corpora.fingerprint("mine", {"mine": str(raw)})
+    corpora.encode("mine", raw, folder / "encoded", fingerprint=print_)
+    read = corpora.load(folder / "encoded")
+    return [read.vocabulary[each] for each in read.train]
+
+
+LINES = some.lists(some.lists(some.sampled_from(WORDS), max_size=4), min_size=2, max_size=5)
+
+
+@cases(400)
+@given(lines=LINES.filter(lambda lines: sum(map(len, lines)) > 2), data=some.data())
+def test_a_text_in_other_characters(folder, lines, data):
+    """Whatever its line ends and what is invisible in it, a text is its words and its lines."""
+    expected = [unicodedata.normalize("NFC", word) for line in lines for word in [*line, "<eos>"]]
+    end = data.draw(some.sampled_from(ENDS))
+    form = data.draw(some.sampled_from(["NFC", "NFD"]))
+    spelt = [
+        " ".join(data.draw(some.sampled_from(SPELLINGS)).format(word) for word in line)
+        for line in lines
+    ]
+    text = unicodedata.normalize(form, end.join([*spelt, ""]))
+    if lines[-1] and data.draw(some.booleans()):
+        text = text.removesuffix(end)
+    mark = data.draw(some.sampled_from(["", "\ufeff"]))
+    assert encoded(folder, (mark + text).encode()) == expected
+
+
+@cases(400)
+@given(lines=LINES, data=some.data())
+def test_a_text_with_what_is_reserved(folder, lines, data):
+    """One word that no text may hold, anywhere; a marker at each line end; another encoding."""
+    text = [" ".join(["some", *line]) for line in lines]
+    end = data.draw(some.sampled_from(ENDS))
+    match data.draw(some.sampled_from(["word", "marker", "encoding"])):
+        case "word":
+            where = data.draw(some.integers(0, len(text) - 1))
+            # with no other line end in the file, a carriage return is one
+            word = data.draw(some.sampled_from(RESERVED if end == "\n" else RESERVED[:-1]))
+            text[where] += f" {word} more"
+            content = end.join([*text, ""]).encode()
+        case "marker":
+            marker = data.draw(some.sampled_from(MARKERS))
+            content = f" {marker}{end}".join([*text, ""]).encode()
+        case "encoding":
+            encoding = data.draw(some.sampled_from(["utf-16", "utf-16-le", "utf-16-be", "utf-32"]))
+            content = end.join([*text, ""]).encode(encoding)
+    with pytest.raises(InputError) as caught:
+        encoded(folder, content)
+    assert is_sentence(caught.value)
+    assert "train.txt" in str(caught.value)
+
+
+@cases(300)
+@given(content=bytes_damaged("the caf\u00e9 is <unk>\r\n\u2028open\n".encode() * 3))
+def test_a_text_with_other_bytes(folder, content):
+    """It is encoded, each word in one line of the vocabulary, or refused with a sentence."""
+    try:
+        words = encoded(folder, content)
+    except InputError as error:
+        assert is_sentence(error)
+    else:
+        assert words[-1] == "<eos>"
+        assert all(word.split() == [word] and word.isprintable() for word in words)
+
+
 # records ------------------------------------------------------------------------------------
 
 
@@ -177,26 +299,6 @@ def is_reported(results: Path) -> bool:
         return bool(report(results, "demo", parts=["tables"]))
     except InputError as error:
         return is_sentence(error)
-
-
-def bytes_damaged(content: bytes) -> some.SearchStrategy[bytes]:
-    """``content`` with flipped bits, cut short, or with something else in the middle."""
-    place = some.integers(0, len(content) - 1)
-
-    def flip(flips: list[tuple[int, int]]) -> bytes:
-        changed = bytearray(content)
-        for where, bits in flips:
-            changed[where] ^= bits
-        return bytes(changed)
-
-    flips = some.lists(some.tuples(place, some.integers(1, 255)), min_size=1, max_size=3)
-    return (
-        flips.map(flip)
-        | place.map(lambda end: content[:end])
-        | some.tuples(place, some.binary(max_size=9)).map(
-            lambda put: content[: put[0]] + put[1] + content[put[0] :]
-        )
-    )
 
 
 @cases(200)

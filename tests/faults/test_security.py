@@ -8,6 +8,7 @@ from projects import make_project, run, snakemake
 from synthetic import make_plan, write_runs
 from trainings import PROCESSES, Training, command
 
+from awd import corpora
 from awd.errors import InputError
 from awd.files import write_json
 from awd.study import plan
@@ -105,10 +106,11 @@ def test_only_fetch_uses_the_network(texts, tmp_path):
     plan = make_plan(scale="demo", corpora=("ptb",))
     write_json(tmp_path / "results/demo/plan.json", plan)
     write_runs(plan, tmp_path / "results/runs", tokens=300, epochs=3)
+    print_ = corpora.fingerprint("mine", {"mine": str(texts)})
     commands = {
         ("plan", "--write", tmp_path / "plan.json"): 0,
         ("fetch", "mine", tmp_path / "raw", "--folder", texts): 0,
-        ("encode", "mine", tmp_path / "raw", tmp_path / "encoded", "--fingerprint", "0" * 64): 0,
+        ("encode", "mine", tmp_path / "raw", tmp_path / "encoded", "--fingerprint", print_): 0,
         tuple(training.words("train")): 0,
         tuple(training.words("finetune")): 0,
         tuple(training.words("evaluate", "--stage", "finetune")): 0,

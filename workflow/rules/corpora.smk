@@ -16,7 +16,7 @@ rule fetch:
         source=plan.source_options,
     shell:
         "exec python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
-        " {params.source:q} --log {log:q}"
+        " {params.source:q} --fingerprint {wildcards.fingerprint:q} --log {log:q}"
 
 
 rule encode:
@@ -36,7 +36,6 @@ rule encode:
     params:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),
-        fingerprint=lambda wildcards: plan.fingerprints[wildcards.corpus],
     shell:
         "exec python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
-        " --fingerprint {params.fingerprint:q} --log {log:q}"
+        " --fingerprint {wildcards.fingerprint:q} --log {log:q}"
