@@ -162,7 +162,7 @@ class _Reader:
 
     def read(self, path: Path) -> array:
         """Return a file's tokens as numbers, and note its sha256."""
-        ids, words, lines, marker = array("i"), 0, 0, None
+        ids, lines, filled, marker = array("i"), 0, 0, None
         digest = hashlib.sha256()
         with readable(path) as stream:
             for number, line in enumerate(stream, 1):
@@ -177,13 +177,13 @@ class _Reader:
                     line_words = text.split()
                     if line_words:
                         last = line_words[-1]
-                        marker = last if not words or last == marker else None
-                    words += len(line_words)
+                        marker = last if not filled or last == marker else None
+                        filled += 1
                     line_words.append(END)
                     ids.extend(map(self.numbers.__getitem__, line_words))
-        if not words:
+        if not filled:
             raise InputError(f"corpus {self.corpus}: {path} holds no words")
-        if marker not in (None, UNKNOWN) and lines > 1 and MARKER.fullmatch(marker):
+        if marker not in (None, UNKNOWN) and filled > 1 and MARKER.fullmatch(marker):
             raise InputError(
                 f"corpus {self.corpus}: every line of {path} ends in {marker}, and awd adds {END} "
                 "at each line end: remove the marker from the text"

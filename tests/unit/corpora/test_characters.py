@@ -103,7 +103,7 @@ def test_what_has_no_one_reading_is_refused(tmp_path, text, sentence, split):
 
 def test_markers_that_are_words_stay(tmp_path):
     """Brackets at some line ends, <unk> at all, or a text of one line: none is a line's end."""
-    for text in (PLAIN + "as in [1]\n" * 9, "a b <unk>\n" * 9, "a b c " * 9 + "</s>"):
+    for text in (PLAIN + "as in [1]\n" * 9, "a b <unk>\n" * 9, "\n" + "a b c " * 9 + "</s>"):
         _, words = encode(tmp_path, train=text)
         lines = text.removesuffix("\n").split("\n")
         assert words["train"] == " <eos> ".join([*lines, ""]).split()
