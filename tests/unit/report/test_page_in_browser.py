@@ -1,21 +1,26 @@
 """The page in a real browser: it sorts, enlarges, reads curves, knows the dark, loads nothing."""
 
-import contextlib
 import json
+import re
+import shutil
 
 import pytest
-from browser import Browser, program
 from synthetic import make_plan, write_runs
 
 from awd.files import write_json
 from awd.report.build import report
 
+playwright = pytest.importorskip("playwright.sync_api")
+PROGRAM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))),
+    None,
+)
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(program() is None, reason="no Chromium: apt-get install chromium"),
+    pytest.mark.skipif(PROGRAM is None, reason="no Chromium: apt-get install chromium"),
 ]
+SECONDS = 60  # that a condition may take on a machine with much else to do
 ORDER = "[...document.querySelectorAll('#table-merity2018-1 tbody .more')].map(b => b.textContent)"
-SHOWN = "getComputedStyle(document.body)"
 
 
 @pytest.fixture(scope="module")
@@ -31,126 +36,151 @@ def address(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def started(tmp_path_factory) -> Browser:
-    with contextlib.closing(Browser(tmp_path_factory.mktemp("browser"))) as browser:
-        yield browser
+def browser() -> playwright.Browser:
+    with playwright.sync_playwright() as started:
+        playwright.expect.set_options(timeout=1000 * SECONDS)
+        # A sandbox needs rights that root and containers seldom have.
+        with started.chromium.launch(
+            executable_path=PROGRAM, args=["--no-sandbox"], timeout=1000 * SECONDS
+        ) as browser:
+            yield browser
 
 
 @pytest.fixture
-def browser(started, address) -> Browser:
-    """The page, opened anew in a window of usual size; afterwards nothing may have gone wrong."""
-    started.prefer(prefers_color_scheme="light", prefers_reduced_motion="reduce")
-    started.window(1280, 900)
-    started.open(address)
-    yield started
-    assert started.complaints() == []
-    loaded = [url for url in started.requests() if not url.startswith("data:")]
+def page(browser, address, request) -> playwright.Page:
+    """The page in a window of its own; afterwards nothing may have gone wrong."""
+    prefers = getattr(request, "param", "light")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, color_scheme=prefers, reduced_motion="reduce"
+    )
+    context.set_default_timeout(1000 * SECONDS)
+    complaints, loaded = [], []
+
+    def note(message: playwright.ConsoleMessage) -> None:
+        if message.type in ("error", "warning", "assert"):
+            complaints.append(message.text)
+
+    with context, context.new_page() as page:
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", note)
+        page.on("request", lambda request: loaded.append(request.url))
+        page.goto(address)
+        yield page
+    assert complaints == []
+    loaded = [url for url in loaded if not url.startswith("data:")]
     assert loaded == [address], "the page loads nothing but itself"
 
 
-def focus(browser: Browser, selector: str) -> None:
+def expect(page: playwright.Page, selector: str) -> playwright.LocatorAssertions:
+    """What to wait for, of an element of the page."""
+    return playwright.expect(page.locator(selector))
+
+
+def focus(page: playwright.Page, selector: str) -> playwright.Locator:
     """Bring the keyboard there, as somebody would who tabs."""
-    browser.press("Tab")
-    found = browser.evaluate(
-        f"(e => (e.scrollIntoView({{block: 'center'}}), e.focus(), document.activeElement === e))"
-        f"(document.querySelector({json.dumps(selector)}))"
-    )
-    assert found, f"{selector} takes no focus"
+    page.keyboard.press("Tab")
+    element = page.locator(selector).first
+    element.focus()
+    playwright.expect(element).to_be_focused()
+    return element
 
 
-def test_a_table_sorts_from_the_keyboard_and_says_so(browser):
+def test_a_table_sorts_from_the_keyboard_and_says_so(page):
     """By number, not by text; what has no number stays last in both directions."""
-    study = browser.evaluate(ORDER)
-    focus(browser, "#table-merity2018-1 thead th.outcome + th .sort")  # Δ
+    study = page.evaluate(ORDER)
+    table = "#table-merity2018-1"
+    focus(page, f"{table} thead th.outcome + th .sort")  # Δ
     values = (
         "[...document.getElementById('table-merity2018-1').tBodies]"
         ".map(b => b.rows[0].querySelectorAll('[data-key]')[6].dataset.key)"
     )
     sorts = []
     for direction in ("ascending", "descending"):
-        browser.press("Enter")
-        assert browser.evaluate("document.activeElement.closest('th').ariaSort") == direction
-        assert browser.evaluate("document.querySelectorAll('[aria-sort]').length") == 2
-        assert f"sorted by Δ, {direction}" in browser.evaluate(
-            "document.getElementById('said').textContent"
-        )
-        sorts.append(browser.evaluate(values))
+        page.keyboard.press("Enter")
+        expect(page, "th:has(.sort:focus)").to_have_attribute("aria-sort", direction)
+        expect(page, "[aria-sort]").to_have_count(2)
+        expect(page, "#said").to_contain_text(f"sorted by Δ, {direction}")
+        sorts.append(page.evaluate(values))
     numbers = [[float(value) for value in keys if value] for keys in sorts]
     assert numbers[0] == sorted(numbers[0])
     assert numbers[1] == sorted(numbers[1], reverse=True)
     assert len(numbers[0]) == 7
     assert [keys[7:] for keys in sorts] == [["", ""]] * 2, "the base row and the missing one"
-    focus(browser, "#table-merity2018-1 thead .first .sort")
-    browser.press("Enter")
-    assert browser.evaluate(ORDER) == study
+    focus(page, f"{table} thead .first .sort")
+    page.keyboard.press("Enter")
+    expect(page, f"{table} tbody .more").to_have_text(study)
 
 
-def test_a_row_opens_and_shows_how_to_run_it_again(browser):
+def test_a_row_opens_and_shows_how_to_run_it_again(page):
     """Closed at first; what belongs to a row moves with it when the table is sorted."""
-    hidden = "getComputedStyle(document.getElementById('again-merity2018-1-3')).display"
-    assert browser.evaluate(hidden) == "none"
-    focus(browser, "[aria-controls='again-merity2018-1-3']")
-    browser.press("Enter")
-    assert browser.evaluate(hidden) == "table-row"
-    assert browser.evaluate("document.activeElement.ariaExpanded") == "true"
-    assert "minus-nt-asgd/finetune.stream.json" in browser.evaluate(
-        "document.getElementById('again-merity2018-1-3').querySelector('code').textContent"
-    )
-    browser.evaluate("document.querySelectorAll('#table-merity2018-1 .sort')[3].click()")
-    before = "document.getElementById('again-merity2018-1-3').previousElementSibling.textContent"
-    assert "− NT-ASGD" in browser.evaluate(before)
+    expect(page, "#again-merity2018-1-3").to_be_hidden()
+    opener = focus(page, "[aria-controls='again-merity2018-1-3']")
+    page.keyboard.press("Enter")
+    expect(page, "#again-merity2018-1-3").to_be_visible()
+    expect(page, "#again-merity2018-1-3").to_have_css("display", "table-row")
+    playwright.expect(opener).to_have_attribute("aria-expanded", "true")
+    command = page.locator("#again-merity2018-1-3 code").first
+    playwright.expect(command).to_contain_text("minus-nt-asgd/finetune.stream.json")
+    page.locator("#table-merity2018-1 .sort").nth(3).click()
+    expect(page, "#table-merity2018-1 [aria-sort=ascending]").to_have_count(1)
+    expect(page, "tr:has(+ #again-merity2018-1-3)").to_contain_text("− NT-ASGD")
 
 
-def test_a_figure_enlarges_from_the_keyboard_and_escape_closes_it(browser):
+def test_a_figure_enlarges_from_the_keyboard_and_escape_closes_it(page):
     """The picture is there, larger, with its caption; afterwards the focus is where it was."""
-    focus(browser, ".enlarge")
-    small = browser.evaluate("document.activeElement.firstElementChild.clientWidth")
-    browser.press("Enter")
-    viewer = "document.getElementById('viewer')"
-    assert browser.evaluate(f"{viewer}.open")
-    assert browser.evaluate(f"{viewer}.querySelector('img').clientWidth") > 1.5 * small > 0
-    assert "Test perplexity of each row" in browser.evaluate(f"{viewer}.textContent")
-    browser.press("Escape")
-    assert not browser.evaluate(f"{viewer}.open")
-    assert browser.evaluate("document.activeElement.className") == "enlarge"
-
-
-def test_a_curve_names_the_point_under_the_pointer(browser):
-    """The reading is the value that was recorded for that line and epoch."""
-    x, y = browser.evaluate(
-        "(p => (p.scrollIntoView({block: 'center'}), (b => [b.left + b.width / 2, "
-        "b.top + b.height / 2])(p.getBoundingClientRect())))(document.querySelector('.panel'))"
+    figure = focus(page, ".enlarge")
+    small = figure.locator("> :first-child").bounding_box()["width"]
+    page.keyboard.press("Enter")
+    expect(page, "#viewer").to_have_attribute("open", "")
+    expect(page, "#viewer img").to_be_visible()
+    page.wait_for_function(
+        "small => document.querySelector('#viewer img').clientWidth > 1.5 * small", arg=small
     )
-    reading = "document.querySelector('.reading')"
-    assert browser.evaluate(f"{reading}.hidden")
-    browser.point(x, y)
-    said = browser.evaluate(f"{reading}.innerText")
-    label, _, rest = said.partition("\n")
-    data = json.loads(browser.evaluate("document.getElementById('data').textContent"))
+    assert small > 0
+    expect(page, "#viewer").to_contain_text("Test perplexity of each row")
+    page.keyboard.press("Escape")
+    expect(page, "#viewer").to_be_hidden()
+    playwright.expect(figure).to_be_focused()
+
+
+def test_a_curve_names_the_point_under_the_pointer(page):
+    """The reading is the value that was recorded for that line and epoch."""
+    panel, reading = page.locator(".panel").first, page.locator(".reading").first
+    playwright.expect(reading).to_be_hidden()
+    panel.scroll_into_view_if_needed()
+    box = panel.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    playwright.expect(reading).to_be_visible()
+    label, _, rest = reading.inner_text().partition("\n")
+    data = json.loads(page.locator("#data").text_content())
     (line,) = [each for each in data["charts"][0]["lines"] if each["label"] == label]
     epoch = int(rest.split()[1])
     value = line["valid"][line["epoch"].index(epoch)]
     assert f"perplexity {value:g}" in rest
-    assert browser.evaluate("document.querySelectorAll('.line.active').length") == 1
-    browser.point(2, 2)
-    assert browser.evaluate(f"{reading}.hidden")
+    expect(page, ".line.active").to_have_count(1)
+    page.mouse.move(2, 2)
+    playwright.expect(reading).to_be_hidden()
 
 
-def test_a_curve_can_be_read_with_the_arrow_keys(browser):
+def test_a_curve_can_be_read_with_the_arrow_keys(page):
     """It starts at the end of the base row; left is an epoch earlier, down is another line."""
-    focus(browser, ".panel")
-    reading = "document.querySelector('.reading').innerText"
-    browser.press("ArrowLeft")
-    assert browser.evaluate(reading).startswith("AWD-LSTM\nepoch 23 · perplexity ")
-    browser.press("ArrowDown")
-    assert not browser.evaluate(reading).startswith("AWD-LSTM\n")
-    assert browser.evaluate("document.querySelector('.reading').tagName") == "OUTPUT"
+    focus(page, ".panel")
+    reading = page.locator(".reading").first
+    base = re.compile(r"^AWD-LSTM\s*epoch")
+    page.keyboard.press("ArrowLeft")
+    playwright.expect(reading).to_have_text(re.compile(r"^AWD-LSTM\s*epoch 23 · perplexity "))
+    page.keyboard.press("ArrowDown")
+    playwright.expect(reading).to_have_text(re.compile("epoch"))
+    playwright.expect(reading).not_to_have_text(base)
+    assert reading.evaluate("e => e.tagName") == "OUTPUT"
 
 
-@pytest.mark.parametrize(("prefers", "other"), [("light", "dark"), ("dark", "light")])
-def test_light_and_dark_follow_the_user_and_the_button(browser, address, prefers, other):
+@pytest.mark.parametrize(
+    ("page", "other"), [("light", "dark"), ("dark", "light")], indirect=["page"]
+)
+def test_light_and_dark_follow_the_user_and_the_button(page, other):
     """Text stays readable in both: a contrast of at least 7 for the body, 4.5 for soft text."""
-    contrast = """(element => {
+    contrast = """element => {
       const light = colour => {
         const canvas = document.createElement("canvas").getContext("2d");
         canvas.fillStyle = colour;
@@ -162,47 +192,38 @@ def test_light_and_dark_follow_the_user_and_the_button(browser, address, prefers
       const pair = [getComputedStyle(element).color, getComputedStyle(document.body)
         .backgroundColor].map(light);
       return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-    })"""
-    browser.prefer(prefers_color_scheme=prefers)
-    browser.open(address)
+    }"""
+    prefers = {"light": "dark", "dark": "light"}[other]
     colours = []
     for now in (prefers, other):
-        assert (
-            browser.evaluate("document.getElementById('theme').ariaPressed")
-            == str(now == "dark").lower()
-        )
-        colours.append(browser.evaluate(f"{SHOWN}.backgroundColor"))
+        expect(page, "#theme").to_have_attribute("aria-pressed", str(now == "dark").lower())
+        colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         for selector, least in (("h1", 7), (".lede", 7), (".caption", 4.5), ("a", 4.5)):
-            found = browser.evaluate(
-                f"{contrast}(document.querySelector('main {selector}') "
-                f"?? document.querySelector('{selector}'))"
-            )
-            assert found >= least, (now, selector)
-        focus(browser, "#theme")
-        browser.press("Enter")
+            inside = page.locator(f"main {selector}")
+            element = inside.first if inside.count() else page.locator(selector).first
+            assert element.evaluate(contrast) >= least, (now, selector)
+        focus(page, "#theme")
+        page.keyboard.press("Enter")
     assert colours[0] != colours[1]
-    browser.evaluate("localStorage.clear()")
 
 
-def test_it_fits_a_narrow_screen_and_a_printed_page(browser):
+def test_it_fits_a_narrow_screen_and_a_printed_page(page):
     """Nothing is wider than the screen but what scrolls by itself; in print no control is left."""
-    browser.window(360, 740)
-    page = "document.documentElement"
-    assert browser.evaluate(f"{page}.scrollWidth == {page}.clientWidth")
-    browser.call("Emulation.setEmulatedMedia", media="print", features=[])
-    shown = "[...document.querySelectorAll('nav, .copy, #theme')].filter(e => e.checkVisibility())"
-    assert browser.evaluate(f"{shown}.length") == 0
-    pages = browser.call("Page.printToPDF", preferCSSPageSize=True)["data"]
-    assert len(pages) > 10_000
-    browser.call("Emulation.setEmulatedMedia", media="", features=[])
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.wait_for_function("innerWidth == 360")
+    assert page.evaluate("(e => e.scrollWidth == e.clientWidth)(document.documentElement)")
+    page.emulate_media(media="print")
+    for control in page.locator("nav, .copy, #theme").all():
+        playwright.expect(control).to_be_hidden()
+    assert len(page.pdf(prefer_css_page_size=True)) > 8_000
 
 
-def test_copying_gives_the_table_for_a_paper(browser):
+def test_copying_gives_the_table_for_a_paper(page):
     """The text that a button copies is what the report writes to its files."""
-    copied = browser.evaluate(
+    copied = page.evaluate(
         "new Promise(done => { navigator.clipboard.writeText = async text => done(text); "
         "document.querySelector('[data-form=LaTeX]').click(); })"
     )
     assert copied.startswith("% Needs")
     assert r"\toprule" in copied
-    assert browser.evaluate("document.getElementById('said').textContent") == "copied"
+    expect(page, "#said").to_have_text("copied")
