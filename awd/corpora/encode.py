@@ -8,17 +8,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-import re
 from array import array
-from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from awd.corpora import builtin, catalogue, characters
+from awd.corpora import builtin
 from awd.corpora.builtin import END, UNKNOWN
-from awd.corpora.catalogue import SPLITS, check_fingerprint, readable, sizes, writing
+from awd.corpora.catalogue import SPLITS, check_fingerprint, sizes, writing
+from awd.corpora.read import TextReader
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
 
@@ -30,9 +29,6 @@ log = logging.getLogger(__name__)
 FEWEST_TOKENS = {"train": 3, "valid": 20, "test": 20}
 """Training needs three steps. After each epoch valid and test are read as ten parallel streams, of
 which each must have a token to predict after its first one."""
-
-MARKER = re.compile(r"[<\[{|].*[>\]}|]")
-"""What a marker such as </s> or [SEP] looks like."""
 
 
 def encode(
@@ -56,8 +52,10 @@ def encode(
     """
     import numpy as np
 
+    from awd.corpora import counts
+
     raw, destination = Path(raw), Path(destination)
-    text = _Reader(corpus)
+    text = TextReader(corpus)
     ids = {split: text.read(raw / f"{split}.txt") for split in SPLITS}
     vocabulary = list(text.numbers)
     whole = check_fingerprint(
@@ -71,24 +69,24 @@ def encode(
     _check_lengths(corpus, raw, ids)
 
     splits = {split: np.frombuffer(each, dtype=np.intc) for split, each in ids.items()}
-    unseen = _unseen(splits, len(vocabulary))
     record = {
         "format": 2,
         "corpus": corpus,
         "fingerprint": whole,
         "normalised": {key: number for key, number in text.normalised.items() if number},
         "minimum_count": minimum_count,
-        "unseen": unseen,
+        "unseen": counts.unseen_words(splits, len(vocabulary)),
     }
     if minimum_count > 1:
-        splits, vocabulary, replaced = _without_rare_words(splits, vocabulary, minimum_count)
-        record["replaced"] = replaced
+        splits, vocabulary, record["replaced"] = counts.without_rare_words(
+            splits, vocabulary, minimum_count
+        )
     kind = np.uint16 if len(vocabulary) <= 1 << 16 else np.int32
     splits = {split: each.astype(kind) for split, each in splits.items()}
     record |= {
         "vocabulary": len(vocabulary),
         "tokens": {split: len(each) for split, each in splits.items()},
-        "unigram_perplexity": _unigram_perplexity(splits, len(vocabulary)),
+        "unigram_perplexity": counts.unigram_perplexity(splits, len(vocabulary)),
         "sha256": text.sha256,
     }
     _check_counts(corpus, record)
@@ -147,128 +145,6 @@ def load(folder: Path) -> Corpus:
         if not fits or ids.min() < 0 or ids.max() >= types:
             raise InputError(f"{folder / f'{split}.npy'} does not fit the corpus.json beside it")
     return Corpus(name, digest, words, **splits, info=info)
-
-
-class _Reader:
-    """Reads the files of a corpus one after the other, numbering words as they appear."""
-
-    def __init__(self, corpus: str) -> None:
-        self.corpus = corpus
-        self.own = corpus not in catalogue.entries()
-        self.numbers: defaultdict[str, int] = defaultdict()
-        self.numbers.default_factory = self.numbers.__len__  # a new word gets the next number
-        self.normalised: Counter = Counter()
-        self.sha256: dict[str, str] = {}  # of what was read, by split
-
-    def read(self, path: Path) -> array:
-        """Return a file's tokens as numbers, and note its sha256."""
-        ids, lines, filled, marker = array("i"), 0, 0, None
-        digest = hashlib.sha256()
-        with readable(path) as stream:
-            for number, line in enumerate(stream, 1):
-                digest.update(line)
-                for text in self._lines(line, number == 1, f"{path}, line {lines + 1},"):
-                    lines += 1
-                    if END in text:
-                        raise InputError(
-                            f"corpus {self.corpus}: {path}, line {lines}, holds {END}, which awd "
-                            "adds at each line end: remove it from the text"
-                        )
-                    line_words = text.split()
-                    if line_words:
-                        last = line_words[-1]
-                        marker = last if not filled or last == marker else None
-                        filled += 1
-                    line_words.append(END)
-                    ids.extend(map(self.numbers.__getitem__, line_words))
-        if not filled:
-            raise InputError(f"corpus {self.corpus}: {path} holds no words")
-        if marker not in (None, UNKNOWN) and filled > 1 and MARKER.fullmatch(marker):
-            raise InputError(
-                f"corpus {self.corpus}: every line of {path} ends in {marker}, and awd adds {END} "
-                "at each line end: remove the marker from the text"
-            )
-        self.sha256[path.stem] = digest.hexdigest()
-        return ids
-
-    def _lines(self, line: bytes, first: bool, where: str) -> list[str]:
-        """Return the lines of text in what was read up to a line feed: usually one."""
-        where = f"corpus {self.corpus}: {where}"
-        try:
-            text = line.decode("utf-8-sig" if first else "utf-8")
-        except UnicodeDecodeError as error:
-            utf16 = " (if it is UTF-16, save it as UTF-8)" if b"\0" in line else ""
-            raise InputError(
-                f"{where} is not UTF-8 text: byte 0x{line[error.start]:02x} at position "
-                f"{error.start + 1}{utf16}"
-            ) from error
-        if not self.own:
-            return [text]
-        lines = characters.normalise(text, self.normalised, whole_file=first)
-        for each in lines:
-            characters.refuse(each, where)
-        return lines
-
-
-def _unseen(splits: Mapping[str, np.ndarray], types: int) -> dict[str, dict]:
-    """Return the words of valid and test that never occur in train: types, tokens, share."""
-    import numpy as np
-
-    seen = np.zeros(types, dtype=bool)
-    seen[splits["train"]] = True
-    unseen = {}
-    for split in ("valid", "test"):
-        new = splits[split][~seen[splits[split]]]
-        unseen[split] = {
-            "types": len(np.unique(new)),
-            "tokens": len(new),
-            "share": len(new) / len(splits[split]),
-        }
-    return unseen
-
-
-def _without_rare_words(
-    splits: Mapping[str, np.ndarray], vocabulary: list[str], minimum_count: int
-) -> tuple[dict[str, np.ndarray], list[str], dict[str, dict]]:
-    """Return splits and vocabulary where words rarer than that in train are ``<unk>``.
-
-    And how many tokens of each split were replaced. Types are numbered anew, by first appearance.
-    """
-    import numpy as np
-
-    words = vocabulary if UNKNOWN in vocabulary else [*vocabulary, UNKNOWN]
-    unknown = words.index(UNKNOWN)
-    kept = np.bincount(splits["train"], minlength=len(words)) >= minimum_count
-    kept[[unknown, words.index(END)]] = True
-    mapped = np.where(kept, np.arange(len(words)), unknown)
-    replaced = {}
-    for split, ids in splits.items():
-        tokens = int((~kept[ids]).sum())
-        replaced[split] = {"tokens": tokens, "share": tokens / len(ids)}
-    text = {split: mapped[ids] for split, ids in splits.items()}
-    types, first = np.unique(np.concatenate([*text.values()]), return_index=True)
-    order = types[np.argsort(first)]
-    numbers = np.empty(len(words), dtype=np.intc)
-    numbers[order] = np.arange(len(order))
-    return (
-        {split: numbers[ids] for split, ids in text.items()},
-        [words[each] for each in order],
-        replaced,
-    )
-
-
-def _unigram_perplexity(splits: Mapping[str, np.ndarray], types: int) -> dict[str, float]:
-    """Return the perplexity of train's word frequencies, which any model must beat.
-
-    Frequencies are maximum-likelihood estimates. If a type never occurs in train, one is added to
-    every count, so that the perplexity stays finite.
-    """
-    import numpy as np
-
-    counts = np.bincount(splits["train"], minlength=types)
-    smoothed = counts + (counts == 0).any()
-    surprise = np.log(smoothed.sum()) - np.log(smoothed)
-    return {split: float(np.exp(surprise[splits[split]].mean())) for split in ("valid", "test")}
 
 
 def _check_made(corpus: str, raw: Path, sha256: Mapping[str, str]) -> None:

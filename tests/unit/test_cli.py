@@ -192,7 +192,7 @@ def test_a_mirror_with_the_wrong_text_and_no_internet(tmp_path):
     for split in corpora.SPLITS:
         (mirror / f"ptb.{split}.txt").write_text("not the treebank\n")
     sentence = refused(call("fetch", "ptb", tmp_path / "raw", "--mirror", mirror))
-    assert "wrong sha256 for train" in sentence
+    assert "wrong sha256 for ptb.train.txt" in sentence
     assert "set `mirror: /that/folder` in config.yaml" in sentence
     for source in catalogue.entries()["ptb"]["sources"]:
         address = source.get("files") or source["archive"]

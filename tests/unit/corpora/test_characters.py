@@ -79,6 +79,7 @@ def test_what_cannot_be_seen_changes_no_number(tmp_path, caplog, text, normalise
         (PLAIN.replace("cat is", "cat\x1cis"), r"line 3, holds the control character U\+001C"),
         (PLAIN.replace("cat", "c\x7fat"), r"line 3, holds the control character U\+007F"),
         (PLAIN.replace("cat", "c\x92at"), r"line 3, holds the control character U\+0092"),
+        (PLAIN.replace("\n", "\r").replace("cat", "c\x1bat"), r"line 3, holds .* U\+001B"),
         (PLAIN.replace("cat ", "cat\r"), r"line 3, holds .* U\+000D: give the file one kind of"),
         (PLAIN.replace("\n", "\r\r\n"), r"line 1, holds .* U\+000D: give the file one kind of"),
         (PLAIN.replace("\n", "\r") + PLAIN, r"line 1, holds .* U\+000D: give the file one kind"),

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import hashlib
 import http.server
-import importlib
 import io
 import json
 import lzma
@@ -24,13 +23,12 @@ import numpy as np
 import pytest
 
 from awd import corpora
-from awd.corpora import builtin, catalogue
+from awd.corpora import archives, builtin, catalogue
 from awd.errors import InputError
 
 TEXTS = {"train": b"a b a\n\nc b\n", "valid": b"b d\n" * 7, "test": b"a\na c\n" * 4}
 TOKENS = {"train": 8, "valid": 21, "test": 20}
 ROOT = Path(corpora.__file__).parents[2]
-fetching = importlib.import_module("awd.corpora.fetch")  # not the function of that name
 
 
 def folder_of(path: Path, texts: dict[str, bytes] = TEXTS, pattern: str = "{split}.txt") -> Path:
@@ -483,7 +481,7 @@ def test_the_server_does_refuse_the_default_user_agent(tmp_path, serve):
     assert client.get(serve(tmp_path), timeout=5).status_code == 403
 
 
-def test_sources_are_tried_in_order_until_the_checksum_is_right(tmp_path, published, serve, capsys):
+def test_sources_are_tried_in_order_until_the_checksum_is_right(tmp_path, published, serve, caplog):
     """A wrong file, an absent one and a dead host are passed over, and said to be."""
     wrong = folder_of(tmp_path / "served" / "wrong", {**TEXTS, "valid": b"forged\n"})
     assert wrong.is_dir()
@@ -497,7 +495,7 @@ def test_sources_are_tried_in_order_until_the_checksum_is_right(tmp_path, publis
     )
     corpora.fetch("tiny", tmp_path / "raw")
     assert contents(tmp_path / "raw") == TEXTS
-    told = capsys.readouterr().err
+    told = caplog.text
     assert "no connection" in told
     assert "absent/{train,valid,test}.txt: HTTP 404" in told
     assert "wrong sha256 for valid" in told
@@ -677,7 +675,7 @@ def test_many_small_members_are_counted_together(tmp_path, published, monkeypatc
     """A bomb may be spread over members that are each below the limit."""
     pack(tmp_path / "pack", dict.fromkeys(TEXTS, b"x" * 8_000))
     published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
-    monkeypatch.setattr(fetching, "LIMIT", 20_000)
+    monkeypatch.setattr(archives, "LIMIT", 20_000)
     sentence = refused(tmp_path, tmp_path / "raw")
     assert re.search(r"refused: with member '.*tiny\.test\.txt'|larger than 20,000", sentence)
 
@@ -689,7 +687,7 @@ def test_a_header_that_is_a_bomb_is_not_read(tmp_path, published, monkeypatch, c
     member.pax_headers = {"comment": "x" * 300_000}
     (tmp_path / "pack").write_bytes(compression.compress(member.tobuf(tarfile.PAX_FORMAT)))
     published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
-    monkeypatch.setattr(fetching, "LIMIT", 200_000)
+    monkeypatch.setattr(archives, "LIMIT", 200_000)
     assert "larger than 200,000 bytes" in refused(tmp_path, tmp_path / "raw")
 
 
@@ -697,7 +695,7 @@ def test_more_members_than_any_corpus_has(tmp_path, published, monkeypatch):
     """A million empty members take hours to unpack."""
     zip_of(tmp_path / "pack")
     published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
-    monkeypatch.setattr(fetching, "MEMBERS", 3)
+    monkeypatch.setattr(archives, "MEMBERS", 3)
     assert "more than 3 members" in refused(tmp_path, tmp_path / "raw")
 
 

@@ -1,0 +1,64 @@
+"""Counts of words: the unseen, the rare, and what frequencies alone predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from awd.corpora.builtin import END, UNKNOWN
+
+
+def unseen_words(splits: Mapping[str, np.ndarray], types: int) -> dict[str, dict]:
+    """Return the words of valid and test that never occur in train: types, tokens, share."""
+    seen = np.zeros(types, dtype=bool)
+    seen[splits["train"]] = True
+    unseen = {}
+    for split in ("valid", "test"):
+        new = splits[split][~seen[splits[split]]]
+        unseen[split] = {
+            "types": len(np.unique(new)),
+            "tokens": len(new),
+            "share": len(new) / len(splits[split]),
+        }
+    return unseen
+
+
+def without_rare_words(
+    splits: Mapping[str, np.ndarray], vocabulary: list[str], minimum_count: int
+) -> tuple[dict[str, np.ndarray], list[str], dict[str, dict]]:
+    """Return splits and vocabulary where words rarer than that in train are ``<unk>``.
+
+    And how many tokens of each split were replaced. Types are numbered anew, by first appearance.
+    """
+    words = vocabulary if UNKNOWN in vocabulary else [*vocabulary, UNKNOWN]
+    unknown = words.index(UNKNOWN)
+    kept = np.bincount(splits["train"], minlength=len(words)) >= minimum_count
+    kept[[unknown, words.index(END)]] = True
+    mapped = np.where(kept, np.arange(len(words)), unknown)
+    replaced = {}
+    for split, ids in splits.items():
+        tokens = int((~kept[ids]).sum())
+        replaced[split] = {"tokens": tokens, "share": tokens / len(ids)}
+    text = {split: mapped[ids] for split, ids in splits.items()}
+    types, first = np.unique(np.concatenate([*text.values()]), return_index=True)
+    order = types[np.argsort(first)]
+    numbers = np.empty(len(words), dtype=np.intc)
+    numbers[order] = np.arange(len(order))
+    return (
+        {split: numbers[ids] for split, ids in text.items()},
+        [words[each] for each in order],
+        replaced,
+    )
+
+
+def unigram_perplexity(splits: Mapping[str, np.ndarray], types: int) -> dict[str, float]:
+    """Return the perplexity of train's word frequencies, which any model must beat.
+
+    Frequencies are maximum-likelihood estimates. If a type never occurs in train, one is added to
+    every count, so that the perplexity stays finite.
+    """
+    counts = np.bincount(splits["train"], minlength=types)
+    smoothed = counts + (counts == 0).any()
+    surprise = np.log(smoothed.sum()) - np.log(smoothed)
+    return {split: float(np.exp(surprise[splits[split]].mean())) for split in ("valid", "test")}

@@ -1,0 +1,82 @@
+"""From the bytes of a text to the numbers of its words, line by line."""
+
+import hashlib
+import re
+from array import array
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from awd.corpora import catalogue, characters
+from awd.corpora.builtin import END, UNKNOWN
+from awd.errors import InputError
+
+MARKER = re.compile(r"[<\[{|].*[>\]}|]")
+"""What a marker such as </s> or [SEP] looks like."""
+
+
+class TextReader:
+    """Reads the files of a corpus one after the other and numbers words as they appear.
+
+    Attributes:
+        numbers: word -> number.
+        normalised: what of a user's own text was changed, and how often; see ``characters``.
+        sha256: of each file that was read, by its name without ``.txt``.
+    """
+
+    def __init__(self, corpus: str) -> None:
+        self.corpus = corpus
+        self.own = corpus not in catalogue.entries()
+        self.numbers: defaultdict[str, int] = defaultdict()
+        self.numbers.default_factory = self.numbers.__len__  # a new word gets the next number
+        self.normalised: Counter = Counter()
+        self.sha256: dict[str, str] = {}
+
+    def read(self, path: Path) -> array:
+        """Return a file's tokens as numbers. Every line, a blank one too, ends in ``<eos>``.
+
+        Raises InputError if the file cannot be read, is not UTF-8, has no words, holds ``<eos>``
+        or, at the end of every line, another marker, or, in a user's own text, a control character.
+        """
+        ids, lines, filled, marker = array("i"), 0, 0, None
+        digest = hashlib.sha256()
+        with catalogue.readable(path) as stream:
+            for number, line in enumerate(stream, 1):
+                digest.update(line)
+                where = f"corpus {self.corpus}: {path}, line"
+                for text in self._lines(line, number == 1, f"{where} {lines + 1},"):
+                    lines += 1
+                    if self.own:
+                        characters.refuse(text, f"{where} {lines},")
+                    if END in text:
+                        raise InputError(
+                            f"{where} {lines}, holds {END}, which awd adds at each line end: "
+                            "remove it from the text"
+                        )
+                    line_words = text.split()
+                    if line_words:
+                        last = line_words[-1]
+                        marker = last if not filled or last == marker else None
+                        filled += 1
+                    line_words.append(END)
+                    ids.extend(map(self.numbers.__getitem__, line_words))
+        if not filled:
+            raise InputError(f"corpus {self.corpus}: {path} holds no words")
+        if marker not in (None, UNKNOWN) and filled > 1 and MARKER.fullmatch(marker):
+            raise InputError(
+                f"corpus {self.corpus}: every line of {path} ends in {marker}, and awd adds {END} "
+                "at each line end: remove the marker from the text"
+            )
+        self.sha256[path.stem] = digest.hexdigest()
+        return ids
+
+    def _lines(self, line: bytes, first: bool, where: str) -> list[str]:
+        """Return the lines of text in what was read up to a line feed: usually one."""
+        try:
+            text = line.decode("utf-8-sig" if first else "utf-8")
+        except UnicodeDecodeError as error:
+            utf16 = " (if it is UTF-16, save it as UTF-8)" if b"\0" in line else ""
+            raise InputError(
+                f"{where} is not UTF-8 text: byte 0x{line[error.start]:02x} at position "
+                f"{error.start + 1}{utf16}"
+            ) from error
+        return characters.normalise(text, self.normalised, whole_file=first) if self.own else [text]
