@@ -1,0 +1,69 @@
+"""Words that are rare in the training text or not in it."""
+
+import pytest
+from small_texts import encode, folder_of
+
+from awd import corpora
+from awd.errors import InputError
+
+RARE = {"train": b"a b a c\na b d\n", "valid": b"a c x\n" * 5, "test": b"b <unk> d e e\n" * 4}
+
+
+def test_words_rarer_than_the_minimum_count_become_unknown(tmp_path):
+    """By hand: of train's words only a and b occur twice; c and d go, and what train lacks."""
+    raw = folder_of(tmp_path / "raw", RARE)
+    record = encode("mine", raw, tmp_path / "out", minimum_count=2)
+    corpus = corpora.load(tmp_path / "out")
+    assert corpus.vocabulary == ["a", "b", "<unk>", "<eos>"]
+    assert corpus.train.tolist() == [0, 1, 0, 2, 3, 0, 1, 2, 3]
+    assert corpus.valid.tolist() == [0, 2, 2, 3] * 5
+    assert corpus.test.tolist() == [1, 2, 2, 2, 2, 3] * 4
+    assert record["minimum_count"] == 2
+    assert record["replaced"] == {
+        "train": {"tokens": 2, "share": 2 / 9},
+        "valid": {"tokens": 10, "share": 1 / 2},
+        "test": {"tokens": 12, "share": 1 / 2},  # not those that were <unk> already
+    }
+    assert record["vocabulary"] == 4
+    assert record["tokens"] == {"train": 9, "valid": 20, "test": 24}
+    # no type is unseen in train, so nothing is smoothed: a 3, b 2, <unk> 2, <eos> 2
+    expected = (9**4 / (3 * 2 * 2 * 2)) ** (1 / 4)
+    assert record["unigram_perplexity"]["valid"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("minimum_count", [1, 2])
+def test_words_that_train_lacks_are_counted_before_any_is_replaced(tmp_path, caplog, minimum_count):
+    """A model cannot learn them: the record has types, tokens and share, and a log names them."""
+    caplog.set_level("WARNING", "awd")
+    raw = folder_of(tmp_path / "raw", RARE)
+    record = encode("mine", raw, tmp_path / "out", minimum_count=minimum_count)
+    assert record["unseen"] == {
+        "valid": {"types": 1, "tokens": 5, "share": 1 / 4},
+        "test": {"types": 2, "tokens": 12, "share": 1 / 2},
+    }
+    assert "5 tokens of valid (25.0%) are words that never occur in train" in caplog.text
+    assert ("x" in corpora.load(tmp_path / "out").vocabulary) == (minimum_count == 1)
+
+
+def test_a_minimum_count_of_one_changes_nothing(tmp_path):
+    """Neither tokens nor fingerprint, so that trainings done before are found."""
+    raw = folder_of(tmp_path / "raw", RARE)
+    assert encode("mine", raw, tmp_path / "a") == encode(
+        "mine", raw, tmp_path / "b", minimum_count=1
+    )
+    folders = {"mine": str(raw)}
+    assert corpora.fingerprint("mine", folders) == corpora.fingerprint(
+        "mine", folders, minimum_count=1
+    )
+    counts = [corpora.fingerprint("mine", folders, minimum_count=each) for each in (1, 2, 3)]
+    assert len(set(counts)) == 3
+
+
+def test_a_minimum_count_for_whom_it_is_not(tmp_path):
+    """Published words are counted as published; and what is no count is refused."""
+    with pytest.raises(InputError, match="ptb: minimum_count is for corpora of your own"):
+        corpora.fingerprint("ptb", minimum_count=2)
+    raw = folder_of(tmp_path / "raw", RARE)
+    for count in (0, -1, 1.5, "2", True, None):
+        with pytest.raises(InputError, match=r"mine: minimum_count is .*; allowed: 1, 2, \.\.\."):
+            encode("mine", raw, tmp_path / "out", minimum_count=count)
