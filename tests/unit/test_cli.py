@@ -215,6 +215,24 @@ def test_an_archive_that_wants_to_write_elsewhere(tmp_path):
     assert list(raw.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["fetch", "encode"])
+def test_a_text_that_changed_since_it_was_planned(tmp_path, command):
+    """Results would be filed under the name of another text."""
+    folder = texts(tmp_path / "mine")
+    planned = corpora.fingerprint("mine", {"mine": str(folder)})[:8]
+    words = {"fetch": ("mine", tmp_path / "out", "--folder", folder)}
+    words["encode"] = ("mine", folder, tmp_path / "out")
+    done = call(command, *words[command], "--fingerprint", planned)
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(tmp_path / "out")
+    with (folder / "test.txt").open("a") as file:
+        file.write("one more line\n")
+    sentence = refused(call(command, *words[command], "--fingerprint", planned))
+    assert "the text of corpus 'mine' changed since it was planned: " in sentence
+    assert "run the command again" in sentence
+    assert not list(tmp_path.glob("out/*"))
+
+
 # a full disk --------------------------------------------------------------------------------
 
 

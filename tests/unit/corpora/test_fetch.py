@@ -1,12 +1,15 @@
 """What is fetched is what was published."""
 
+import contextlib
 import http.server
+import sys
 import threading
 
 import pytest
 from small_texts import MEMBERS, NOWHERE, TEXTS, contents, folder_of, tar_of, tree, zip_of
 
 from awd import corpora
+from awd.corpora import archives
 from awd.errors import InputError
 
 
@@ -108,26 +111,56 @@ def test_a_mirror_that_is_neither_folder_nor_address(tmp_path, published):
         corpora.fetch("tiny", tmp_path / "raw", mirror="nowhere")
 
 
-def test_an_interrupted_transfer_is_not_a_file(tmp_path, published):
-    """A server that announces more than it sends has failed."""
+@pytest.mark.parametrize(
+    ("length", "body", "reason"),
+    [
+        ("1000", b"a b", "connection broken off"),
+        ("many", b"a b", "an answer that cannot be read"),
+        ("5000", b"a" * 5000, "larger than 4,000 bytes"),
+        ("46", b"<!DOCTYPE html><title>Please log in</title>....", "wrong sha256 for train"),
+        ("0", b"", "wrong sha256 for train"),
+    ],
+)
+def test_an_answer_that_is_no_file_sends_on_to_the_next_source(
+    tmp_path, published, serve, monkeypatch, caplog, length, body, reason
+):
+    """Broken off, without a length, without an end, a login page, nothing."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
-            self.send_header("Content-Length", "1000")
+            self.send_header("Content-Length", length)
             self.end_headers()
-            self.wfile.write(b"a b")
+            with contextlib.suppress(ConnectionError):  # it may have been hung up on
+                self.wfile.write(body)
 
         def log_message(self, *args):
             pass
 
+    monkeypatch.setattr(archives, "LIMIT", 4000)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        published({"files": f"http://127.0.0.1:{server.server_port}/{{split}}"})
-        with pytest.raises(InputError, match="connection broken off"):
+        bad = {"files": f"http://127.0.0.1:{server.server_port}/{{split}}"}
+        published(bad)
+        with pytest.raises(InputError, match=reason):
             corpora.fetch("tiny", tmp_path / "raw")
+        assert tree(tmp_path / "raw") == []
+        published(bad, {"files": serve(folder_of(tmp_path / "served")) + "/{split}.txt"})
+        corpora.fetch("tiny", tmp_path / "raw")
         server.shutdown()
-    assert tree(tmp_path / "raw") == []
+    assert contents(tmp_path / "raw") == TEXTS
+    assert reason in caplog.text
+
+
+def test_a_terminal_shows_how_far_a_download_is(tmp_path, published, serve, monkeypatch, capsys):
+    """And only a terminal."""
+    published({"files": serve(folder_of(tmp_path / "served")) + "/{split}.txt"})
+    corpora.fetch("tiny", tmp_path / "plain")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    corpora.fetch("tiny", tmp_path / "shown")
+    assert "100%" in capsys.readouterr().err
+    assert contents(tmp_path / "shown") == TEXTS
 
 
 def test_a_folder_corpus_is_copied(tmp_path):
