@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from projects import make_project, run, snakemake, start
 
+from awd import corpora
+
 pytestmark = pytest.mark.slow
 
 SUITE = """
@@ -168,3 +170,23 @@ def test_a_clock_that_was_moved_back(failed, project):
     assert json.loads((project / record(project)).read_text())["resumes"] == 1
     splits = [json.loads((each / evaluation).read_text())["splits"] for each in (failed, project)]
     assert splits[0] == splits[1]
+
+
+def test_a_text_edited_while_its_jobs_wait(tmp_path):
+    """A job for the old text stops with one sentence; the command, run again, plans the new one."""
+    project = make_project(tmp_path / "project", study=SUITE)
+    texts = project / "texts"
+
+    def record() -> Path:
+        digits = corpora.fingerprint("mine", {"mine": str(texts)})[:8]
+        return Path(f"results/corpora/mine-{digits}/corpus.json")
+
+    old = record()
+    with (texts / "test.txt").open("a") as file:
+        file.write("w1 w4 w13\n" * 200)
+    answer = run(["snakemake", "--cores", "1", str(old)], project)
+    assert answer.returncode == 1
+    assert "the text of corpus 'mine' changed since it was planned: run the comm" in answer.stdout
+    assert not list((project / old).parent.glob("**/*.*"))
+    snakemake(project, str(record()))
+    assert json.loads((project / record()).read_text())["tokens"]["test"] == 60 * 10 + 200 * 4
