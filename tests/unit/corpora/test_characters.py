@@ -143,6 +143,8 @@ def test_the_shortest_text_trains_and_is_measured(tmp_path, objective):
     """The limit is the true one: with it an epoch ends, and with less it would not."""
     import torch
 
+    from awd.evaluation.evaluate import evaluate_stage
+    from awd.study.methods import parse_method
     from awd.study.spec import RunSpec
     from awd.training.stage import train_stage
     from awd.training.trainer import VALIDATION_BATCH
@@ -163,3 +165,7 @@ def test_the_shortest_text_trains_and_is_measured(tmp_path, objective):
         checkpoint_seconds=60,
     )
     assert done["status"] == "done"
+    measured = evaluate_stage(
+        spec, corpus, "train", parse_method("stream"), folder, device=torch.device("cpu")
+    )
+    assert measured["splits"]["test"]["tokens"] == len(corpus.test) - 1
