@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from awd.errors import InputError
 from awd.machine import gpu_lease
-from awd.study.plan import Plan
+from awd.study.plan import Plan, Run
 
 
 class WorkflowPlan(Plan):
@@ -23,11 +24,11 @@ class WorkflowPlan(Plan):
 
     def corpus_record(self, wildcards) -> Path:
         """corpus.json of the run's corpus."""
-        return self.corpus_folder(self.runs[wildcards.run].spec.corpus) / "corpus.json"
+        return self.corpus_folder(self._run(wildcards).spec.corpus) / "corpus.json"
 
     def spec(self, wildcards) -> str:
         """The run's hyperparameters as JSON."""
-        return self.runs[wildcards.run].spec.canonical()
+        return self._run(wildcards).spec.canonical()
 
     def source_options(self, wildcards) -> list[str]:
         """Options of ``fetch``: where the corpus may lie on this machine."""
@@ -48,7 +49,22 @@ class WorkflowPlan(Plan):
         return [word for folder in folders for word in ("--member", str(folder))]
 
     def _members(self, wildcards) -> list[str]:
-        return self.runs[wildcards.run].evaluations[wildcards.stage, wildcards.method]
+        evaluations = self._run(wildcards).evaluations
+        wanted = wildcards.stage, wildcards.method
+        if wanted not in evaluations:
+            raise self._unplanned(f"{wildcards.run}/{'.'.join(wanted)}.json")
+        return evaluations[wanted]
+
+    def _run(self, wildcards) -> Run:
+        if wildcards.run not in self.runs:
+            raise self._unplanned(wildcards.run)
+        return self.runs[wildcards.run]
+
+    def _unplanned(self, name: str) -> InputError:
+        return InputError(
+            f"{name} is not planned: if a suite or the configuration was edited while its jobs "
+            "waited, run the command again"
+        )
 
     def figures(self) -> list[tuple[str, str, str]]:
         """Suite, name, and path without ending, of every figure."""
