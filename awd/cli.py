@@ -89,9 +89,9 @@ def plan(path, scale, suites, overrides, settings, write):
     if write:
         made.write(write)
     else:
-        from awd.report.overview import show
+        from awd.report.terminal import show_plan
 
-        show(made)
+        show_plan(made)
 
 
 @main.command()
@@ -99,9 +99,10 @@ def plan(path, scale, suites, overrides, settings, write):
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
 def status(path, scale, suites, overrides, watch):
     """Show what each run is doing: waiting, running and how far, stopped, diverged, done."""
-    from awd.report import status as runs
+    from awd.report import terminal
 
-    (runs.watch if watch else runs.show)(_configured(path, scale, suites, overrides))
+    show = terminal.watch if watch else terminal.show_states
+    show(_configured(path, scale, suites, overrides))
 
 
 @main.command()

@@ -27,6 +27,15 @@ ROWS = {  # row: label, parameters on ptb, published (valid, test) on ptb and on
     "minus-full-embedding": ("− full sized embedding", 47_000_000, (68.0, 65.6), (73.7, 70.7)),
     "minus-weight-drop": ("− weight-dropping", 24_221_600, (71.1, 68.9), (78.4, 74.9)),
 }
+PROTOCOL = {
+    "mode": "stream",
+    "context": "left",
+    "batch_size": 1,
+    "carried_state": True,
+    "eos_counted": True,
+    "vocabulary": 10_000,
+    "chunk": 2000,
+}
 DIVERGED = ("minus-weight-decay", "wikitext-2")
 MISSING = ("minus-ar-tar", "ptb")
 
@@ -100,14 +109,17 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
     diverged = (row["row"], row["corpus"]) == DIVERGED
     reason = f"loss became nan at epoch {max(2, epochs // 3)}, step 120" if diverged else None
     common = {
-        "format": 1,
+        "format": 2,
         "run": item["run"],
         "stage": stage,
         "status": "diverged" if diverged else "done",
         "reason": reason,
         "spec": {"layers": 3, "seed": seed},
         "corpus": {"name": row["corpus"], "fingerprint": "0123456789abcdef"},
-        "device": "AMD EPYC, 1 thread",
+        "devices": [{"kind": "cpu", "name": "AMD EPYC", "threads": 1}],
+        "precision": "fp32",
+        "kernels": None,
+        "weights_sha256": None,
         "libraries": {"python": "3.11.7", "torch": "2.13.0"},
         "awd": "0.1.0",
         "commit": "1234567",
@@ -130,7 +142,7 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
             "tokens_per_second": 10900.0,
             "seconds_per_epoch": 85.1 + generator.standard_normal(),
             "peak_memory_mb": 850.0,
-            "precision": "fp32",
+            "mechanisms": None,
             "resumes": 0,
         }
         (folder / f"{step}.json").write_text(json.dumps(record))
@@ -150,6 +162,9 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
             "nll": total,
             "tokens": tokens,
             "perplexity": float(np.exp(total / tokens)),
+            "batch_size": 1,
+            "blocks": None,
+            "floor": None,
             # half of the tokens are rare words, and carry three quarters of the loss
             "by_frequency": {
                 "0": [0.75 * total, tokens // 2],
@@ -161,7 +176,8 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
     evaluation = common | {
         "method": row["method"],
         "splits": {} if diverged else splits,
-        "protocol": {"mode": "stream", "batch_size": 1, "carried_state": True, "eos_counted": True},
+        "members": [],
+        "protocol": PROTOCOL | {"tokens": {"valid": tokens, "test": tokens}},
     }
     (folder / f"{stage}.{row['method']}.json").write_text(json.dumps(evaluation))
     if not diverged:

@@ -26,7 +26,7 @@ def report(
 ) -> list[Path]:
     """Build the report of one plan and return the paths written.
 
-    ``folder`` is the results folder, which has {scale}/plan.json and runs/; ``scale`` the plan's
+    ``folder`` is the results folder, with {scale}/plan.json and runs/; ``scale`` the plan's
     folder there (small, paper-bf16); ``suites`` are the names to build, all by default; ``parts``
     limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures.
     The combined table and the page are of all suites, so they are not built where some are chosen;

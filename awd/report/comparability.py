@@ -1,65 +1,110 @@
 """Which perplexities may be compared: those that were measured by the same protocol."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
 
 import pandas as pd
 
-from awd.corpora import END
-from awd.runs.protocol import AROUND, LEFT
+from awd.vocabulary import Status
 
 
-def describe(record: Mapping) -> str:
-    """The part of an evaluation record's protocol that comparisons depend on, as words.
+@dataclass(frozen=True)
+class Protocol:
+    """How an evaluation measured; two perplexities may be compared if theirs are equal.
 
-    Two perplexities may be compared if these words are the same. What older records do not say
-    is what was always so when they were written; what cannot be known is left out.
+    What an evaluation's record says beyond this (how many tokens were read at a time, the settings
+    of its method) does not limit comparisons.
     """
-    protocol = record.get("protocol") or {}
-    splits, corpus = record.get("splits") or {}, record.get("corpus") or {}
-    tokens = protocol.get("tokens") or {
-        split: values["tokens"]
-        for split, values in splits.items()
-        if split in ("valid", "test") and isinstance(values, Mapping) and "tokens" in values
-    }
-    vocabulary = protocol.get("vocabulary", corpus.get("vocabulary"))
-    context = protocol.get("context", LEFT)
-    words = [
-        f"{protocol.get('mode', 'stream')} of {protocol.get('batch_size', 1)}",
-        f"{context} context" + " (pseudo-perplexity)" * (context == AROUND),
-        "state carried" if protocol.get("carried_state", True) else "fresh state per sentence",
-        f"{END} counted" if protocol.get("eos_counted", True) else f"no {END} counted",
-        *([f"{vocabulary} word types"] if vocabulary else []),
-        *(f"{count} {split} tokens" for split, count in tokens.items()),
-    ]
-    return ", ".join(words)
+
+    mode: str
+    context: str
+    batch_size: int | None
+    carried_state: bool
+    eos_counted: bool
+    vocabulary: int | None
+    valid_tokens: int | None
+    test_tokens: int | None
+
+    @classmethod
+    def from_record(cls, protocol: Mapping) -> Protocol:
+        """Take the protocol of an evaluation record; raises KeyError or TypeError if it is none."""
+        tokens = protocol["tokens"]
+        counts = {f"{split}_tokens": tokens[split] for split in ("valid", "test")}
+        return cls.from_dict({**protocol, **counts})
+
+    @classmethod
+    def from_dict(cls, values: Mapping) -> Protocol:
+        """Take the fields from ``values``, the result of `as_dict` or more."""
+        found = {field.name: values[field.name] for field in fields(cls)}
+        for name, value in found.items():
+            if value is not None and type(value) is not KINDS[name]:
+                raise TypeError(f"'{name}' is {value!r}")
+        return cls(**found)
+
+    def as_dict(self) -> dict:
+        """Return the fields by name."""
+        return asdict(self)
+
+    def difference(self, others: Protocol | tuple[Protocol, ...]) -> tuple[tuple[str, object], ...]:
+        """Return the fields, with this protocol's values, that none of ``others`` has.
+
+        A value that is not known (None) differs from nothing.
+        """
+        others = (others,) if isinstance(others, Protocol) else others
+        found = []
+        for name, value in self.as_dict().items():
+            theirs = {getattr(other, name) for other in others}
+            if value is not None and None not in theirs and value not in theirs:
+                found.append((name, value))
+        return tuple(found)
 
 
-def measured_otherwise(suite: Mapping, records: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """Which rows of a suite cannot be compared with the others, and what differs, as words.
+KINDS = {
+    **dict.fromkeys(("mode", "context"), str),
+    **dict.fromkeys(("carried_state", "eos_counted"), bool),
+    **dict.fromkeys(("batch_size", "vocabulary", "valid_tokens", "test_tokens"), int),
+}
 
-    Keys are (row, corpus). ``suite`` is an entry of the plan's ``suites``, ``records`` the frame of
-    report.records, whose column ``protocol`` may be missing. What the row's protocol has that the
-    base row's has not is what differs; while the base row has no result, the first row with one
-    stands in for it. A protocol that is not told is as usual.
+
+class Exclusion(StrEnum):
+    """Why a result is not compared with others."""
+
+    DIVERGED = Status.DIVERGED
+    LEAKS = Status.LEAKS
+    INCOMPARABLE = "incomparable"  # measured by another protocol
+
+
+def measured_differently(
+    suite: Mapping, records: pd.DataFrame
+) -> dict[tuple[str, str], tuple[tuple[str, object], ...]]:
+    """Find the rows of a suite that cannot be compared with the others, and what differs.
+
+    Keys are (row, corpus); values as of `Protocol.difference`, against the base row's protocol.
+    While the base row has no result, the first row with one takes its place.
+
+    Args:
+        suite: an entry of the plan's ``suites``.
+        records: the frame of report.records.
     """
-    if "protocol" not in records:
-        return {}
     wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
     lines = records[records["run"].isin(wanted)]
     keys = lines[["run", "stage", "method"]].itertuples(index=False, name=None)
-    told = dict(zip(keys, lines["protocol"], strict=True))
-    parts: dict[tuple[str, str], list[str]] = {}
+    measured = dict(zip(keys, lines["protocol"], strict=True))
+    protocols: dict[tuple[str, str], tuple[Protocol, ...]] = {}
     for row in suite["rows"]:
-        found = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
-        if any(key in told for key in found):
-            words = [told[key] for key in found if isinstance(told.get(key), str)]
-            parts[row["row"], row["corpus"]] = [part for w in words for part in w.split(", ")]
-    usual: dict[str, set[str]] = {}
-    for row, corpus in sorted(parts, key=lambda key: key[0] != suite.get("base")):
-        usual.setdefault(corpus, set(parts[row, corpus]))
-    apart = {
-        key: ", ".join(dict.fromkeys(part for part in mine if part not in usual[key[1]]))
-        for key, mine in parts.items()
-        if usual[key[1]]
-    }
-    return {key: words for key, words in apart.items() if words}
+        keys = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
+        found = dict.fromkeys(measured[key] for key in keys if measured.get(key) is not None)
+        if found:
+            protocols[row["row"], row["corpus"]] = tuple(found)
+    usual: dict[str, tuple[Protocol, ...]] = {}
+    for row, corpus in sorted(protocols, key=lambda key: key[0] != suite.get("base")):
+        usual.setdefault(corpus, protocols[row, corpus])
+    differences = {}
+    for (row, corpus), own in protocols.items():
+        parts = [part for each in own for part in each.difference(usual[corpus])]
+        if parts:
+            differences[row, corpus] = tuple(dict.fromkeys(parts))
+    return differences

@@ -1,10 +1,6 @@
 """Run records on disk -> two tidy frames: one of results, one of learning curves."""
 
-import io
-import json
-import math
 import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +8,14 @@ import pandas as pd
 
 from awd.errors import InputError
 from awd.files import atomic, read_json
-from awd.report.comparability import describe
+from awd.report import curves as learning_curves
+from awd.report import structures
+from awd.report.comparability import Protocol
+from awd.report.curves import CURVE_TYPES, READING, typed
+from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devices
+from awd.vocabulary import HELD_OUT, Stage, Status
 
-STAGES = ("train", "finetune")
-SPLITS = ("valid", "test")
+FORMAT = 2  # of run records
 
 # One line of `records` is one run x stage x method x split.
 RECORD_TYPES = {
@@ -28,9 +28,11 @@ RECORD_TYPES = {
     "nll": "float64",  # nats, summed over the predicted tokens
     "tokens": "Int64",
     "perplexity": "float64",
-    "by_frequency": "str",  # JSON: least frequency of a band -> [summed nats, tokens]
+    "by_frequency": "object",  # {least frequency of a band: (summed nats, tokens)}
+    "blocks": "object",  # structures.Blocks, of the test text
     "floor": "float64",  # perplexity of the text under its true source, where that is known
-    "protocol": "str",  # how it was measured: compare only what has the same (report.comparability)
+    "protocol": "object",  # comparability.Protocol
+    "trainings": "Int64",  # that the evaluation combines: 1 unless it is of an ensemble
     "parameters": "Int64",
     "seconds_per_epoch": "float64",
     "tokens_per_second": "float64",
@@ -40,7 +42,7 @@ RECORD_TYPES = {
     "switch_epoch": "Int64",
     "status": "str",
     "reason": "str",
-    "device": "str",
+    "devices": "object",  # {stage: (structures.UsedDevice, ...)}: this stage and the one before
     "precision": "str",
     "kernels": "str",  # "compiled": those of awd took part; "torch": none did
     "awd": "str",
@@ -51,46 +53,22 @@ RECORD_TYPES = {
     "ended": "str",
     "seconds": "float64",  # of the training stage, all its resumes together
     "resumes": "Int64",
-    # Of the test text by block (evaluation.breakdown), numbers with a space between; absent in old
-    # records.
-    "block_tokens": "str",
-    "block_nll": "str",
 }
 
-ADDED = ("block_tokens", "block_nll", "by_frequency", "floor", "protocol", "kernels")
-# Parts of a record that are mappings, where they are there.
-SECTIONS = ("result", "splits", "corpus", "libraries", "protocol", "protocol.tokens")
-WANTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
-
-# One line of `curves` is one epoch; columns that a training file has beyond these are kept.
-CURVE_TYPES = {
-    "run": "str",
-    "corpus": "str",
-    "seed": "Int64",
-    "stage": "str",
-    "epoch": "int64",
-    "train_loss": "float64",
-    "valid_loss": "float64",
-    "valid_perplexity": "float64",
-    "learning_rate": "float64",
-    "averaging": "Int64",
-    "event": "str",
-    "seconds": "float64",
-    "tokens_per_second": "float64",
-}
-# Only an empty field is missing; words such as "None" or "NA" are text. (Numbers survive writing
-# and reading to the last bit: that is the default.)
-READING = {"keep_default_na": False, "na_values": ["", "nan"]}
-ROUNDING = 0.01  # nats by which the sum of a block, taken in another order, may differ
+# Parts of a record that are mappings, or null.
+SECTIONS = ("result", "splits", "corpus", "libraries", "protocol")
+TRAINING_KEYS = ("status", "result", "devices")
+EVALUATION_KEYS = ("status", "splits", "protocol", "members")
+EXPECTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 
 
 def collect(plan: dict, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every record that exists for the plan's runs.
 
     ``plan`` is the content of plan.json, ``runs`` the folder that has one folder per run. What
-    is not there yet is simply absent from the frames. Returns ``records`` (see RECORD_TYPES; a
+    does not exist yet is absent from the frames. Returns ``records`` (see RECORD_TYPES; a
     diverged evaluation gives lines without perplexity, a stage without evaluation gives none)
-    and ``curves`` (see CURVE_TYPES), both in the plan's order.
+    and ``curves`` (see report.curves), both in the plan's order.
 
     Raises InputError, naming the file, if a record cannot be read.
     """
@@ -110,17 +88,23 @@ def collect(plan: dict, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             continue
         seed = seeds.get(run, planned["spec"].get("seed"))
         known = {"run": run, "corpus": planned["corpus"]["name"], "seed": seed}
-        for stage in STAGES:
-            lines += _stage_lines(folder, names, known | {"stage": stage})
+        evaluated = any(name.endswith(".json") and name.count(".") > 1 for name in names)
+        trained = _trainings(folder, names) if evaluated else {}
+        for stage in Stage:
+            lines += _stage_lines(folder, names, known | {"stage": str(stage)}, trained)
             if f"{stage}.csv" in names:
-                files.append((folder / f"{stage}.csv", known | {"stage": stage}))
-    return _typed(pd.DataFrame(lines, columns=list(RECORD_TYPES)), RECORD_TYPES), _curves(files)
+                files.append((folder / f"{stage}.csv", known | {"stage": str(stage)}))
+    return typed(_frame(lines), RECORD_TYPES), learning_curves.join(files)
 
 
 def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Path]:
     """Write records.csv and curves.csv into ``folder``, each whole or not at all."""
     paths = [Path(folder) / "records.csv", Path(folder) / "curves.csv"]
-    for frame, path in zip((records, curves), paths, strict=True):
+    cells = {
+        column: [structures.to_cell(column, value) for value in records[column]]
+        for column in STRUCTURES
+    }
+    for frame, path in zip((records.assign(**cells), curves), paths, strict=True):
         with atomic(path) as temporary:
             frame.to_csv(temporary, index=False)
     return paths
@@ -128,114 +112,128 @@ def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Pat
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `write` wrote; raises InputError if a file is missing or damaged."""
-    records = _read_csv(Path(folder) / "records.csv", RECORD_TYPES)
-    records = _typed(records.reindex(columns=list(RECORD_TYPES)), RECORD_TYPES)
-    _check_blocks(records, Path(folder) / "records.csv")
-    return records, _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
+    path = Path(folder) / "records.csv"
+    cells = _read_csv(path, RECORD_TYPES | dict.fromkeys(STRUCTURES, "str"))
+    lines = cells[list(RECORD_TYPES)].to_dict("records")
+    for line in lines:
+        for column in STRUCTURES:
+            line[column] = structures.from_cell(column, line[column], path)
+        check_sums(line, path)
+    parsed = _frame(lines)
+    records = cells[list(RECORD_TYPES)].assign(**{name: parsed[name] for name in STRUCTURES})
+    return typed(records, RECORD_TYPES), _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
 
 
-def _stage_lines(folder: Path, names: list[str], known: dict) -> Iterator[dict]:
+def _frame(lines: list[dict]) -> pd.DataFrame:
+    """Build a frame whose structures stay the objects they are, and None where there are none."""
+    columns = {
+        column: pd.Series([line[column] for line in lines], dtype="object")
+        for column in RECORD_TYPES
+    }
+    return pd.DataFrame(columns)
+
+
+def _trainings(folder: Path, names: list[str]) -> dict[Stage, dict]:
+    """Read the records of a run's stages, those that exist."""
+    return {
+        stage: _record(folder / f"{stage}.json", TRAINING_KEYS)
+        for stage in Stage
+        if f"{stage}.json" in names
+    }
+
+
+def _stage_lines(
+    folder: Path, names: list[str], known: dict, trainings: dict[Stage, dict]
+) -> Iterator[dict]:
     """The lines of one run and stage, from its stage record and its evaluation records."""
     stage = known["stage"]
-    trained: dict | None = None
+    trained = trainings.get(stage, {})
+    devices: dict[Stage, tuple[UsedDevice, ...]] | None = None
     for name in names:
         # `finetune.stream.json` is an evaluation; temporary files begin with a dot.
         method = name.removeprefix(f"{stage}.").removesuffix(".json")
         if name != f"{stage}.{method}.json":
             continue
-        if trained is None:
-            path = folder / f"{stage}.json"
-            trained = _record(path) if path.name in names else {}
         path = folder / name
-        evaluated = _record(path)
-        if "status" not in evaluated or not isinstance(evaluated.get("splits"), dict):
-            raise InputError(f"{path} is not an evaluation record: it lacks 'status' or 'splits'")
+        evaluated = _record(path, EVALUATION_KEYS)
+        if not isinstance(evaluated["splits"], dict):
+            raise InputError(f"{path}: 'splits' is {evaluated['splits']!r}, not a mapping")
+        devices = devices or _devices(folder, stage, trainings)
         source = trained or evaluated  # a copy may lack the training's record
         result = source.get("result") or {}
         common = (
-            known
-            | {key: source.get(key) for key in RECORD_TYPES if key not in known}
+            {key: source.get(key) for key in RECORD_TYPES}
+            | known
             | {key: result.get(key) for key in ("epochs", "best_epoch", "switch_epoch")}
             | {
                 "method": method,
-                "protocol": _protocol(evaluated, path),
-                "status": evaluated["status"],
+                "protocol": structures.load(
+                    "protocol", evaluated["protocol"], path, Protocol.from_record
+                ),
+                "trainings": _trainings_behind(evaluated, path),
+                "status": _status(evaluated, path),
                 "reason": evaluated.get("reason") or trained.get("reason"),
+                "devices": devices,
                 "torch": (source.get("libraries") or {}).get("torch"),
             }
         )
-        diverged = evaluated["status"] == "diverged"
-        for split in SPLITS if diverged else evaluated["splits"]:
+        diverged = evaluated["status"] == Status.DIVERGED
+        for split in HELD_OUT if diverged else evaluated["splits"]:
             values = {} if diverged else evaluated["splits"][split]
             if not isinstance(values, dict):
                 raise InputError(f"{path}: split '{split}' is {values!r}, not nll and tokens")
-            line = common | {"split": split}
+            line = common | {"split": str(split)}
             line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity", "floor")}
-            line |= _blocks(values, path)
-            line["by_frequency"] = _by_frequency(values, path)
+            line |= {
+                column: structures.load(column, values.get(column), path)
+                for column in ("blocks", "by_frequency")
+            }
+            check_sums(line, path)
             yield _checked(line, path)
 
 
-def _blocks(values: dict, path: Path) -> dict[str, str | None]:
-    """The losses by block of a split in two fields, if there are any and they add up."""
-    blocks = values.get("blocks")
-    if blocks is None:
-        return {"block_tokens": None, "block_nll": None}
-    try:
-        tokens, nll = blocks["tokens"], blocks["nll"]
-        fits = len(tokens) == len(nll) and sum(tokens) == values["tokens"]
-        if not fits or abs(sum(nll) - values["nll"]) > ROUNDING * len(nll):
-            raise ValueError("they do not add up to those of the text")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
-    return {"block_tokens": " ".join(map(str, tokens)), "block_nll": " ".join(map(str, nll))}
+def _devices(
+    folder: Path, stage: str, trainings: dict[Stage, dict]
+) -> dict[Stage, tuple[UsedDevice, ...]]:
+    """The devices of ``stage`` and of the stage before it, as far as their records exist."""
+    wanted = list(Stage)[: list(Stage).index(Stage(stage)) + 1]
+    return {
+        each: structures.load(
+            "devices", trainings[each]["devices"], folder / f"{each}.json", load_devices
+        )
+        for each in wanted
+        if each in trainings and trainings[each]["devices"] is not None
+    }
 
 
-def _protocol(evaluated: dict, path: Path) -> str:
-    try:
-        return describe(evaluated)
-    except (AttributeError, TypeError) as error:
-        raise InputError(f"{path}: its protocol cannot be read: {error}") from error
+def _trainings_behind(evaluated: dict, path: Path) -> int | None:
+    members = evaluated["members"]
+    if not isinstance(members, list | None):
+        raise InputError(f"{path}: 'members' is {members!r} where a list is expected")
+    return None if members is None else 1 + len(members)
 
 
-def _by_frequency(values: dict, path: Path) -> str | None:
-    """The losses by word frequency of a split as JSON, if there are any and they add up."""
-    bands = values.get("by_frequency")
-    if bands is None:
-        return None
-    try:
-        found = {int(least): (float(nll), int(tokens)) for least, (nll, tokens) in bands.items()}
-        nll, tokens = (sum(column) for column in zip(*found.values(), strict=True))
-        if tokens != values["tokens"] or not math.isclose(nll, values["nll"], rel_tol=1e-6):
-            raise ValueError("they do not add up to those of the text")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: its losses by frequency cannot be read: {error}") from error
-    return json.dumps(found)
+def _status(evaluated: dict, path: Path) -> str:
+    allowed = (Status.DONE, Status.DIVERGED, Status.LEAKS)
+    if evaluated["status"] not in allowed:
+        names = ", ".join(f"'{each}'" for each in allowed)
+        raise InputError(f"{path}: 'status' is {evaluated['status']!r}, not one of {names}")
+    return evaluated["status"]
 
 
-def _check_blocks(records: pd.DataFrame, path: Path) -> None:
-    given = records[["block_tokens", "block_nll", "tokens", "nll"]].dropna(subset="block_nll")
-    for block_tokens, block_nll, tokens, nll in given.itertuples(index=False):
-        try:
-            blocks = {
-                "tokens": [int(word) for word in block_tokens.split()],
-                "nll": [float(word) for word in block_nll.split()],
-            }
-        except (AttributeError, ValueError) as error:  # None is no text to split
-            raise InputError(f"{path}: its losses by block cannot be read: {error}") from error
-        _blocks({"blocks": blocks, "tokens": tokens, "nll": nll}, path)
-
-
-def _record(path: Path) -> dict:
+def _record(path: Path, keys: tuple[str, ...]) -> dict:
     record = read_json(path)
-    if record.get("format") != 1:
-        raise InputError(f"{path} has format {record.get('format')!r}; this version reads 1")
+    if record.get("format") != FORMAT:
+        raise InputError(
+            f"{path} has format {record.get('format')!r}; this version of awd reads {FORMAT}"
+        )
+    for key in keys:
+        if key not in record:
+            raise InputError(f"{path} is not a record of this kind: it lacks '{key}'")
     for section in SECTIONS:
-        value = record
-        for key in section.split("."):
-            value = value.get(key) or {}
-            if not isinstance(value, dict):
-                raise InputError(f"{path}: '{section}' is {value!r} where a mapping is expected")
+        value = record.get(section)
+        if not isinstance(value, dict | None):
+            raise InputError(f"{path}: '{section}' is {value!r} where a mapping is expected")
     return record
 
 
@@ -243,8 +241,8 @@ def _checked(line: dict, path: Path) -> dict:
     """Refuse a value that its column cannot hold."""
     for column, kind in RECORD_TYPES.items():
         value = line[column]
-        if value is not None and not _fits(value, kind):
-            raise InputError(f"{path}: '{column}' is {value!r} where {WANTED[kind]} is expected")
+        if value is not None and kind in EXPECTED and not _fits(value, kind):
+            raise InputError(f"{path}: '{column}' is {value!r} where {EXPECTED[kind]} is expected")
     return line
 
 
@@ -256,59 +254,6 @@ def _fits(value: object, kind: str) -> bool:
     return kind == "float64" or float(value).is_integer()
 
 
-def _typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:
-    return frame.astype({column: kind for column, kind in types.items() if column in frame})
-
-
-def _curves(files: list[tuple[Path, dict]]) -> pd.DataFrame:
-    """Join the per-epoch files; thousands of them, so they are parsed in one go, not one by one."""
-    groups: dict[str, list[tuple[int, Path, str]]] = {}
-    for number, (path, _) in enumerate(files):
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} cannot be read: {error}") from error
-        # A last line without a line break is one that is being written right now.
-        header, _, body = text[: text.rfind("\n") + 1].partition("\n")
-        if body:
-            groups.setdefault(header, []).append((number, path, body))
-    frames = [_parse(header, group) for header, group in groups.items()]
-    known = pd.DataFrame([k for _, k in files], columns=["run", "corpus", "seed", "stage"])
-    if not frames:
-        return _typed(pd.DataFrame(columns=list(CURVE_TYPES)), CURVE_TYPES)
-    lines = pd.concat(frames, ignore_index=True).sort_values("file", kind="stable")
-    known = known.iloc[lines.pop("file")].reset_index(drop=True)
-    curves = pd.concat([known, lines.reset_index(drop=True)], axis=1)
-    if "event" in curves:
-        curves["event"] = curves["event"].fillna("")
-    return _typed(curves, CURVE_TYPES)
-
-
-def _parse(header: str, group: list[tuple[int, Path, str]]) -> pd.DataFrame:
-    """Parse files with one header, numbering the lines of each; on failure, find the culprit."""
-    text = "".join(
-        f"{number},{body.rstrip(chr(10)).replace(chr(10), f'{chr(10)}{number},')}\n"
-        for number, _, body in group
-    )
-    try:
-        # A line longer than its header is only warned of.
-        with warnings.catch_warnings(action="error", category=pd.errors.ParserWarning):
-            frame = pd.read_csv(
-                io.StringIO(f"file,{header}\n{text}"),
-                dtype={k: kind for k, kind in CURVE_TYPES.items() if k in header.split(",")},
-                index_col=False,
-                **READING,
-            )
-        if missing := {"epoch", "valid_perplexity"} - set(frame):
-            raise ValueError(f"it has no column '{min(missing)}'")
-        return frame
-    except (ValueError, pd.errors.ParserWarning) as error:  # a ParserError is a ValueError
-        if len(group) > 1:
-            for single in group:
-                _parse(header, [single])
-        raise InputError(f"{group[0][1]} is not a learning curve: {error}") from error
-
-
 def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=types, **READING)
@@ -316,7 +261,7 @@ def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
         raise InputError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
-    if missing := [column for column in types if column not in {*frame, *ADDED}]:
+    if missing := [column for column in types if column not in frame]:
         raise InputError(f"{path} cannot be read: it has no column '{missing[0]}'")
     if "event" in frame:
         frame["event"] = frame["event"].fillna("")

@@ -1,7 +1,7 @@
-"""What the runs of a plan are doing right now, told from the files that they leave.
+"""Runs on a terminal: what a plan will cost, and what each run is doing right now.
 
-Nothing is asked of the trainings themselves: they may run on other machines of a cluster. All
-that is needed is the folder of results.
+States come from the files that runs leave, so the trainings may run on other machines of a
+cluster: only the folder of results is needed.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -20,44 +21,61 @@ from rich.table import Table
 from awd.errors import InputError
 from awd.files import read_json
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
-from awd.study.plan import RESULTS, Plan, Run
+from awd.study.plan import CPU_RATE, GPU_RATE, RESULTS, UPDATE, Plan, Run
+from awd.vocabulary import Stage, Status
 
 STALE = 12 * WRITE
 """Seconds without news after which a training is taken to be no more."""
 PAUSE = 2.0
 """Seconds between two looks when watching."""
-STATES = {"running": "bold", "stopped": "yellow", "diverged": "red", "waiting": "", "done": "green"}
-"""What a run may be doing, in the order in which people want to know, and its style."""
+
+
+class State(StrEnum):
+    """What a run is doing, in the order in which people want to know."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DIVERGED = "diverged"
+    WAITING = "waiting"
+    DONE = "done"
+
+
+OVER = (State.DIVERGED, State.DONE)
+STYLES = {State.RUNNING: "bold", State.STOPPED: "yellow", State.DIVERGED: "red"} | {
+    State.WAITING: "",
+    State.DONE: "green",
+}
+EVALUATION = "evaluate"  # what follows the stages of a training
 
 
 @dataclass(frozen=True)
-class Status:
-    """What ``run`` is doing: its ``state``, one of STATES, and how far its ``stage`` is.
+class RunState:
+    """What ``run`` is doing: its ``state``, and how far its ``stage`` is.
 
     ``facts`` has the keys of a progress file; what is not known is missing or None.
     """
 
     run: Run
-    state: str
+    state: State
     stage: str
     facts: dict
 
 
-def status(run: Run, checkpoints: Path) -> Status:
-    """What one run is doing.
+def run_state(run: Run, checkpoints: Path) -> RunState:
+    """Find out what one run is doing.
 
-    ``waiting``: nothing of its next stage is there yet, which is ``evaluate`` after all training;
-    ``running``: its progress file is fresh; ``stopped``: it or a checkpoint is there, but nobody
-    works on it; ``diverged`` and ``done``: its records say so.
+    Waiting: nothing of its next stage exists yet; after all training that is the evaluation.
+    Running: its progress file is fresh. Stopped: a progress file or checkpoint exists, but no
+    process works on it. Diverged and done: so its records say.
     """
     facts: dict = {}
     diverged = False
-    for stage in ("train", "finetune") if "finetune" in run.stages else ("train",):
+    for stage in Stage if Stage.FINETUNE in run.stages else (Stage.TRAIN,):
         path = run.folder / f"{stage}.json"
         if not path.exists():
             return _unfinished(run, stage, checkpoints)
         record = read_json(path)
-        diverged = diverged or record.get("status") == "diverged"
+        diverged = diverged or record.get("status") == Status.DIVERGED
         result = record.get("result") or {}
         facts = {
             "epoch": result.get("epochs"),
@@ -65,28 +83,28 @@ def status(run: Run, checkpoints: Path) -> Status:
             "valid_perplexity": result.get("valid_perplexity"),
         }
     if diverged:
-        return Status(run, "diverged", stage, facts)
+        return RunState(run, State.DIVERGED, stage, facts)
     for trained, method in run.evaluations:
         if not (run.folder / f"{trained}.{method}.json").exists():
             perplexity = {"valid_perplexity": facts["valid_perplexity"]}
-            return Status(run, "waiting", "evaluate", perplexity)
-    return Status(run, "done", stage, facts)
+            return RunState(run, State.WAITING, EVALUATION, perplexity)
+    return RunState(run, State.DONE, stage, facts)
 
 
-def _unfinished(run: Run, stage: str, checkpoints: Path) -> Status:
+def _unfinished(run: Run, stage: Stage, checkpoints: Path) -> RunState:
     path = progress_file(checkpoints, run.name, stage)
     facts = {}
-    with suppress(InputError):  # not there
+    with suppress(InputError):  # no progress yet
         facts = read_json(path)
     if facts and _at_work(facts):
-        return Status(run, "running", stage, facts)
+        return RunState(run, State.RUNNING, stage, facts)
     if facts or path.with_name(f"{stage}.checkpoint").exists():
-        return Status(run, "stopped", stage, facts | {"seconds_left": None})
-    return Status(run, "waiting", stage, facts)
+        return RunState(run, State.STOPPED, stage, facts | {"seconds_left": None})
+    return RunState(run, State.WAITING, stage, facts)
 
 
 def _at_work(facts: dict) -> bool:
-    """Whether who wrote these ``facts`` is still there: by their age, here also by the process."""
+    """Whether the process that wrote ``facts`` still runs, by their age and, here, by its id."""
     if time.time() - facts["written"] > STALE:
         return False
     if facts["host"] != socket.gethostname():
@@ -96,41 +114,40 @@ def _at_work(facts: dict) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        pass  # somebody else's
+        pass  # it belongs to another user
     return True
 
 
-def statuses(plan: Plan, before: Iterable[Status] = (), results: Path = RESULTS) -> list[Status]:
-    """The status of each run of ``plan``; what was over ``before`` is not looked at again."""
-    over = {each.run.name: each for each in before if each.state in ("done", "diverged")}
+def run_states(
+    plan: Plan, before: Iterable[RunState] = (), results: Path = RESULTS
+) -> list[RunState]:
+    """Find out what each run of ``plan`` is doing; those that were over ``before`` stay as is."""
+    over = {each.run.name: each for each in before if each.state in OVER}
     return [
-        over.get(run.name) or status(run, results / "checkpoints") for run in plan.runs.values()
+        over.get(run.name) or run_state(run, results / "checkpoints") for run in plan.runs.values()
     ]
 
 
-def show(plan: Plan) -> None:
-    """Print the table of runs once."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)  # a file or a pager has no edge to wrap at
-    console.print(_table(plan, statuses(plan)))
+def show_states(plan: Plan) -> None:
+    """Print the table of what each run of ``plan`` is doing, once."""
+    _console().print(_table(plan, run_states(plan)))
 
 
 def watch(plan: Plan, pause: float = PAUSE) -> None:
     """Show the table of runs, as many as fit, every ``pause`` seconds until Ctrl-C or the end."""
     console = Console()
-    found = statuses(plan)
+    found = run_states(plan)
     with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         while True:
             live.update(_table(plan, found, most=console.height - 5), refresh=True)
-            if all(each.state in ("done", "diverged") for each in found):
+            if all(each.state in OVER for each in found):
                 return
             time.sleep(pause)
-            found = statuses(plan, found)
+            found = run_states(plan, found)
 
 
-def _table(plan: Plan, found: list[Status], most: int | None = None) -> Group:
-    """The statuses sorted by state, the first ``most`` of them, and how many there are of each."""
+def _table(plan: Plan, found: list[RunState], most: int | None = None) -> Group:
+    """The runs sorted by state, the first ``most`` of them, and how many there are of each."""
     table = Table(box=None, pad_edge=False)
     table.add_column("run", no_wrap=True, overflow="ellipsis")
     table.add_column("row", no_wrap=True, overflow="ellipsis")
@@ -138,7 +155,7 @@ def _table(plan: Plan, found: list[Status], most: int | None = None) -> Group:
         table.add_column(heading, no_wrap=True)
     for heading in ("epoch", "tokens/s", "valid perplexity", "time left"):
         table.add_column(heading, justify="right", no_wrap=True)
-    order = list(STATES)
+    order = list(State)
     ranked = sorted(found, key=lambda each: order.index(each.state))
     for each in ranked[:most]:
         facts = each.facts
@@ -152,10 +169,10 @@ def _table(plan: Plan, found: list[Status], most: int | None = None) -> Group:
             f"{facts['tokens_per_second']:,.0f}" if facts.get("tokens_per_second") else "",
             perplexity_in_words(facts).removeprefix("valid perplexity "),
             duration(facts["seconds_left"]) if facts.get("seconds_left") is not None else "",
-            style=STATES[each.state],
+            style=STYLES[each.state],
         )
     counts = Counter(each.state for each in found)
-    summary = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    summary = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     hidden = len(ranked) - len(ranked[:most])
     return Group(
         table,
@@ -170,3 +187,65 @@ def _epoch(facts: dict) -> str:
         return str(facts["epoch"])
     share = facts["fraction"]
     return f"{facts['epoch']}/{facts['epochs']}" + (f" {share:4.0%}" if share < 1 else "     ")
+
+
+def show_plan(plan: Plan) -> None:
+    """Print the runs of ``plan``, which rows share them, which are done, what the rest costs."""
+    console = _console()
+    table = Table(box=None, pad_edge=False, title=f"{plan.name}: {', '.join(plan.suites)}")
+    table.add_column("run", overflow="fold")
+    table.add_column("rows", overflow="fold")
+    for heading in ("parameters", "one core", "one GPU"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    done = {run.name for run in plan.runs.values() if plan.done(run)}
+    for run in plan.runs.values():
+        parameters = plan.parameters(run)
+        table.add_row(
+            run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
+            ", ".join(run.rows),
+            f"{parameters:,}" if parameters else "?",
+            *(
+                "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
+                for seconds in (plan.core_seconds(run), plan.gpu_seconds(run))
+            ),
+            "done" if run.name in done else "to do",
+        )
+    console.print(table)
+    rows = sum(len(suite["rows"]) for suite in plan.suites.values())
+    shared = sum(len(run.rows) > 1 for run in plan.runs.values())
+    console.print(
+        f"\n{len(plan.suites)} suites, {rows} rows, {_seeds(plan)}: {len(plan.runs)} "
+        f"runs, {shared} of them shared by several rows; {len(done)} done.",
+        _still_to_train([run for run in plan.runs.values() if run.name not in done], plan),
+        sep="\n",
+    )
+
+
+def _seeds(plan: Plan) -> str:
+    counts = {len(row["runs"]) for suite in plan.suites.values() for row in suite["rows"]}
+    fewest, most = min(counts), max(counts)
+    return f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
+
+
+def _still_to_train(runs: list[Run], plan: Plan) -> str:
+    core, gpu = (
+        [seconds for run in runs if (seconds := cost(run)) is not None]
+        for cost in (plan.core_seconds, plan.gpu_seconds)
+    )
+    rates = " or ".join(f"{rate / 1e9:.0f} ({name})" for name, rate in CPU_RATE.items())
+    text = (
+        f"Still to train: about {sum(core) / 3600:,.2f} core-hours (at {rates} GFLOP/s and "
+        f"{1000 * UPDATE:.0f} ms per update, measured on a core of an AMD EPYC, Zen 5) or "
+        f"{sum(gpu) / 3600:,.2f} GPU-hours (at {GPU_RATE / 1e12:.1f} TFLOP/s, a "
+        "GTX 1080 Ti in the logs of Yoon et al.)."
+    )
+    if unknown := len(runs) - len(core):
+        text += f" {unknown} runs are not counted: their corpus is not encoded yet."
+    return text
+
+
+def _console() -> Console:
+    console = Console()
+    # A file or a pager has no edge to wrap at.
+    return console if console.is_terminal else Console(width=160)

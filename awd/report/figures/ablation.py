@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from awd.report import words
 from awd.report.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, stack, styled
-from awd.report.figures.values import seed_differences
-from awd.report.tables.layout import compared
-from awd.report.tables.typeset import corpus_name
+from awd.report.figures.seeds import seed_differences
+from awd.report.tables.build import compared
+from awd.report.words import corpus_name
+from awd.vocabulary import Status
 
 ASTRAY = 12
 """How many times the usual difference makes a row one that went astray."""
@@ -22,7 +24,7 @@ PUBLISHED = {"marker": "D", "ms": 4, "mfc": "none", "mew": 0.9, "ls": ""}
 
 
 @styled
-def ablation(
+def draw(
     suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
 ) -> Figure:
     """Test perplexity of each row minus the base row's: a panel per corpus, a bar per row.
@@ -128,11 +130,12 @@ def _published_ink(scale: str) -> str | tuple:
 
 def _outcome(line: dict) -> tuple[str, str]:
     """What stands at the right of a bar, and its colour."""
-    if line["status"] in ("missing", "diverged"):
-        return line["status"], GREY if line["status"] == "missing" else PALETTE[3]
+    if line["status"] in (Status.MISSING, Status.DIVERGED):
+        color = GREY if line["status"] == Status.MISSING else PALETTE[3]
+        return words.status(line["status"]), color
     value = f"{line['test']:.2f}" if not math.isnan(line["test"]) else "\N{EN DASH}"
-    if line["status"] == "leaks":
-        return f"{value} leaks", PALETTE[3]
+    if line["status"] == Status.LEAKS:
+        return f"{value} {words.status(Status.LEAKS)}", PALETTE[3]
     return value, INK if compared(line) else GREY
 
 

@@ -17,9 +17,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from awd.files import atomic
-from awd.report.figures.traces import SWITCH, Trace
+from awd.report.comparability import Exclusion
+from awd.report.figures.traces import Trace
+from awd.vocabulary import Event
 
 COLUMN, TEXT = 3.3, 6.9  # inches: the width of one column and of the page
+MEAN = "mean"  # identifies the line of a mean
 CHARACTERS = 21  # of small print that fit on an inch
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
@@ -159,7 +162,7 @@ def draw_trace(
             seen.add("seeds")
             seeds = [np.column_stack([table.index, table[run]]) for run in table]
             axis.add_collection(LineCollection(seeds, **thin))
-    axis.plot(mean.index, mean, **{"gid": "mean"} | line)
+    axis.plot(mean.index, mean, **{"gid": MEAN} | line)
     color = line["color"]
     if mark_events and column != "learning_rate" and len(lowered := trace.lowered):
         seen.add("lowered")
@@ -171,7 +174,7 @@ def draw_trace(
         at = trace.switch
         place = (at, np.interp(at, mean.index, mean))
         axis.plot(*place, "D", color=color, ms=size, mec="w", mew=0.3, zorder=4)
-    if trace.remark == "diverged":
+    if trace.exclusion is Exclusion.DIVERGED:
         seen.add("diverged")
         axis.plot(mean.index[-1], mean.iloc[-1], "x", ms=5, mew=1.3, color=color, zorder=4)
     return mean, seen
@@ -179,8 +182,9 @@ def draw_trace(
 
 def explanations(seen: Iterable[str]) -> list[Line2D]:
     """Legend entries for what `draw_trace` has drawn."""
+    switch = f"{Event.AVERAGING_STARTS} (NT-ASGD)"
     entries = {
-        "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=f"{SWITCH} (NT-ASGD)"),
+        "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=switch),
         "lowered": Line2D(
             [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
         ),

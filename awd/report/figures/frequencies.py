@@ -1,6 +1,5 @@
 """Where a row helps: at rare words or at frequent ones?"""
 
-import json
 import math
 
 import numpy as np
@@ -8,18 +7,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from awd.report.comparability import measured_otherwise
+from awd.report.comparability import measured_differently
 from awd.report.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
 from awd.report.figures.traces import corpora
 from awd.report.stats import Result, paired_difference
-from awd.report.tables.typeset import corpus_name
+from awd.report.words import corpus_name
+from awd.vocabulary import Status
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
 COLORS = "PuOr_r"  # orange is worse, violet better; to those who see no colours the signs say it
 
 
 @styled
-def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
+def draw(suite: dict, records: pd.DataFrame, **_) -> Figure:
     """Loss on test words by how frequent they are in the training text, against the base row.
 
     A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus
@@ -28,8 +28,8 @@ def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
     a band has stands under its heading. ``records`` is the frame of report.records; those of old
     evaluations know nothing of frequencies, and their rows are left out.
     """
-    apart = measured_otherwise(suite, records)
-    comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in apart]
+    differing = measured_differently(suite, records)
+    comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in differing]
     measured = {corpus: _by_band(comparable, corpus, records) for corpus in corpora(suite)}
     measured = {corpus: rows for corpus, rows in measured.items() if suite.get("base") in rows}
     if not measured:
@@ -53,7 +53,7 @@ def frequencies(suite: dict, records: pd.DataFrame, **_) -> Figure:
 
 def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, dict[int, dict]]:
     """Per row and seed that are sound: {least frequency of a band: (summed nats, tokens)}."""
-    lines = records[(records["split"] == "test") & (records["status"] == "done")]
+    lines = records[(records["split"] == "test") & (records["status"] == Status.DONE)]
     lines = lines.dropna(subset="by_frequency")
     found = lines.set_index(["run", "stage", "method"])["by_frequency"].to_dict()
     measured = {}
@@ -61,7 +61,7 @@ def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, 
         if row["corpus"] != corpus:
             continue
         by_seed = {
-            item["seed"]: {int(band): values for band, values in json.loads(found[key]).items()}
+            item["seed"]: found[key]
             for item in row["runs"]
             if (key := (item["run"], row["stage"], row["method"])) in found
         }

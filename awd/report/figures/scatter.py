@@ -1,4 +1,4 @@
-"""What a lower perplexity costs: test perplexity against parameters and against training time."""
+"""Test perplexity of each row against what it costs: shared by parameters and cost."""
 
 import math
 
@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from awd.report.figures.bars import PUBLISHED, SEED
+from awd.report import words
+from awd.report.comparability import Exclusion
+from awd.report.figures.ablation import PUBLISHED, SEED
 from awd.report.figures.drawing import (
     PALETTE,
     explain_below,
@@ -16,60 +18,21 @@ from awd.report.figures.drawing import (
     looks,
     nothing,
     panels,
-    styled,
 )
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
-from awd.report.figures.values import ensemble_size, seed_values, training_hours
-from awd.report.tables.layout import compared
-from awd.report.tables.typeset import corpus_name
+from awd.report.figures.seeds import seed_values
+from awd.report.tables.build import compared
+from awd.report.words import corpus_name
 
 
-@styled
-def parameters(
-    suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
-) -> Figure:
-    """Test perplexity against the number of trainable parameters: a panel per corpus.
-
-    Each row is a point with its name, small points are its seeds, hollow diamonds what was
-    published (at scale `paper` alone). ``table`` is the frame of report.tables, ``records`` that of
-    awd.report.records. Rows that leak, diverged, are missing or not comparable are told
-    below.
-    """
-    sizes = [
-        math.nan if pd.isna(count) else int(count) * ensemble_size(method)
-        for count, method in zip(table["params"], table["method"], strict=True)
-    ]
-    table = table.assign(x=sizes)
-    return _scatter(suite, table, records, "parameters", EngFormatter(sep=""), scale == "paper")
-
-
-@styled
-def cost(
-    suite: dict, table: pd.DataFrame, records: pd.DataFrame, curves: pd.DataFrame, **_
-) -> Figure:
-    """Test perplexity against what training cost, in core-hours or GPU-hours: a panel per corpus.
-
-    Otherwise as `parameters`. What costs little is given in minutes or seconds.
-    """
-    spent = [training_hours(row, curves, records) for row in suite["rows"]]
-    hours = [each for each, _ in spent]
-    most = max((each for each in hours if not math.isnan(each)), default=0.0)
-    per_hour, unit = (3600, "seconds") if most < 0.1 else (60, "minutes")
-    if most > 3:
-        per_hour, unit = 1, "hours"
-    what = " or ".join(f"{kind}-{unit}" for kind in sorted({kind for _, kind in spent if kind}))
-    table = table.assign(x=[each * per_hour for each in hours])
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
-    return _scatter(suite, table, records, f"training ({what})", plain, False)
-
-
-def _scatter(
+def scatter(
     suite: dict,
     table: pd.DataFrame,
     records: pd.DataFrame,
     label: str,
     formatter: FuncFormatter | EngFormatter,
     compare: bool,
+    unplaced: str,
 ) -> Figure:
     """Draw the lines of ``table``, whose column x says where; with ``compare`` the published."""
     sound = pd.Series(map(compared, table.to_dict("records")), table.index, dtype=bool)
@@ -107,7 +70,7 @@ def _scatter(
         _fit_places(axis, [line["x"] for line in lines], formatter)
     for axis in axes[::2]:
         axis.set_ylabel("test perplexity")
-    _tell_the_others(figure, table, shown)
+    _name_others(figure, table, shown, unplaced)
     entries = {
         "seed": Line2D([], [], lw=0, label="single seed", **SEED | {"ms": 1.8}),
         "published": Line2D([], [], lw=0, label="published", mec=PALETTE[3], **PUBLISHED),
@@ -142,13 +105,15 @@ def _fit_places(axis: Axes, places: list[float], formatter: FuncFormatter | EngF
     axis.xaxis.set_major_formatter(formatter)
 
 
-def _tell_the_others(figure: Figure, table: pd.DataFrame, shown: pd.DataFrame) -> None:
+def _name_others(figure: Figure, table: pd.DataFrame, shown: pd.DataFrame, unplaced: str) -> None:
     """Name the rows that have no point, and why."""
     others = table.drop(shown.index)
     if others.empty:
         return
-    reasons = others["status"].mask(others["incomparable"].notna(), "not comparable")
-    told = []
-    for reason, lines in others.groupby(reasons, sort=False):
-        told.append(f"{', '.join(dict.fromkeys(lines['label']))} ({reason})")
-    explain_below(figure, "not shown: " + "; ".join(told))
+    groups: dict[str, list[str]] = {}
+    for line in others.to_dict("records"):
+        why = Exclusion.INCOMPARABLE if line["incomparable"] else line["status"]
+        reason = unplaced if compared(line) else words.exclusion(why)
+        groups.setdefault(reason, []).append(line["label"])
+    parts = [f"{', '.join(dict.fromkeys(labels))} ({why})" for why, labels in groups.items()]
+    explain_below(figure, "not shown: " + "; ".join(parts))

@@ -7,25 +7,26 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from awd.report.comparability import measured_otherwise
+from awd.report.comparability import Exclusion, measured_differently
+from awd.study.methods import parse_method
+from awd.vocabulary import Event, Stage, Status
 
 ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabulary is below it
 LOWERED = -0.04  # relative change of a learning rate
-SWITCH = "averaging starts"  # what a training says in the `event` column
 
 
 class Trace(NamedTuple):
     """The recorded epochs that ``rows`` share.
 
     ``stages`` has, per stage with any epoch, the lines of all seeds in the frame ``curves`` of
-    report.records; ``remark`` why it is not to be set against the others, if so: "diverged" if
-    every seed did, "leaks" if any model reads what it predicts, "not comparable" if its perplexity
-    is measured otherwise.
+    report.records; ``exclusion`` is why it is not compared with the others, if so: diverged if
+    every seed did, leaks if any model reads what it predicts, incomparable if its perplexity is
+    measured by another protocol.
     """
 
     rows: list[dict]
-    stages: dict[str, pd.DataFrame]
-    remark: str
+    stages: dict[Stage, pd.DataFrame]
+    exclusion: Exclusion | None
 
     @property
     def label(self) -> str:
@@ -35,20 +36,20 @@ class Trace(NamedTuple):
     @property
     def trained(self) -> int:
         """The last epoch of training; fine-tuning is counted on from there."""
-        return int(self.stages["train"]["epoch"].max()) if "train" in self.stages else 0
+        return int(self.stages[Stage.TRAIN]["epoch"].max()) if Stage.TRAIN in self.stages else 0
 
     @property
     def boundary(self) -> int | None:
         """The epoch after which fine-tuning begins, if it has."""
-        return self.trained if "finetune" in self.stages else None
+        return self.trained if Stage.FINETUNE in self.stages else None
 
     @property
     def switch(self) -> float | None:
         """The epoch at which averaging starts: the median of the seeds that do."""
-        if "train" not in self.stages:
+        if Stage.TRAIN not in self.stages:
             return None
-        lines = self.stages["train"]
-        epochs = lines["epoch"][lines["event"].str.contains(SWITCH)]
+        lines = self.stages[Stage.TRAIN]
+        epochs = lines["epoch"][lines["event"].str.startswith(Event.AVERAGING_STARTS)]
         return float(epochs.median()) if len(epochs) else None
 
     @property
@@ -63,7 +64,7 @@ class Trace(NamedTuple):
         for stage, lines in self.stages.items():
             if column in lines:
                 table = lines.pivot(index="epoch", columns="run", values=column)
-                table.index += self.trained if stage == "finetune" else 0
+                table.index += self.trained if stage == Stage.FINETUNE else 0
                 tables.append(table)
         return tables
 
@@ -98,36 +99,36 @@ def traces(
     """
     shared: dict[tuple, list[dict]] = {}
     for row in suite["rows"]:
-        if row["corpus"] == corpus and not row["method"].startswith("ensemble"):
+        if row["corpus"] == corpus and parse_method(row["method"]).kind != "ensemble":
             runs = tuple(item["run"] for item in row["runs"])
             shared.setdefault((runs, None if join_stages else row["stage"]), []).append(row)
     places = curves.groupby(["run", "stage"], sort=False).indices
-    diverged = set(records.loc[records["status"] == "diverged", "run"])
-    leaking = set(records.loc[records["status"] == "leaks", "run"])
-    apart = measured_otherwise(suite, records)
+    diverged = set(records.loc[records["status"] == Status.DIVERGED, "run"])
+    leaking = set(records.loc[records["status"] == Status.LEAKS, "run"])
+    differing = measured_differently(suite, records)
     found = []
     for (runs, _), rows in shared.items():
         lasting = [run for run in runs if run not in diverged] or list(runs)
-        stages = ["train", "finetune"] if _reaches_fine_tuning(rows) else ["train"]
+        stages = list(Stage) if _reaches_fine_tuning(rows) else [Stage.TRAIN]
         recorded = {}
         for stage in stages:
             lines = [places[run, stage] for run in lasting if (run, stage) in places]
             if not lines:
                 break
             recorded[stage] = curves.take(np.concatenate(lines))
-        remark = ""
+        exclusion = None
         if diverged >= set(runs):
-            remark = "diverged"
+            exclusion = Exclusion.DIVERGED
         elif leaking & set(runs):
-            remark = "leaks"
-        elif any((row["row"], corpus) in apart for row in rows):
-            remark = "not comparable"
-        found.append(Trace(rows, recorded, remark))
+            exclusion = Exclusion.LEAKS
+        elif any((row["row"], corpus) in differing for row in rows):
+            exclusion = Exclusion.INCOMPARABLE
+        found.append(Trace(rows, recorded, exclusion))
     return found
 
 
 def _reaches_fine_tuning(rows: Iterable[dict]) -> bool:
-    return any(row["stage"] == "finetune" for row in rows)
+    return any(row["stage"] == Stage.FINETUNE for row in rows)
 
 
 def corpora(suite: dict) -> list[str]:

@@ -20,10 +20,14 @@ from markupsafe import Markup
 from awd import __version__
 from awd.files import write_text
 from awd.places import CAPTIONS
-from awd.report.page.charts import HEIGHT, WIDTH, Chart, chart
-from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, listed, plural, tables
-from awd.report.tables import TOLERANCE, typeset
-from awd.report.tables.layout import MEANING, compared
+from awd.report import words
+from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
+from awd.report.tables.build import TOLERANCE, Verdict, compared
+from awd.report.tables.files import csv
+from awd.report.tables.latex import latex
+from awd.report.tables.markdown import markdown
+from awd.report.words import DASH, listed, plural
+from awd.vocabulary import Status
 
 LARGEST_FIGURE = 1_000_000  # bytes; a larger one is named, not shown
 KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
@@ -48,7 +52,6 @@ class Suite(NamedTuple):
     tables: list[Table]
     footnotes: list[Markup]
     notes: list[Markup]
-    charts: list[tuple[str, Chart]]
     pictures: list[Picture]
     sources: dict[str, str]
 
@@ -91,7 +94,7 @@ def render(
     """The page as HTML; see `write`."""
     trainings = Trainings(plan, records, curves)
     suites = [
-        _suite(suite, frame, plan, trainings, records, curves, figures)
+        _suite(suite, frame, plan, trainings, figures)
         for suite, frame in zip(plan["suites"], frames, strict=True)
     ]
     environment = _environment()
@@ -109,13 +112,8 @@ def render(
         machines=_machines(records),
         signs=SIGNS,
         tolerance=f"{TOLERANCE:.0%}",
-        meaning=MEANING,
-        width=WIDTH,
-        height=HEIGHT,
-        data={
-            "charts": [chart.data() for suite in suites for _, chart in suite.charts],
-            "sources": {suite.name: suite.sources for suite in suites},
-        },
+        interval=words.interval,
+        sources={suite.name: suite.sources for suite in suites},
     )
 
 
@@ -132,7 +130,7 @@ def _environment() -> Environment:
 
 
 def _asset(environment: Environment, name: str) -> Markup:
-    """A style sheet or script of ours, as it is."""
+    """A style sheet or script of this package, as it is."""
     text, _, _ = environment.loader.get_source(environment, name)
     return Markup(text)  # noqa: S704 - a file of this package
 
@@ -146,14 +144,9 @@ def _suite(
     frame: pd.DataFrame,
     plan: Mapping,
     trainings: Trainings,
-    records: pd.DataFrame,
-    curves: pd.DataFrame,
     figures: Path,
 ) -> Suite:
-    made, said = tables(suite, frame, trainings)
-    wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
-    records, curves = (lines[lines["run"].isin(wanted)] for lines in (records, curves))
-    drawn = [(table.name, chart(suite, table.corpus, curves, records)) for table in made]
+    found, made = tables(suite, frame, trainings)
     paper = suite.get("paper") or {}
     url = paper.get("url") or ""
     return Suite(
@@ -161,16 +154,15 @@ def _suite(
         suite["title"],
         paper.get("citation", ""),
         url if re.match(r"https?://", url) else "",
-        Markup(said.caption),  # noqa: S704 - escaped by awd.report.tables.typeset.HTML, as are the notes
-        made,
-        [Markup(note) for note in said.footnotes],  # noqa: S704
-        [Markup(note) for note in said.notes],  # noqa: S704
-        [(name, each) for name, each in drawn if each],
+        Markup(made.caption),  # noqa: S704 - escaped by report.tables.html, as are the notes
+        found,
+        [Markup(note) for note in made.footnotes],  # noqa: S704
+        [Markup(note) for note in made.notes],  # noqa: S704
         [_picture(suite, kind, figures) for kind in suite["figures"]],
         {
-            "Markdown": typeset.markdown(frame, suite, plan["scale"]),
-            "LaTeX": typeset.latex(frame, suite, plan["scale"]),
-            "CSV": frame.to_csv(index=False),
+            "Markdown": markdown(frame, suite, plan["scale"]),
+            "LaTeX": latex(frame, suite, plan["scale"]),
+            "CSV": csv(frame),
         },
     )
 
@@ -190,13 +182,17 @@ def _picture(suite: dict, kind: str, figures: Path) -> Picture:
 
 def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
     rows = [row for suite in suites for row in suite.rows]
-    done = sum(row.status == "done" for row in rows)
-    trained = {run for run, _ in trainings.seconds}
+    done = sum(row.status == Status.DONE for row in rows)
+    costs = trainings.costs
+    trained = {run for run, _ in costs.seconds}
     ended = [r["ended"] for r in trainings.results.values() if isinstance(r["ended"], str)]
     return [
         ("Rows done", f"{done:,} of {len(rows):,}"),
         ("Trainings", f"{len(trained):,} of {len(trainings.plan['runs']):,}"),
-        ("Training time", trainings.hours(trainings.seconds) or "none yet"),
+        (
+            "Training time",
+            words.hours(costs.hours(costs.seconds)) or "none yet",
+        ),
         ("Corpora", ", ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
         ("Seeds", f"{len(trainings.plan['seeds']):,}"),
         ("Latest result", max(ended)[:10] if ended else "none yet"),
@@ -207,14 +203,14 @@ def _lede(suites: list[Suite], scale: str) -> str:
     """The outcome in a sentence or two."""
     rows = [row for suite in suites for row in suite.rows]
     counts = Counter(row.status for row in rows)
-    others = [f"{counts[s]} {_said(s, counts[s])}" for s in STATES[1:] if counts[s]]
+    others = [f"{counts[s]} {_verb(s, counts[s])}" for s in STATES[1:] if counts[s]]
     if scale != "paper":
         start = (
             f"Scale {scale} runs scaled-down models: published numbers are shown as context and "
             "get no verdict."
         )
     elif judged := _judged(rows):
-        near = sum(row.outcome == "reproduced" for row in judged)
+        near = sum(row.outcome == Verdict.REPRODUCED for row in judged)
         start = (
             f"{near} of {plural(len(judged), 'reproduced value')} "
             f"{'lies' if near == 1 else 'lie'} within {TOLERANCE:.0%} of what was published."
@@ -223,16 +219,17 @@ def _lede(suites: list[Suite], scale: str) -> str:
         start = "Nothing can be compared with what was published yet."
     if not others:
         return f"{start} All {plural(len(rows), 'row')} {'is' if len(rows) == 1 else 'are'} done."
-    return f"{start} Of {plural(len(rows), 'row')}, {counts['done']} are done, {', '.join(others)}."
+    done = f"{counts[Status.DONE]} are done"
+    return f"{start} Of {plural(len(rows), 'row')}, {done}, {', '.join(others)}."
 
 
-def _said(status: str, count: int) -> str:
-    verb = {"leaks": ("reads ahead", "read ahead")}.get(status, (status, status))
-    return verb[count != 1]
+def _verb(status: Status, count: int) -> str:
+    many = {Status.LEAKS: "leak"}.get(status, status)
+    return status if count == 1 else many
 
 
 def _judged(rows: list[Row]) -> list[Row]:
-    return [row for row in rows if row.outcome in ("reproduced", "higher", "lower")]
+    return [row for row in rows if isinstance(row.outcome, Verdict)]
 
 
 def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
@@ -240,12 +237,12 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
     rows, judged = suite.rows, _judged(suite.rows)
     counted = frame[[compared(line) for line in frame.to_dict("records")]]
     if scale == "paper" and judged:
-        near = sum(row.outcome == "reproduced" for row in judged)
+        near = sum(row.outcome == Verdict.REPRODUCED for row in judged)
         verdict = (f"{near} of {len(judged)}", f"within {TOLERANCE:.0%} of the published value")
     else:
-        done = sum(row.status == "done" for row in rows)
+        done = sum(row.status == Status.DONE for row in rows)
         verdict = (f"{done} of {len(rows)}", "rows done")
-    told = {
+    outcomes = {
         "worse": int((counted["delta_low"] > 0).sum()),
         "better": int((counted["delta_high"] < 0).sum()),
         "undecided": int(((counted["delta_low"] <= 0) & (counted["delta_high"] >= 0)).sum()),
@@ -259,7 +256,7 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
     return {
         "suite": suite,
         "verdict": verdict,
-        "told": told if any(told.values()) else None,
+        "outcomes": outcomes if any(outcomes.values()) else None,
         "best": best,
     }
 
@@ -269,21 +266,26 @@ def _absent(suite: Suite) -> list[tuple[str, str, str]]:
     groups: dict[tuple[str, str], list[str]] = {}
     for table in suite.tables:
         for row in table.rows:
-            if row.status != "done":
+            if row.status != Status.DONE:
                 label = row.label + (f" ({table.name})" if len(suite.tables) > 1 else "")
-                why = row.reason or {"missing": "no result yet"}.get(row.status, "")
+                why = row.reason or {Status.MISSING: "no result yet"}.get(row.status, "")
                 groups.setdefault((row.status, why), []).append(label)
     order = sorted(groups, key=lambda key: -STATES.index(key[0]))
     return [(status, listed(groups[status, why]), why) for status, why in order]
 
 
 def _machines(records: pd.DataFrame) -> list[dict]:
-    """Each combination of device, versions and commit that results come from, most used first."""
-    columns = ["device", "precision", "kernels", "torch", "awd", "commit", "recipe"]
-    stages = records.drop_duplicates(["run", "stage", "method"]).reindex(columns=columns)
-    found = stages.groupby(columns, dropna=False, sort=False).size().sort_values(ascending=False)
+    """Each combination of devices, versions and commit that results come from, most used first."""
+    columns = ["precision", "kernels", "torch", "awd", "commit", "recipe"]
+    stages = records.drop_duplicates(["run", "stage", "method"])
+    found = Counter(
+        (
+            words.device_names((line["devices"] or {}).get(line["stage"])),
+            *(DASH if pd.isna(line[column]) else str(line[column]) for column in columns),
+        )
+        for line in stages.to_dict("records")
+    )
     return [
-        dict(zip(columns, ["–" if pd.isna(v) else str(v) for v in key], strict=True))
-        | {"results": int(count)}
-        for key, count in found.items()
+        dict(zip(["device", *columns], values, strict=True)) | {"results": count}
+        for values, count in found.most_common()
     ]

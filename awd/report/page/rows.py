@@ -1,55 +1,62 @@
-"""A suite's table as the page shows it: cells that sort, and how to run each row again."""
+"""A suite's table as the page shows it: entries that sort, and how to run each row again."""
 
 import math
-import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
 
-from awd.report.figures.values import ensemble_size
-from awd.report.overview import duration
-from awd.report.page.charts import Span, Spans, spans
+from awd.report import words
+from awd.report.costs import Costs
+from awd.report.page.intervals import Span, Spans, spans
+from awd.report.remarks import Ended, Incomparable, NoInterval, Note, Unfinished, Unverified
+from awd.report.tables.build import Verdict, published_columns
+from awd.report.tables.html import MARKUP
 from awd.report.tables.layout import (
-    DASH,
-    NO_INTERVAL,
-    UNVERIFIED,
+    PUBLISHED,
+    REPRODUCED,
+    SPLITS,
     Body,
-    Cell,
+    Entry,
+    Line,
     body,
-    published_columns,
+    finite,
 )
-from awd.report.tables.typeset import HTML
+from awd.report.tables.layout import Column as TableColumn
+from awd.report.words import DASH
+from awd.runs.progress import duration
 from awd.study.plan import USUAL
+from awd.vocabulary import Status
 
-SPLITS = ("train", "valid", "test")
-STATES = ("done", "partial", "missing", "diverged", "leaks")
+STATES = tuple(Status)
 SIGNS = {
-    "reproduced": "\N{CHECK MARK}",
-    "done": "\N{CHECK MARK}",
-    "lower": "\N{BLACK DOWN-POINTING TRIANGLE}",
-    "higher": "\N{BLACK UP-POINTING TRIANGLE}",
-    "partial": "\N{CIRCLE WITH LEFT HALF BLACK}",
-    "missing": "\N{WHITE CIRCLE}",
-    "diverged": "\N{MULTIPLICATION X}",
-    "leaks": "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}",
+    Verdict.REPRODUCED: "\N{CHECK MARK}",
+    Status.DONE: "\N{CHECK MARK}",
+    Verdict.LOWER: "\N{BLACK DOWN-POINTING TRIANGLE}",
+    Verdict.HIGHER: "\N{BLACK UP-POINTING TRIANGLE}",
+    Status.PARTIAL: "\N{CIRCLE WITH LEFT HALF BLACK}",
+    Status.MISSING: "\N{WHITE CIRCLE}",
+    Status.DIVERGED: "\N{MULTIPLICATION X}",
+    Status.LEAKS: "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}",
 }
-"""Outcomes in the order they sort, and a sign for each: nothing is told by colour alone."""
-OUTCOME, TIME = "Outcome", "Time"  # columns that the page alone has
+"""Outcomes in the order they sort, and a sign for each: nothing is shown by colour alone."""
+OUTCOME, TIME = TableColumn("outcome"), TableColumn("time")  # columns that the page alone has
 SHOWN = (
-    *(f"{who} {split}" for who in ("Published", "Reproduced") for split in SPLITS),
-    *(OUTCOME, "Δ", "95% interval", "p (Holm)", "Params", TIME),
+    *(TableColumn(split, group) for group in (PUBLISHED, REPRODUCED) for split in SPLITS),
+    OUTCOME,
+    *map(TableColumn, ("delta", "interval", "p_holm", "parameters")),
+    TIME,
 )
-"""Columns in their order; others of awd.report.tables.layout stand with what belongs to the row."""
-PIECES = HTML._replace(mark=lambda _, number: f"\0{number}")  # the page places the mark itself
+"""Columns in their order; the others of report.tables.layout stand with what belongs to the row."""
 
 
 class Column(NamedTuple):
-    """A heading, the group it stands in ("" for none), and whether it is context only."""
+    """A column by name, its heading, that of its group ("" for none), and whether it is context."""
 
     name: str
+    heading: str
     group: str = ""
     pale: bool = False
 
@@ -61,9 +68,9 @@ class Row(NamedTuple):
     title: Markup  # the label as it is shown
     base: bool
     status: str
-    outcome: str  # a key of SIGNS
+    outcome: Status | Verdict
     reason: str
-    note: str  # number of its footnote, or ""
+    note: int | None  # number of its footnote
     cells: list[tuple[Markup, float | None]]  # text, and the number it sorts by; None sorts last
     test: str
     span: Span | None
@@ -95,51 +102,30 @@ class Table(NamedTuple):
 
 
 class Trainings:
-    """What is known of every training: results by run, stage and method, and time spent."""
+    """All trainings of a plan: results by run, stage and method, and what they cost."""
 
     def __init__(self, plan: Mapping, records: pd.DataFrame, curves: pd.DataFrame):
         self.plan = plan
+        self.costs = Costs(records, curves)
         self.results: dict[tuple[str, str, str], dict] = {}
         for line in records.to_dict("records"):
             key = (line["run"], line["stage"], line["method"])
             result = self.results.setdefault(key, {**line})
             if not math.isnan(line["perplexity"]):
                 result[line["split"]] = line["perplexity"]
-        spent = curves.groupby(["run", "stage"])["seconds"].sum() if "seconds" in curves else {}
-        self.seconds: dict[tuple[str, str], float] = dict(spent)
-        self.devices = {run: result["device"] for (run, *_), result in self.results.items()}
         self.rows: dict[str, list[str]] = {}
         for suite in plan["suites"]:
             for row in suite["rows"]:
                 for item in row["runs"]:
                     self.rows.setdefault(item["run"], []).append(f"{suite['suite']}/{row['row']}")
 
-    def spent(self, row: dict) -> dict[tuple[str, str], float]:
-        """Seconds by run and stage that a row's result took to train.
-
-        Of an ensemble one member is known by name; the others are taken to cost the same.
-        """
-        stages = ("train", "finetune")[: 1 + (row["stage"] == "finetune")]
-        keys = [(item["run"], stage) for item in row["runs"] for stage in stages]
-        members = ensemble_size(row["method"])
-        return {key: members * self.seconds[key] for key in keys if key in self.seconds}
-
-    def hours(self, seconds: Mapping[tuple[str, str], float]) -> str:
-        """Time as core-hours and GPU-hours."""
-        totals: dict[str, float] = {}
-        for (run, _), spent in seconds.items():
-            threads = re.search(r"(\d+) thread", str(self.devices.get(run, "1 thread")))
-            unit, factor = ("core", int(threads[1])) if threads else ("GPU", 1)
-            totals[unit] = totals.get(unit, 0.0) + factor * spent / 3600
-        return " and ".join(_cost(hours, unit) for unit, hours in totals.items())
-
 
 def tables(suite: dict, frame: pd.DataFrame, trainings: Trainings) -> tuple[list[Table], Body]:
-    """A table per corpus of a suite, in its order, and what is to be said about them.
+    """Make a table per corpus of a suite, in its order; and return its caption and notes.
 
-    ``frame`` is the suite's table of awd.report.tables.
+    ``frame`` is the suite's table of report.tables.
     """
-    made = body(frame, suite, trainings.plan["scale"], PIECES)
+    made = body(frame, suite, trainings.plan["scale"], MARKUP)
     groups = frame.groupby("corpus", sort=False)
     return [
         _table(suite, corpus, lines, made, number, trainings)
@@ -154,33 +140,33 @@ def _table(
     base = planned.get(suite.get("base"))
     spread = spans(frame)
     group = made.groups[number]
-    names = [name for name in SHOWN if name in (*made.header, OUTCOME, TIME)]
+    shown = [column for column in SHOWN if column in (*made.columns, OUTCOME, TIME)]
     rows = []
-    for place, (line, marked) in enumerate(group.lines):
-        row = planned[line["row"]]
-        cells = dict(zip(made.header, marked, strict=True))
-        outcome = line["verdict"] if isinstance(line["verdict"], str) else line["status"]
-        words = cells.get("Verdict" if outcome != line["status"] else "Status", Cell("done"))
-        cells[OUTCOME] = Cell(words.text, list(SIGNS).index(outcome))
-        seconds = sum(trainings.spent(row).values())
-        cells[TIME] = Cell(duration(seconds), seconds) if seconds else Cell(DASH)
-        title, _, note = cells[""].text.partition("\0")
+    for place, line in enumerate(group.lines):
+        row = planned[line.facts["row"]]
+        outcome = _outcome(line)
+        seconds = sum(trainings.costs.of_row(row).values())
+        judged = TableColumn("verdict" if isinstance(outcome, Verdict) else "status")
+        entries = line.entries | {
+            OUTCOME: Entry(line.entries[judged].text, list(SIGNS).index(outcome)),
+            TIME: Entry(duration(seconds), seconds) if seconds else Entry(DASH),
+        }
         rows.append(
             Row(
-                line["label"],
-                Markup(title),  # noqa: S704 - escaped by awd.report.tables.typeset.HTML, as are the cells
+                line.facts["label"],
+                Markup(line.label),  # noqa: S704 - escaped by report.tables.html, as are the entries
                 row is base,
-                line["status"],
+                line.facts["status"],
                 outcome,
-                reason(line, row),
-                note,
-                [_sortable(cells[name]) for name in names],
-                _number(line["test"]),
+                reason(line.facts),
+                line.note,
+                [_sortable(entries[column]) for column in shown],
+                _number(line.facts["test"]),
                 spread.spans[place] if spread else None,
                 _again(suite, row, base, trainings),
             )
         )
-    columns = [_column(name, trainings.plan["scale"]) for name in names]
+    columns = [_column(column, trainings.plan["scale"]) for column in shown]
     heads: list[tuple[Column, int]] = []
     for column in columns:
         if heads and column.group and heads[-1][0].group == column.group:
@@ -190,29 +176,35 @@ def _table(
     return Table(corpus, group.title, columns, heads, rows, spread)
 
 
-def _column(name: str, scale: str) -> Column:
-    group, _, split = name.rpartition(" ")
-    if split not in SPLITS:
-        return Column(name)
-    return Column(split, group, group == "Published" and scale != "paper")
+def _outcome(line: Line) -> Status | Verdict:
+    verdict = line.facts["verdict"]
+    return Verdict(verdict) if isinstance(verdict, str) else Status(line.facts["status"])
 
 
-def _sortable(cell: Cell) -> tuple[Markup, float | None]:
-    known = cell.value is not None and not pd.isna(cell.value) and math.isfinite(cell.value)
-    return Markup(cell.text), float(cell.value) if known else None  # noqa: S704
+def _column(column: TableColumn, scale: str) -> Column:
+    group = words.group_heading(column.group)
+    pale = column.group == PUBLISHED and scale != "paper"
+    return Column(str(column.name), words.heading(column.name, column.group), group, pale)
 
 
-def reason(line: dict, row: dict) -> str:
-    """What the note of a table's line says about its status."""
-    said = {NO_INTERVAL, UNVERIFIED, *(row.get("note") or "").split("; ")}
-    parts = [part for part in line["note"].split("; ") if part not in said]
-    parts = [part for part in parts if not re.fullmatch(r"\d+ of \d+ seeds|not comp.*", part)]
-    return "; ".join(parts).removeprefix(f"{line['status']}: ")
+def _sortable(entry: Entry) -> tuple[Markup, float | None]:
+    return Markup(entry.text), finite(entry.value)  # noqa: S704
+
+
+def reason(line: dict) -> str:
+    """Return why a row has the state that it has, as far as its remarks give a reason."""
+    apart = (Note, Unfinished, Incomparable, NoInterval, Unverified)
+    found = [each for each in line["remarks"] if not isinstance(each, apart)]
+    plain = [
+        each.reason if isinstance(each, Ended) and not each.seeds and each.reason else each
+        for each in found
+    ]
+    return "; ".join(each if isinstance(each, str) else words.remark(each) for each in plain)
 
 
 def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> Again:
     runs = trainings.plan["runs"]
-    theirs = runs[base["runs"][0]["run"]]["spec"] if base else {}
+    base_spec = runs[base["runs"][0]["run"]]["spec"] if base else {}
     others = {name for item in row["runs"] for name in trainings.rows[item["run"]]} - {
         f"{suite['suite']}/{row['row']}"
     }
@@ -221,19 +213,19 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
         row["stage"],
         row["method"],
         [
-            (key, _setting(theirs.get(key)), _setting(value))
+            (key, _setting(base_spec.get(key)), _setting(value))
             for key, value in row["changes"].items()
         ],
         [
             (
                 name if name != "paper" else "",
-                ", ".join(f"{s} {_number(cell[s])}" for s in SPLITS if s in cell),
+                ", ".join(f"{s} {_number(values[s])}" for s in SPLITS if s in values),
             )
-            for name, cell in published_columns(row).items()
-            if any(split in cell for split in SPLITS)
+            for name, values in published_columns(row).items()
+            if any(split in values for split in SPLITS)
         ],
         sorted(others),
-        trainings.hours(trainings.spent(row)),
+        words.hours(trainings.costs.hours(trainings.costs.of_row(row))),
         [_seed(item, row, trainings) for item in row["runs"]],
     )
 
@@ -262,7 +254,7 @@ def _seed(item: dict, row: dict, trainings: Trainings) -> dict:
     if result is None:
         return found | {"state": "not evaluated yet"}
     one = row | {"runs": [item]}
-    seconds = sum(trainings.spent(one).values())
+    seconds = sum(trainings.costs.of_row(one).values())
     shown = {
         "state": result["status"],
         "valid": _number(result.get("valid")),
@@ -275,8 +267,9 @@ def _seed(item: dict, row: dict, trainings: Trainings) -> dict:
         "speed": _number(result["tokens_per_second"], "{:,.0f}"),
         "resumes": _whole(result["resumes"]),
     }
-    told = {key: _text(result[key]) for key in ("device", "precision", "torch", "commit", "ended")}
-    return found | shown | told
+    origin = {key: _text(result[key]) for key in ("precision", "torch", "commit", "ended")}
+    devices = words.device_names((result["devices"] or {}).get(row["stage"]))
+    return found | shown | origin | {"device": devices}
 
 
 def _number(value: float | None, shape: str = "{:,.2f}") -> str:
@@ -295,21 +288,3 @@ def _setting(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off"}.get(value, DASH)
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _cost(hours: float, unit: str) -> str:
-    if hours < 0.02:
-        return f"{3600 * hours:.0f} {unit}-seconds"
-    return f"{hours:,.0f} {unit}-hours" if hours >= 10 else f"{hours:.2g} {unit}-hours"
-
-
-def plural(count: int, noun: str, many: str | None = None) -> str:
-    """A count with its noun."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
-
-
-def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names in a sentence, the first few of many."""
-    names = list(names)
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")

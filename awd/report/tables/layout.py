@@ -1,35 +1,24 @@
-"""What a table for people says: its cells, caption and footnotes, the same for every format."""
+"""The content of a table, marked up for one format: columns, lines, caption, footnotes."""
 
 import math
 import re
 from collections.abc import Callable
-from itertools import combinations
 from typing import NamedTuple
 
 import pandas as pd
 
-UNVERIFIED = "published value unverified"
-NO_INTERVAL = "no interval: one seed, and records without losses by block"
-# What the interval of a difference knows of; see awd.report.stats.
-MEANING = {
-    "seeds and tokens": "over seeds and blocks of the test text",
-    "seeds": "over seeds, for this test text",
-    "tokens": "over blocks of the test text, for one seed: it does not cover the spread between "
-    "trainings",
-}
-CORPORA = {
-    "ptb": "Penn Treebank",
-    "wt2": "WikiText-2",
-    "wikitext-2": "WikiText-2",
-    "wikitext2": "WikiText-2",
-}
-COSTS = ("parameters", "seconds_per_epoch")  # what a published row may give besides perplexity
-DASH = "\N{EN DASH}"
-COUNTED = ("done", "partial")  # the states whose values may be compared with others
+from awd.report import words
+from awd.report.remarks import NoInterval, OtherInterval, Unfinished
+from awd.report.tables.build import COUNTED, TOLERANCE, Verdict, compared, published_columns
+from awd.report.tables.caption import Facts, caption
+from awd.report.words import DASH, MINUS, corpus_name
+from awd.vocabulary import Split, Status
+
+SPLITS = tuple(Split)
 
 
 class Markup(NamedTuple):
-    """How a format writes text and what is special about it."""
+    """How a format writes text, and text that is special."""
 
     text: Callable[[str], str]
     bold: Callable[[str], str]  # the best value
@@ -39,56 +28,68 @@ class Markup(NamedTuple):
     mark: Callable[[str, int], str]  # of a footnote, by the table's name and its number
 
 
-class Cell(NamedTuple):
-    """A marked-up text, and the number to sort by if it has one."""
+class Column(NamedTuple):
+    """A column: a name of words.HEADINGS, and the group it stands in ("" for none)."""
+
+    name: str
+    group: str = ""
+
+    @property
+    def left(self) -> bool:
+        """Whether its entries are text, aligned to the left."""
+        return self.name in ("label", "verdict", "status")
+
+    @property
+    def heading(self) -> str:
+        """Its heading with its group's, not marked up."""
+        parts = (words.group_heading(self.group), words.heading(self.name, self.group))
+        return " ".join(filter(None, parts))
+
+
+LABEL = Column("label")
+STATUS = Column("status")
+PUBLISHED, REPRODUCED = "published", "reproduced"  # groups of columns
+
+
+class Entry(NamedTuple):
+    """A marked-up text, the number to sort by if there is one, and whether it is no news."""
 
     text: str
     value: float | None = None
+    empty: bool = False
+
+
+class Line(NamedTuple):
+    """A line of the frame with its entries; ``label`` has no mark of the footnote ``note``."""
+
+    facts: dict
+    label: str
+    note: int | None
+    entries: dict[Column, Entry]
 
 
 class Group(NamedTuple):
-    """Lines under one heading: the corpus, or suite and corpus; each with its line of the frame."""
+    """Lines under one heading: the corpus, or suite and corpus."""
 
     title: str
-    lines: list[tuple[dict, list[Cell]]]
+    lines: list[Line]
 
 
 class Body(NamedTuple):
-    """A table made ready: everything in it is marked up, only the frame around it is not."""
+    """A table made ready: all text but that of columns is marked up."""
 
     title: str
     caption: str
-    header: list[str]
-    sides: list[str]  # left or right, per column
+    columns: list[Column]
     groups: list[Group]
     footnotes: list[str]
     notes: list[str]
 
 
-def corpus_name(corpus: str) -> str:
-    """The name a reader knows a corpus by."""
-    return CORPORA.get(corpus, corpus)
-
-
-def published_columns(row: dict) -> dict[str, dict]:
-    """Published values of a row by column; the first one given for a split, or a cost, counts.
-
-    A column is verified only if every value taken from it is.
-    """
-    columns: dict[str, dict] = {}
-    for entry in row.get("published") or []:
-        column = columns.setdefault(entry.get("column", "paper"), {"verified": True})
-        for value in ("train", "valid", "test", *COSTS):
-            if entry.get(value) is not None and value not in column:
-                column[value] = entry[value]
-                column["verified"] &= bool(entry.get("verified", False))
-    return columns
-
-
 def body(
-    frame: pd.DataFrame, suite: dict, scale: str, markup: Markup, without: tuple[str, ...] = ()
+    frame: pd.DataFrame, suite: dict, scale: str, markup: Markup, without: tuple[Column, ...] = ()
 ) -> Body:
-    """The table of report.tables marked up, but for columns ``without`` and those that say nothing.
+    """Lay out a table of report.tables, but for columns in ``without`` and empty ones.
 
     ``suite`` is one of the plan, or what report.tables.combine made of several: then its lines
     stand under the names of their suites, with the columns that all of them share.
@@ -98,92 +99,75 @@ def body(
     rows = {(p["suite"], row["row"], row["corpus"]): row for p in parts for row in p["rows"]}
     titles = {part["suite"]: part["title"] for part in parts}
     bases = {part["suite"]: part.get("base") for part in parts}
-    columns = ["paper"]
-    # Training perplexity is shown by studies that published it.
-    splits = ("train", "valid", "test")[int(frame["published_train"].isna().all() or several) :]
-    if not several:
-        columns += sorted({c for row in rows.values() for c in published_columns(row)} - {"paper"})
     lines = frame.to_dict("records")  # many times faster to go through than a frame
-    found: dict[tuple, list[float]] = {}
-    for line in filter(compared, lines):
-        for split in ("valid", "test"):
-            if not math.isnan(line[split]):
-                found.setdefault((line["suite"], line["corpus"], split), []).append(line[split])
-    best = {place: min(values) for place, values in found.items() if len(values) > 1}
-    kinds = [kind for kind in MEANING if any(line["interval"] == kind for line in lines)]
+    best = _best(lines)
+    kinds = [kind for kind in words.INTERVALS if any(line["interval"] == kind for line in lines)]
+    # Training perplexity is shown by studies that published it.
+    trained = not (several or frame["published_train"].isna().all())
+    splits = SPLITS if trained else SPLITS[1:]
+    others = {column for row in rows.values() for column in published_columns(row)} - {"paper"}
+    sources = ["paper", *([] if several else sorted(others))]
     footnotes: list[str] = []
-    table: list[dict[str, Cell]] = []
+    found: list[Line] = []
     for line in lines:
-        counts, row = compared(line), rows[line["suite"], line["row"], line["corpus"]]
-        note = _note(line, row, kinds, with_status="Status" in without)
+        row = rows[line["suite"], line["row"], line["corpus"]]
+        strike = markup.struck if line["status"] == Status.LEAKS else str
+        label = strike(markup.text(line["label"]))
+        note = _footnote(line, row, kinds, with_status=STATUS in without)
         if note and note not in footnotes:
             footnotes.append(note)
-        mark = markup.mark(suite["suite"], footnotes.index(note) + 1) if note else ""
-        strike = markup.struck if line["status"] == "leaks" else str
-        cells = {"": Cell(strike(markup.text(line["label"])) + mark)}
-        cells["Params"] = Cell(_count(line["params"]), line["params"])
+        number = footnotes.index(note) + 1 if note else None
+        mark = markup.mark(suite["suite"], number) if number else ""
+        entries = {LABEL: Entry(label + mark)}
+        entries[Column("parameters")] = _marked(_count(line["params"]), line["params"], markup)
+        pale = markup.pale if scale != "paper" else str
         published = published_columns(row)
-        shown = {} if several else _published_costs(published.get("paper", {}))
-        for column in columns:
-            name = "published" if column == "paper" else column
+        if not several:
+            entries |= _published_costs(published.get("paper", {}), markup, pale)
+        for source in sources:
+            group = PUBLISHED if source == "paper" else source
             for split in splits:
-                value = published.get(column, {}).get(split)
-                shown[f"{name[0].upper()}{name[1:]} {split}"] = Cell(_number(value), value)
-        for name, (text, value) in shown.items():
-            pale = scale != "paper" and value is not None
-            cells[name] = Cell((markup.pale if pale else str)(markup.text(text)), value)
+                value = published.get(source, {}).get(split)
+                entries[Column(split, group)] = _marked(_number(value), value, markup, pale)
         for split in splits:
-            text = _number(line[split]) + _number(line.get(f"{split}_sd"), " ± {:.2f}", "")
-            top = counts and line[split] == best.get((line["suite"], line["corpus"], split))
-            shape = markup.bold if top else strike if text != DASH else str
-            cells[f"Reproduced {split}"] = Cell(shape(markup.text(text)), line[split])
-        low, high = (_number(line[f"delta_{end}"], "{:+.2f}", "") for end in ("low", "high"))
-        is_base = line["row"] == bases[line["suite"]] and counts
-        plain = {
-            "Seeds": Cell(f"{line['n']}", line["n"]),
-            "Δ": Cell(
-                "base" if is_base else _number(line["delta_test"], "{:+.2f}"), line["delta_test"]
-            ),
-            "95% interval": Cell(f"[{low}, {high}]" if low else DASH, line["delta_low"]),
-            "p": Cell(_probability(line["p"]), line["p"]),
-            "p (Holm)": Cell(_probability(line["p_holm"]), line["p_holm"]),
-            "s/epoch": Cell(_seconds(line["seconds_per_epoch"]), line["seconds_per_epoch"]),
-            "Verdict": Cell(_verdict(line)),
-            "Status": Cell(_status(line, row)),
-        }
-        table.append(cells | {key: Cell(markup.text(c.text), c.value) for key, c in plain.items()})
-    # A column that says nothing about any row is left out; so is a status that is always done.
-    silent = {markup.text(text) for text in (DASH, "base", "done")}
-    header = [
-        name
-        for name in (table[0] if table else {})
-        if name not in without and (not name or {cells[name].text for cells in table} - silent)
+            value = line[split]
+            top = compared(line) and value == best.get((line["suite"], line["corpus"], split))
+            text = _number(value) + _number(line.get(f"{split}_sd"), " ± {:.2f}", "")
+            entry = _marked(text, value, markup, markup.bold if top else strike)
+            entries[Column(split, REPRODUCED)] = entry
+        is_base = line["row"] == bases[line["suite"]] and line["status"] in COUNTED
+        entries |= _measures(line, is_base, markup)
+        entries[Column("verdict")] = _verdict(line, markup)
+        entries[STATUS] = Entry(
+            markup.text(words.status(line["status"], line["n"], len(row["runs"]))),
+            empty=line["status"] == Status.DONE,
+        )
+        found.append(Line(line, label, number, entries))
+    # A column without news in any row is left out; so is a status that is always done.
+    columns = [
+        column
+        for column in (found[0].entries if found else {})
+        if column not in without
+        and (column == LABEL or not all(line.entries[column].empty for line in found))
     ]
     groups: dict[tuple, Group] = {}
-    for cells, line in zip(table, lines, strict=True):
-        corpus = corpus_name(line["corpus"])
-        title = f"{titles[line['suite']]} ({corpus})" if several else corpus
-        place = (line["suite"], line["corpus"])
-        group = groups.setdefault(place, Group(markup.text(title), []))
-        group.lines.append((line, [cells[name] for name in header]))
+    for line in found:
+        corpus, name = line.facts["corpus"], line.facts["suite"]
+        title = f"{titles[name]} ({corpus_name(corpus)})" if several else corpus_name(corpus)
+        groups.setdefault((name, corpus), Group(markup.text(title), [])).lines.append(line)
+    facts = Facts(scale, kinds, bool(best), Column("p_holm") in columns)
     return Body(
         markup.text(suite["title"].rstrip(".")),
-        markup.text(" ".join(_caption(frame, suite, scale, kinds, bool(best), header))),
-        [markup.text(name) for name in header],
-        ["left" if name in ("", "Verdict", "Status") else "right" for name in header],
+        markup.text(caption(frame, suite, facts)),
+        columns,
         list(groups.values()),
         [prose(note[:1].upper() + note[1:].rstrip(".") + ".", markup) for note in footnotes],
         [] if several else [prose(note, markup) for note in suite.get("notes") or []],
     )
 
 
-def compared(line: dict) -> bool:
-    """Whether a line may be set against others: no leak, and no other kind of evaluation."""
-    return line["status"] in COUNTED and not isinstance(line["incomparable"], str)
-
-
 def prose(text: str, markup: Markup) -> str:
-    """Notes as their authors write them: *emphasis*, and straight quotes that become curly."""
+    """Mark up notes as their authors write them: *emphasis*, and straight quotes made curly."""
     text = re.sub(r'"([^"]*)"', "“\\1”", text)
     parts = re.split(r"\*(\w[^*]*)\*", text)
     return "".join(
@@ -192,107 +176,70 @@ def prose(text: str, markup: Markup) -> str:
     )
 
 
-def _caption(
-    frame: pd.DataFrame,
-    suite: dict,
-    scale: str,
-    kinds: list[str],
-    bold: bool,
-    header: list[str],
-) -> list[str]:
-    """Sentences that say how to read the table."""
-    several, parts = "parts" in suite, suite.get("parts", [suite])
-    corpora = " and ".join(corpus_name(corpus) for corpus in dict.fromkeys(frame["corpus"]))
-    seeds = max((len(row["runs"]) for part in parts for row in part["rows"]), default=0)
-    says = [
-        f"Scale {scale}; {corpora}; {seeds} seed{'s' * (seeds != 1)}.",
-        "Perplexity on validation and test text, lower is better.",
-    ]
-    counts = frame["status"].value_counts()
-    lacking = [f"{counts[state]} {state}" for state in ("missing", "partial") if state in counts]
-    if lacking:
-        says.append(f"Not complete: of {len(frame)} rows, {' and '.join(lacking)}.")
-    if frame[["valid_sd", "test_sd"]].notna().any(axis=None):
-        says.append("± is the standard deviation over seeds.")
-    if frame["delta_test"].notna().any():
-        whom = "the base row of the suite"
-        if not several:
-            names = [row["label"] for row in suite["rows"] if row["row"] == suite.get("base")]
-            whom = f"“{names[0]}”"
-        how = f"paired, with its 95% interval {MEANING[kinds[0]]}" if kinds else NO_INTERVAL
-        says.append(f"Δ is the difference in test perplexity from {whom}, {how}.")
-    if "p (Holm)" in header:
-        says.append("p (Holm) is corrected for the number of rows compared on a corpus.")
-    if bold:
-        where = "suite and corpus" if several else "corpus"
-        says.append(f"Bold: best reproduced value of a {where}.")
-    if (frame["status"] == "leaks").any():
-        says.append("Struck through: the model reads what it is to predict.")
-    if any(published_columns(row) for part in parts for row in part["rows"]):
-        citation = (suite.get("paper") or {}).get("citation", "the paper").rstrip(".")
-        entries = [e for part in parts for row in part["rows"] for e in row.get("published") or []]
-        theirs = dict.fromkeys(corpus_name(e["corpus"]) for e in entries if e.get("corpus"))
-        if scale != "paper":
-            source = "" if several else f" ({citation})"
-            says.append(
-                f"Published numbers{source} stand for {' and '.join(theirs) or 'its own corpus'} "
-                "at the paper's scale: they are context, not comparison."
-            )
-        elif not several:
-            says.append(f"Published: {citation}.")
-        agree, pairs = order_agreement(frame)
-        if pairs:
-            says.append(f"Order: {agree} of {pairs} pairs of rows stand as published.")
-    return says
+def finite(value: float | None) -> float | None:
+    """Return a number to sort by, or None."""
+    known = value is not None and not pd.isna(value) and math.isfinite(value)
+    return float(value) if known else None
 
 
-def order_agreement(frame: pd.DataFrame) -> tuple[int, int]:
-    """How many pairs of rows have the published order of perplexities, and of how many.
-
-    A pair is of a suite and corpus, comparable, and published on the same split: by its test
-    perplexity or, where that is not published of both, by that of the validation text. Pairs that
-    are published as equal are left out. The share is (1 + Kendall's tau) / 2.
-    """
-    agree = total = 0
-    for _, lines in frame.groupby(["suite", "corpus"], sort=False):
-        for one, other in combinations(filter(compared, lines.to_dict("records")), 2):
-            for split in ("test", "valid"):
-                ours, theirs = (one[at] - other[at] for at in (split, f"published_{split}"))
-                if not math.isnan(ours) and not math.isnan(theirs):
-                    agree += ours * theirs > 0
-                    total += theirs != 0
-                    break
-    return agree, total
+def _best(lines: list[dict]) -> dict[tuple[str, str, str], float]:
+    """The lowest perplexity by suite, corpus and split, where several are compared."""
+    found: dict[tuple, list[float]] = {}
+    for line in filter(compared, lines):
+        for split in ("valid", "test"):
+            if not math.isnan(line[split]):
+                found.setdefault((line["suite"], line["corpus"], split), []).append(line[split])
+    return {place: min(values) for place, values in found.items() if len(values) > 1}
 
 
-def _note(line: dict, row: dict, kinds: list[str], with_status: bool) -> str:
-    """What a footnote has to say about a row that neither caption nor status says already."""
-    note = line["note"].split("; ") if line["note"] else []
-    notes = [part for part in note if not re.fullmatch(r"\d+ of \d+ seeds", part)]
-    # Divergence and leaks have their reason in the note.
-    if with_status and line["status"] in ("partial", "missing"):
-        notes.insert(0, _status(line, row))
-    if not kinds and NO_INTERVAL in notes:
-        notes.remove(NO_INTERVAL)
+def _marked(
+    text: str, value: float | None, markup: Markup, shape: Callable[[str], str] = str
+) -> Entry:
+    """An entry; one that is only a dash has no shape."""
+    if text == DASH:
+        return Entry(markup.text(text), value, empty=True)
+    return Entry(shape(markup.text(text)), value)
+
+
+def _measures(line: dict, is_base: bool, markup: Markup) -> dict[Column, Entry]:
+    """Seeds, the difference from the base row with its uncertainty, and time."""
+    low, high = (_number(line[f"delta_{end}"], "{:+.2f}", "") for end in ("low", "high"))
+    texts = {
+        "seeds": (f"{line['n']}", line["n"]),
+        "delta": (_number(line["delta_test"], "{:+.2f}"), line["delta_test"]),
+        "interval": (f"[{low}, {high}]" if low else DASH, line["delta_low"]),
+        "p": (_probability(line["p"]), line["p"]),
+        "p_holm": (_probability(line["p_holm"]), line["p_holm"]),
+        "seconds_per_epoch": (_seconds(line["seconds_per_epoch"]), line["seconds_per_epoch"]),
+    }
+    found = {Column(name): _marked(*pair, markup) for name, pair in texts.items()}
+    if is_base:
+        text = markup.text(words.BASE)
+        found[Column("delta")] = Entry(text, line["delta_test"], empty=True)
+    return found
+
+
+def _footnote(line: dict, row: dict, kinds: list[str], with_status: bool) -> str:
+    """The footnote of a row: what neither caption nor status column says already."""
+    found = [each for each in line["remarks"] if not isinstance(each, Unfinished)]
+    if not kinds:
+        found = [each for each in found if not isinstance(each, NoInterval)]
     if line["interval"] in kinds[1:]:
-        notes.append(f"interval {MEANING[line['interval']]}")
-    return "; ".join(notes)
+        found.append(OtherInterval(line["interval"]))
+    # Divergence and leaks have a remark of their own.
+    if with_status and line["status"] in (Status.PARTIAL, Status.MISSING):
+        status = words.status(line["status"], line["n"], len(row["runs"]))
+        return "; ".join(filter(None, [status, words.remarks(found)]))
+    return words.remarks(found)
 
 
-def _status(line: dict, row: dict) -> str:
-    if line["status"] != "partial":
-        return line["status"]
-    return f"partial ({line['n']} of {len(row['runs'])} seeds)"
-
-
-def _verdict(line: dict) -> str:
-    if line["verdict"] == "reproduced":
-        return "within 3%"
+def _verdict(line: dict, markup: Markup) -> Entry:
     if not isinstance(line["verdict"], str):
-        return DASH
+        return Entry(markup.text(DASH), empty=True)
     pairs = [(line[split], line[f"published_{split}"]) for split in ("test", "valid")]
     value, published = next(pair for pair in pairs if all(map(math.isfinite, pair)))
-    return f"{abs(value / published - 1):.1%} {line['verdict']}"
+    share = abs(value / published - 1)
+    return Entry(markup.text(words.verdict(Verdict(line["verdict"]), share, TOLERANCE)))
 
 
 def _count(parameters: int | None) -> str:
@@ -301,14 +248,16 @@ def _count(parameters: int | None) -> str:
     return f"{parameters / 1e6:.1f}M" if parameters >= 1e6 else f"{parameters / 1e3:.0f}k"
 
 
-def _published_costs(paper: dict) -> dict[str, Cell]:
-    """As many digits as the paper gives."""
-    parameters, seconds = (paper.get(key) for key in COSTS)
+def _published_costs(
+    paper: dict, markup: Markup, pale: Callable[[str], str]
+) -> dict[Column, Entry]:
+    """Parameters and seconds per epoch, with as many digits as the paper gives."""
+    parameters, seconds = paper.get("parameters"), paper.get("seconds_per_epoch")
+    count = DASH if parameters is None else f"{parameters / 1e6:g}M"
+    time = DASH if seconds is None else f"{seconds:g}"
     return {
-        "Published params": Cell(
-            DASH if parameters is None else f"{parameters / 1e6:g}M", parameters
-        ),
-        "Published s/epoch": Cell(DASH if seconds is None else f"{seconds:g}", seconds),
+        Column("parameters", PUBLISHED): _marked(count, parameters, markup, pale),
+        Column("seconds_per_epoch", PUBLISHED): _marked(time, seconds, markup, pale),
     }
 
 
@@ -324,4 +273,4 @@ def _number(value: float | None, shape: str = "{:.2f}", missing: str = DASH) -> 
     """Two decimals, a proper minus sign, and a dash for what is not known."""
     if value is None or math.isnan(value):
         return missing
-    return shape.format(value).replace("-", "\N{MINUS SIGN}")
+    return shape.format(value).replace("-", MINUS)

@@ -1,0 +1,76 @@
+"""What trainings cost: seconds of each stage, billed as core-hours or GPU-hours by its devices."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from awd.report.structures import UsedDevice
+from awd.vocabulary import Device, Stage
+
+Seconds = Mapping[tuple[str, str], float]  # by run and stage
+
+
+class Costs:
+    """The time that each stage of each run took, and its devices.
+
+    Args:
+        records: the frame of report.records.
+        curves: that of report.curves.
+    """
+
+    def __init__(self, records: pd.DataFrame, curves: pd.DataFrame):
+        self.seconds: dict[tuple[str, str], float] = {}
+        if "seconds" in curves:
+            self.seconds = curves.groupby(["run", "stage"])["seconds"].sum().to_dict()
+        self.devices: dict[tuple[str, str], Sequence[UsedDevice]] = {}
+        self.trainings: dict[tuple[str, str, str], int] = {}
+        columns = ["run", "stage", "method", "devices", "trainings"]
+        for run, stage, method, devices, trainings in records[columns].itertuples(index=False):
+            self.devices |= {(run, each): used for each, used in (devices or {}).items()}
+            self.trainings[run, stage, method] = 1 if pd.isna(trainings) else int(trainings)
+
+    def of_row(self, row: dict) -> dict[tuple[str, str], float]:
+        """Return the seconds that training a row's weights took, by run and stage.
+
+        Both stages of a fine-tuned row count. Of an ensemble one training is known by name; the
+        others are taken to cost the same.
+        """
+        stages = tuple(Stage)[: 1 + (row["stage"] == Stage.FINETUNE)]
+        found = {}
+        for item in row["runs"]:
+            count = self.trainings.get((item["run"], row["stage"], row["method"]), 1)
+            for stage in stages:
+                if (item["run"], stage) in self.seconds:
+                    found[item["run"], str(stage)] = count * self.seconds[item["run"], stage]
+        return found
+
+    def hours(self, seconds: Seconds) -> dict[Device | None, float]:
+        """Return seconds as hours by kind of device: of cores, or of GPUs.
+
+        None has those of stages whose devices are not known, or cannot be told apart: a training
+        that moved from one kind to another, or to another number of threads.
+        """
+        totals: dict[Device | None, float] = {}
+        for place, spent in seconds.items():
+            kinds = {(each.kind, each.threads) for each in self.devices.get(place, ())}
+            kind, threads = kinds.pop() if len(kinds) == 1 else (None, None)
+            factor = threads if kind is Device.CPU else 1
+            if factor is None:
+                kind, factor = None, 1
+            totals[kind] = totals.get(kind, 0.0) + factor * spent / 3600
+        return totals
+
+    def training_hours(self, row: dict) -> tuple[float, Device | None]:
+        """Return the hours to train a row, the mean over its finished seeds, and of what device.
+
+        nan if no seed has finished; (nan, None) too if the devices differ or are not known.
+        """
+        keys = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
+        finished = {run for run, *rest in keys if (run, *rest) in self.trainings}
+        seconds = {key: spent for key, spent in self.of_row(row).items() if key[0] in finished}
+        totals = self.hours(seconds)
+        if len(totals) != 1 or None in totals:
+            return math.nan, None
+        ((kind, total),) = totals.items()
+        return total / len(finished), kind

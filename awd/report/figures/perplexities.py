@@ -1,0 +1,64 @@
+"""Training and test perplexity of each training over epochs."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from awd.report.figures.drawing import GREY, limit_values, nothing, styled
+from awd.report.figures.grid import LOOKS, PALE, explain, panel_per_training
+from awd.report.figures.traces import Trace, settled_top
+from awd.report.tables.build import published_columns
+
+
+@styled
+def draw(
+    suite: dict, curves: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
+) -> Figure:
+    """Training and test perplexity over epochs: a panel per training.
+
+    Training perplexity is that of the running mean of the losses, with dropout. Hollow diamonds
+    at the right edge are the published final values, pale at other scales than `paper`.
+    """
+    exponentials = {
+        f"{split}_perplexity": np.exp(curves[f"{split}_loss"].clip(upper=500))
+        for split in ("train", "test")
+        if f"{split}_loss" in curves
+    }
+    curves = curves.assign(**exponentials)
+    drawn = panel_per_training(
+        suite, curves, records, ("train", "test"), "_perplexity", "perplexity"
+    )
+    if drawn is None:
+        return nothing("No perplexity of this suite has been recorded yet.")
+    figure, panels, corner, entries = drawn
+    marked = False
+    for axis, trace, shown in panels:
+        if not shown:
+            axis.set(xticks=[], yticks=[])
+            continue
+        final = _published_final(trace)
+        for split, value in final.items():
+            marked = True
+            color = LOOKS[split]["color"]
+            ink = {"mec": color if scale == "paper" else (color, 0.4), "gid": f"published {split}"}
+            where = {"transform": axis.get_yaxis_transform(), "clip_on": False, "zorder": 5}
+            axis.plot(1, value, "D", ms=4, mfc="w", mew=0.9, **ink, **where)
+        low = min(*(mean.min() for mean in shown.values()), *final.values())
+        high = max(*(settled_top(mean) for mean in shown.values()), *final.values())
+        limit_values(axis, 0.94 * low, 1.06 * high, logarithmic_from=2, small=True)
+    if marked:
+        label = "published" if scale == "paper" else "published, at another corpus or scale"
+        ink = {"mfc": "w", "mew": 0.9, "mec": GREY if scale == "paper" else PALE}
+        entries.insert(2, Line2D([], [], marker="D", lw=0, ms=4, label=label, **ink))
+    explain(figure, corner, entries)
+    return figure
+
+
+def _published_final(trace: Trace) -> dict[str, float]:
+    """Published training and test perplexity of the last of a trace's rows that has any."""
+    for row in reversed(trace.rows):
+        paper = published_columns(row).get("paper", {})
+        if found := {split: paper[split] for split in ("train", "test") if split in paper}:
+            return found
+    return {}

@@ -1,0 +1,5 @@
+"""One page that opens anywhere: results, figures, how to run each row again."""
+
+from awd.report.page.build import render, write
+
+__all__ = ["render", "write"]

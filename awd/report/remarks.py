@@ -1,0 +1,86 @@
+"""What there is to remark about a row of a table: facts, put into words by report.words."""
+
+from dataclasses import dataclass
+
+from awd.vocabulary import Status
+
+
+@dataclass(frozen=True)
+class Note:
+    """The suite's own ``text`` about the row."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """``there`` of the ``planned`` seeds have a result; of a missing row none has."""
+
+    there: int
+    planned: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """``seeds`` ended with ``status``, for the ``reason`` that their records give.
+
+    ``seeds`` is empty if the row has only one.
+    """
+
+    status: Status
+    reason: str | None
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Backward:
+    """The perplexities of a second, backward direction, for which there is no column."""
+
+    valid: float
+    test: float
+
+
+@dataclass(frozen=True)
+class NeverAveraged:
+    """NT-ASGD did not start to average in ``epochs`` epochs with ``seeds`` of the ``finished``."""
+
+    epochs: int
+    seeds: int
+    finished: int
+
+
+@dataclass(frozen=True)
+class Incomparable:
+    """The protocol differs from the base row's in these fields and values."""
+
+    differences: tuple[tuple[str, object], ...]
+
+
+@dataclass(frozen=True)
+class NoInterval:
+    """The difference has no interval: one seed, and losses by block are not recorded."""
+
+
+@dataclass(frozen=True)
+class Unverified:
+    """The published value is not verified."""
+
+
+@dataclass(frozen=True)
+class OtherInterval:
+    """The interval is of another ``kind`` (report.stats) than the caption says."""
+
+    kind: str
+
+
+Remark = (
+    Note
+    | Unfinished
+    | Ended
+    | Backward
+    | NeverAveraged
+    | Incomparable
+    | NoInterval
+    | Unverified
+    | OtherInterval
+)

@@ -1,0 +1,80 @@
+"""The caption of a table: sentences that say how to read it."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from awd.report import words
+from awd.report.remarks import NoInterval
+from awd.report.tables.build import order_agreement, published_columns
+from awd.report.words import corpus_name
+from awd.vocabulary import Status
+
+
+class Facts(NamedTuple):
+    """What a caption needs beside frame and suite."""
+
+    scale: str
+    kinds: list[str]  # of intervals, the caption's first
+    bold: bool  # whether a best value is bold
+    holm: bool  # whether corrected p values are shown
+
+
+def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
+    """Return the caption of a suite's table, or of the combined one."""
+    several, parts = "parts" in suite, suite.get("parts", [suite])
+    corpora = " and ".join(corpus_name(corpus) for corpus in dict.fromkeys(frame["corpus"]))
+    seeds = max((len(row["runs"]) for part in parts for row in part["rows"]), default=0)
+    sentences = [
+        f"Scale {facts.scale}; {corpora}; {words.plural(seeds, 'seed')}.",
+        "Perplexity on validation and test text, lower is better.",
+    ]
+    counts = frame["status"].value_counts()
+    lacking = [
+        f"{counts[state]} {state}" for state in (Status.MISSING, Status.PARTIAL) if state in counts
+    ]
+    if lacking:
+        sentences.append(f"Not complete: of {len(frame)} rows, {' and '.join(lacking)}.")
+    if frame[["valid_sd", "test_sd"]].notna().any(axis=None):
+        sentences.append("± is the standard deviation over seeds.")
+    if frame["delta_test"].notna().any():
+        base = "the base row of the suite"
+        if not several:
+            names = [row["label"] for row in suite["rows"] if row["row"] == suite.get("base")]
+            base = f"“{names[0]}”"
+        how = words.remark(NoInterval())
+        if facts.kinds:
+            how = f"paired, with its 95% interval {words.interval(facts.kinds[0])}"
+        sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
+    if facts.holm:
+        sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
+    if facts.bold:
+        where = "suite and corpus" if several else "corpus"
+        sentences.append(f"Bold: best reproduced value of a {where}.")
+    if (frame["status"] == Status.LEAKS).any():
+        sentences.append("Struck through: the model reads the words that it predicts.")
+    if any(published_columns(row) for part in parts for row in part["rows"]):
+        sentences += _published(frame, suite, facts.scale)
+    return " ".join(sentences)
+
+
+def _published(frame: pd.DataFrame, suite: dict, scale: str) -> list[str]:
+    """Whose the published numbers are, what they may be used for, and how the order compares."""
+    several, parts = "parts" in suite, suite.get("parts", [suite])
+    citation = (suite.get("paper") or {}).get("citation", "the paper").rstrip(".")
+    entries = [e for part in parts for row in part["rows"] for e in row.get("published") or []]
+    corpora = dict.fromkeys(corpus_name(e["corpus"]) for e in entries if e.get("corpus"))
+    sentences = []
+    if scale != "paper":
+        source = "" if several else f" ({citation})"
+        where = " and ".join(corpora) or "the paper's own corpus"
+        sentences.append(
+            f"Published numbers{source} are of {where} at the paper's scale: "
+            "context, not comparison."
+        )
+    elif not several:
+        sentences.append(f"Published: {citation}.")
+    agree, pairs = order_agreement(frame)
+    if pairs:
+        sentences.append(f"Order: {agree} of {pairs} pairs of rows stand as published.")
+    return sentences

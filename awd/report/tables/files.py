@@ -1,0 +1,58 @@
+"""A table's files: csv with every digit, and the formats that people read."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pandas as pd
+
+from awd.files import atomic, write_text
+from awd.report import words
+from awd.report.tables.build import COLUMNS
+from awd.report.tables.html import html
+from awd.report.tables.latex import latex
+from awd.report.tables.markdown import markdown
+
+FORMATS = ("csv", "md", "tex", "html")
+TEXT_COLUMNS = ("suite", "row", "label", "corpus", "stage", "method", "incomparable", "note")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""First characters that make a spreadsheet compute a cell."""
+
+
+def write(
+    frame: pd.DataFrame, suite: dict, scale: str, stem: Path, formats: Collection[str] = FORMATS
+) -> list[Path]:
+    """Write ``stem``.csv, .md, .tex, .html, or those in ``formats``, each whole or not at all."""
+    typeset = {"md": markdown, "tex": latex, "html": html}
+    paths = []
+    for kind in FORMATS:
+        if kind not in formats:
+            continue
+        path = Path(f"{stem}.{kind}")
+        if kind == "csv":
+            with atomic(path) as temporary:
+                temporary.write_text(csv(frame), encoding="utf-8")
+        else:
+            write_text(path, typeset[kind](frame, suite, scale))
+        paths.append(path)
+    return paths
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """The table as csv with exactly COLUMNS: numbers unrounded, remarks in words.
+
+    UTF-8 without a byte order mark, which pandas, R and spreadsheets alike read. In the columns of
+    text, a cell that a spreadsheet would compute begins with an apostrophe.
+    """
+    spelled = frame.assign(
+        incomparable=[
+            words.differences(found) if found else None for found in frame["incomparable"]
+        ],
+        note=[words.remarks(found) for found in frame["remarks"]],
+    )
+    for column in TEXT_COLUMNS:
+        spelled[column] = [_no_formula(cell) for cell in spelled[column]]
+    return spelled[COLUMNS].to_csv(index=False, lineterminator="\n")
+
+
+def _no_formula(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -1,0 +1,199 @@
+"""The words of tables, figures and page, made here from facts and parsed nowhere."""
+
+from collections.abc import Iterable, Mapping
+
+from awd.corpora import END
+from awd.report.comparability import Exclusion
+from awd.report.remarks import (
+    Backward,
+    Ended,
+    Incomparable,
+    NeverAveraged,
+    NoInterval,
+    Note,
+    OtherInterval,
+    Remark,
+    Unfinished,
+    Unverified,
+)
+from awd.report.structures import UsedDevice
+from awd.vocabulary import Device, Status
+
+CORPORA = {
+    "ptb": "Penn Treebank",
+    "wt2": "WikiText-2",
+    "wikitext-2": "WikiText-2",
+    "wikitext2": "WikiText-2",
+}
+INTERVALS = {
+    "seeds and tokens": "over seeds and blocks of the test text",
+    "seeds": "over seeds, for this test text",
+    "tokens": "over blocks of the test text, for one seed: it does not cover the spread between "
+    "trainings",
+}
+"""What the interval of a difference covers, by its kind in report.stats."""
+HEADINGS = {
+    "label": "",
+    "parameters": "Params",
+    "train": "train",
+    "valid": "valid",
+    "test": "test",
+    "seeds": "Seeds",
+    "delta": "Δ",
+    "interval": "95% interval",
+    "p": "p",
+    "p_holm": "p (Holm)",
+    "seconds_per_epoch": "s/epoch",
+    "verdict": "Verdict",
+    "status": "Status",
+    "outcome": "Outcome",
+    "time": "Time",
+}
+"""Headings of table columns by name."""
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+BASE = "base"  # in place of a difference from itself
+
+
+def corpus_name(corpus: str) -> str:
+    """Return the name that readers know a corpus by."""
+    return CORPORA.get(corpus, corpus)
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Return names in a sentence, the first few of many."""
+    names = list(names)
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def heading(name: str, group: str = "") -> str:
+    """Return the heading of a table's column, under the heading of its group."""
+    text = HEADINGS[name]
+    return text.lower() if group and name == "parameters" else text
+
+
+def group_heading(group: str) -> str:
+    """Return the heading over a group of columns."""
+    return group[:1].upper() + group[1:]
+
+
+def interval(kind: str) -> str:
+    """Return what an interval of this kind covers."""
+    return INTERVALS[kind]
+
+
+def status(state: str, there: int = 0, planned: int = 0) -> str:
+    """Return the state of a row; of a partial one with the number of its seeds."""
+    if state == Status.PARTIAL:
+        return f"partial ({there} of {planned} seeds)"
+    return str(state)
+
+
+def verdict(kind: str, share: float, tolerance: float) -> str:
+    """Return how far a perplexity, ``share`` beside the published one, is from it."""
+    return f"within {tolerance:.0%}" if kind == "reproduced" else f"{share:.1%} {kind}"
+
+
+def exclusion(why: str) -> str:
+    """Return why a row is not compared, in a word or two."""
+    return "not comparable" if why == Exclusion.INCOMPARABLE else str(why)
+
+
+def remark(each: Remark) -> str:
+    """Return a remark as a clause, to stand in a list of several."""
+    match each:
+        case Note(text):
+            return text
+        case Unfinished(0, _):
+            return status(Status.MISSING)
+        case Unfinished(there, planned):
+            return f"{there} of {planned} seeds"
+        case Ended(state, reason, seeds):
+            return _ended(state, reason, seeds)
+        case Backward(valid, test):
+            return f"perplexity of the backward direction, valid and test: {valid:.2f}, {test:.2f}"
+        case NeverAveraged(epochs, seeds, finished):
+            share = f" with {seeds} of {finished} seeds" if finished > 1 else ""
+            return f"averaging did not start in its {epochs} epochs{share}"
+        case Incomparable(found):
+            return f"not comparable with the other rows: {differences(found)}"
+        case NoInterval():
+            return "no interval: one seed, and no losses by block on record"
+        case Unverified():
+            return "published value unverified"
+        case OtherInterval(kind):
+            return f"interval {interval(kind)}"
+    raise TypeError(f"{each!r} is no remark")
+
+
+def remarks(found: Iterable[Remark]) -> str:
+    """Return remarks as one text."""
+    return "; ".join(remark(each) for each in found)
+
+
+def _ended(state: Status, reason: str | None, seeds: tuple[int, ...]) -> str:
+    if seeds:
+        many = len(seeds) > 1
+        verb = {Status.LEAKS: "leak" if many else "leaks"}.get(state, str(state))
+        text = f"seed{'s' * many} {', '.join(map(str, seeds))} {verb}"
+    else:
+        text = str(state)
+    return f"{text}: {reason}" if reason else text
+
+
+def differences(found: Iterable[tuple[str, object]]) -> str:
+    """Return what differs between two protocols, by the values of the first."""
+    return ", ".join(_difference(name, value) for name, value in found)
+
+
+def _difference(name: str, value: object) -> str:
+    match name, value:
+        case "mode", _:
+            return f"read as {value}"
+        case "context", _:
+            cloze = " (pseudo-perplexity)" if value == "left and right" else ""
+            return f"{value} context{cloze}"
+        case "batch_size", _:
+            return plural(value, "text side by side", "texts side by side")
+        case "carried_state", _:
+            return "state carried" if value else "fresh state per sentence"
+        case "eos_counted", _:
+            return f"{END} counted" if value else f"no {END} counted"
+        case "vocabulary", _:
+            return f"{value} word types"
+        case "valid_tokens" | "test_tokens", _:
+            return f"{value} {name.removesuffix('_tokens')} tokens"
+    raise TypeError(f"'{name}' is no part of a protocol")
+
+
+def device_names(devices: Iterable[UsedDevice] | None) -> str:
+    """Return the devices of a stage in order of use."""
+    return (
+        ", then ".join(
+            each.name if each.threads is None else f"{each.name}, {plural(each.threads, 'thread')}"
+            for each in devices or ()
+        )
+        or DASH
+    )
+
+
+def hours(totals: Mapping[Device | None, float]) -> str:
+    """Return a cost: hours by kind of device, None where that is not known."""
+    return " and ".join(_hours(value, kind) for kind, value in totals.items())
+
+
+def _hours(value: float, kind: Device | None) -> str:
+    unit = unit_name(kind)
+    shown, noun = (3600 * value, "second") if value < 0.02 else (value, "hour")
+    digits = f"{shown:,.0f}" if noun == "second" or value >= 10 else f"{shown:.2g}"
+    return f"{digits} {unit}-{noun}s" if unit else f"{digits} {noun}s on mixed devices"
+
+
+def unit_name(kind: Device | None) -> str:
+    """Return what is counted of a kind of device: cores or GPUs."""
+    return {Device.CPU: "core", Device.CUDA: "GPU"}.get(kind, "")
