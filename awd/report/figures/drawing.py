@@ -10,6 +10,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -22,10 +23,11 @@ from awd.report.figures.traces import Trace
 from awd.vocabulary import Event
 
 COLUMN, TEXT = 3.3, 6.9  # inches: the width of one column and of the page
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MEAN = "mean"  # identifies the line of a mean
 CHARACTERS = 21  # of small print that fit on an inch
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
+    "text.parse_math": False,  # text comes from data: a dollar sign is a dollar sign
     "font.size": 7.5,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
@@ -58,12 +60,34 @@ OTHERS = [
 DASHES = ["-", (0, (4, 1.2)), (0, (1.2, 1))]
 
 
+FONT = "DejaVu Sans"  # comes with matplotlib, so figures are the same everywhere
+WIDER_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "IPAGothic"),
+    *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
+    *("Noto Sans", "Noto Sans Symbols2", "Noto Emoji", "Unifont"),
+)
+"""Fonts that have signs FONT lacks; those that are installed are used for these signs alone."""
+MOST_LAYOUTS = 8  # until ticks and places fit each other; two are usual
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return [FONT, *(font for font in WIDER_FONTS if font in installed)]
+
+
+def style() -> dict:
+    """Return the settings of every figure."""
+    return STYLE | {"font.family": _fonts()}
+
+
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     """Draw with STYLE, leaving the caller's own settings alone."""
 
     @functools.wraps(draw)
     def drawn(*inputs, **named) -> Figure:
-        with matplotlib.rc_context(STYLE):
+        with matplotlib.rc_context(style()):
             return draw(*inputs, **named)
 
     return drawn
@@ -75,16 +99,35 @@ def save(
     """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files."""
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
     paths = []
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # settled once: quicker, and the same in every format
-    for kind, metadata in undated.items():
-        if kind not in formats:
-            continue
-        path = Path(f"{stem}.{kind}")
-        with matplotlib.rc_context(STYLE), atomic(path) as temporary:
-            figure.savefig(temporary, format=kind, metadata=metadata)
-        paths.append(path)
+    with matplotlib.rc_context(style()):
+        settle(figure)
+        for kind, metadata in undated.items():
+            if kind in formats:
+                path = Path(f"{stem}.{kind}")
+                with atomic(path) as temporary:
+                    figure.savefig(temporary, format=kind, metadata=metadata)
+                paths.append(path)
     return paths
+
+
+def settle(figure: Figure) -> None:
+    """Lay the figure out until nothing moves, and then no more: the same in every format.
+
+    A layout may give an axis other ticks, and their labels may need another layout.
+    """
+    before: list | None = None
+    for _ in range(MOST_LAYOUTS):
+        figure.draw_without_rendering()
+        now = [_ticks_and_place(axis) for axis in figure.axes]
+        if now == before:
+            break
+        before = now
+    figure.set_layout_engine("none")
+
+
+def _ticks_and_place(axis: Axes) -> tuple:
+    labels = [label.get_text() for label in (*axis.get_xticklabels(), *axis.get_yticklabels())]
+    return (*labels, *np.round(axis.get_position().bounds, 6))
 
 
 def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
@@ -241,7 +284,7 @@ def _tick(value: float, _: int) -> str:
     power = math.log10(value)
     if 1e-3 <= value < 1e5 or not math.isclose(power, round(power), abs_tol=1e-9):
         return f"{value:g}"
-    return f"$10^{{{round(power)}}}$"
+    return "10" + str(round(power)).translate(SUPERSCRIPTS)
 
 
 def _subdivisions(ratio: float, small: bool) -> tuple[float, ...]:

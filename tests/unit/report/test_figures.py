@@ -1,5 +1,6 @@
 """Figures are drawn from whatever there is, say what they show, and are the same every time."""
 
+import dataclasses
 import itertools
 
 import matplotlib
@@ -9,8 +10,24 @@ import pytest
 from synthetic import DIVERGED, MISSING, make_plan, write_runs
 
 from awd.report import figures, records, tables
-from awd.report.figures import bars, curves, drawing, epochs, names, scatter, words
-from awd.report.figures.values import training_hours
+from awd.report.comparability import Protocol
+from awd.report.costs import Costs
+from awd.report.figures import (
+    ablation,
+    cost,
+    curves,
+    drawing,
+    floor,
+    frequencies,
+    grid,
+    losses,
+    names,
+    parameters,
+    perplexities,
+    schedules,
+)
+from awd.report.structures import UsedDevice
+from awd.vocabulary import Device, Stage
 
 SMALL_PANELS = ("losses", "perplexities")  # figures with a panel per training, not per corpus
 
@@ -70,7 +87,7 @@ def test_saving_twice_gives_equal_files(tmp_path, name):
 def test_curves_continue_into_fine_tuning(tmp_path):
     """The base row's line runs over both stages; the row without fine-tuning ends before it."""
     inputs = study(tmp_path)
-    figure = curves.learning_curves(**inputs)
+    figure = curves.draw(**inputs)
     lines = {line.get_label(): line for line in figure.axes[0].lines if line.get_gid() == "mean"}
     assert list(lines["AWD-LSTM"].get_xdata()) == list(range(1, 25))
     assert list(lines["− fine-tuning"].get_xdata()) == list(range(1, 13))
@@ -86,8 +103,8 @@ def test_diverged_row_is_marked(tmp_path):
     """A curve that stops because of nan says so."""
     inputs = study(tmp_path)
     label = next(row["label"] for row in inputs["suite"]["rows"] if row["row"] == DIVERGED[0])
-    assert f"{label} (diverged)" in texts(curves.learning_curves(**inputs))
-    assert "diverged" in texts(bars.ablation(**inputs))
+    assert f"{label} (diverged)" in texts(curves.draw(**inputs))
+    assert "diverged" in texts(ablation.draw(**inputs))
 
 
 @pytest.mark.parametrize("name", ["curves", "schedules"])
@@ -125,15 +142,15 @@ def test_spread_moves_no_more_than_needed():
 def test_a_row_that_went_astray_does_not_flatten_the_others(tmp_path):
     """The axis turns logarithmic beyond the usual difference, and only then."""
     inputs = study(tmp_path, corpora=("ptb",))
-    assert bars.ablation(**inputs).axes[0].get_xscale() == "linear"
+    assert ablation.draw(**inputs).axes[0].get_xscale() == "linear"
     inputs["table"].loc[2, ["delta_test", "delta_low", "delta_high"]] = [5000.0, 4900.0, 5100.0]
-    assert bars.ablation(**inputs).axes[0].get_xscale() == "symlog"
+    assert ablation.draw(**inputs).axes[0].get_xscale() == "symlog"
 
 
 def test_ablation_shows_the_table(tmp_path):
     """Bars are the table's differences, in the suite's order, with its values beside them."""
     inputs = study(tmp_path, scale="paper")
-    figure = bars.ablation(**inputs)
+    figure = ablation.draw(**inputs)
     table = inputs["table"][inputs["table"]["corpus"] == "ptb"]
     widths = [patch.get_width() for patch in figure.axes[0].patches]
     np.testing.assert_allclose(widths, table["delta_test"].dropna())
@@ -145,14 +162,14 @@ def test_ablation_shows_the_table(tmp_path):
 def test_published_differences_are_context_at_other_scales(tmp_path):
     """The legend of a demo does not let the paper's numbers pass for a comparison."""
     inputs = study(tmp_path, scale="demo")
-    assert "published, at another corpus or scale" in texts(bars.ablation(**inputs))
-    assert "published" in texts(bars.ablation(**inputs | {"scale": "paper"}))
+    assert "published, at another corpus or scale" in texts(ablation.draw(**inputs))
+    assert "published" in texts(ablation.draw(**inputs | {"scale": "paper"}))
 
 
 def test_the_callers_style_is_left_alone(tmp_path):
     """Drawing changes no global setting of matplotlib."""
     before = dict(matplotlib.rcParams)
-    drawing.save(bars.ablation(**study(tmp_path)), tmp_path / "figure")
+    drawing.save(ablation.draw(**study(tmp_path)), tmp_path / "figure")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -182,17 +199,17 @@ def published(*logs):
 def test_losses_of_a_training_and_its_fine_tuning_share_a_panel(tmp_path):
     """Both rows of the full model are one panel: training and validation loss over both stages."""
     inputs = study(tmp_path)
-    axis = panel(epochs.losses(**inputs), "AWD-LSTM")
+    axis = panel(losses.draw(**inputs), "AWD-LSTM")
     drawn = values(axis, "mean")
     assert len(drawn) == 2
     frame = inputs["curves"]
     of_base = frame[frame["run"].str.fullmatch("ptb.*-full")]
     mean = of_base.groupby(["stage", "epoch"], sort=False)[["train_loss", "valid_loss"]].mean()
     for split in ("train", "valid"):
-        line = drawn[epochs.LOOKS[split]["color"]]
+        line = drawn[grid.LOOKS[split]["color"]]
         np.testing.assert_allclose(line[:, 0], range(1, 25))
         np.testing.assert_allclose(line[:, 1], mean[f"{split}_loss"])
-    titles = [each.get_title(loc="left") for each in epochs.losses(**inputs).axes]
+    titles = [each.get_title(loc="left") for each in losses.draw(**inputs).axes]
     assert "− fine-tuning" not in titles
 
 
@@ -203,13 +220,13 @@ def test_published_losses_lie_behind_at_their_own_epochs(tmp_path):
         ("full", "ptb", "finetune", 5),
         ("minus-nt-asgd", "wikitext-2", "finetune", 5),
     )
-    figure = epochs.losses(**study(tmp_path, scale="paper"), published=theirs)
+    figure = losses.draw(**study(tmp_path, scale="paper"), published=theirs)
     axis = panel(figure, "AWD-LSTM")
     for split, loss in (("train", 4.0), ("valid", 5.0)):
-        line = values(axis, f"published {split}")[epochs.PALE]
+        line = values(axis, f"published {split}")[grid.PALE]
         np.testing.assert_allclose(line[:, 0], range(1, 26))
         np.testing.assert_allclose(line[:, 1], loss)
-    dashes = {line.get_linestyle() for line in axis.lines if line.get_color() == epochs.PALE}
+    dashes = {line.get_linestyle() for line in axis.lines if line.get_color() == grid.PALE}
     assert len(dashes) == 2
     assert not values(panel(figure, "AWD-LSTM", 1), "published valid")
     assert not values(panel(figure, "− NT-ASGD"), "published valid")
@@ -222,8 +239,8 @@ def test_published_losses_are_context_at_other_scales(tmp_path):
     for row in inputs["suite"]["rows"]:
         row["published"][0]["corpus"] = "ptb"
     theirs = published(("minus-fine-tuning", "ptb", "train", 500), ("full", "ptb", "finetune", 405))
-    figure = epochs.losses(**inputs, published=theirs)
-    line = values(panel(figure, "AWD-LSTM"), "published valid")[epochs.PALE]
+    figure = losses.draw(**inputs, published=theirs)
+    line = values(panel(figure, "AWD-LSTM"), "published valid")[grid.PALE]
     assert len(line) == 905
     assert line[[0, 499, 500, 904], 0].tolist() == [1, 12, 13, 24]
     assert "published (PTB, paper scale; epochs compressed)" in texts(figure)
@@ -235,10 +252,10 @@ def test_absurd_losses_leave_the_panel(tmp_path):
     frame = inputs["curves"]
     run = frame["run"].str.fullmatch("ptb.*-full") & (frame["stage"] == "train")
     frame.loc[run & (frame["epoch"] < 6), ["train_loss", "valid_loss"]] = 60.0
-    axis = panel(epochs.losses(**inputs), "AWD-LSTM")
+    axis = panel(losses.draw(**inputs), "AWD-LSTM")
     assert axis.get_ylim()[1] < 12
     assert "↑ peak 60" in texts(axis)
-    assert "↑ peak 60" not in texts(panel(epochs.losses(**inputs), "− NT-ASGD"))
+    assert "↑ peak 60" not in texts(panel(losses.draw(**inputs), "− NT-ASGD"))
 
 
 def test_a_later_rise_stays_in_the_panel(tmp_path):
@@ -247,7 +264,7 @@ def test_a_later_rise_stays_in_the_panel(tmp_path):
     frame = inputs["curves"]
     chosen = frame["run"].str.fullmatch("ptb.*-full") & (frame["stage"] == "train")
     frame.loc[chosen & frame["epoch"].between(8, 11), "valid_loss"] = 7.5
-    assert panel(epochs.losses(**inputs), "AWD-LSTM").get_ylim()[1] > 7.4
+    assert panel(losses.draw(**inputs), "AWD-LSTM").get_ylim()[1] > 7.4
 
 
 @pytest.mark.parametrize("name", SMALL_PANELS)
@@ -268,16 +285,16 @@ def test_perplexities_in_training_and_test(tmp_path):
     """Means over seeds of the exponential of the losses; an ensemble has none."""
     inputs = study(tmp_path)
     inputs["suite"]["rows"][2]["method"] = "ensemble-2"
-    figure = epochs.perplexities(**inputs)
+    figure = perplexities.draw(**inputs)
     assert len(figure.axes) == 8 + 7
     drawn = values(panel(figure, "AWD-LSTM"), "mean")
     frame = inputs["curves"]
     frame = frame[frame["run"].str.fullmatch("ptb.*-full")]
     for split in ("train", "test"):
         each = np.exp(frame[f"{split}_loss"]).groupby([frame["stage"], frame["epoch"]], sort=False)
-        np.testing.assert_allclose(drawn[epochs.LOOKS[split]["color"]][:, 1], each.mean())
+        np.testing.assert_allclose(drawn[grid.LOOKS[split]["color"]][:, 1], each.mean())
     without = inputs | {"curves": inputs["curves"].drop(columns="test_loss")}
-    axis = panel(epochs.perplexities(**without), "AWD-LSTM")
+    axis = panel(perplexities.draw(**without), "AWD-LSTM")
     assert len(values(axis, "mean")) == 1, "records of training perplexity alone are drawn, too"
 
 
@@ -287,7 +304,7 @@ def test_published_perplexities_are_marked_at_the_edge(tmp_path, scale, label):
     inputs = study(tmp_path, scale=scale)
     for row in inputs["suite"]["rows"]:
         row["published"][0]["train"] = 31.5
-    figure = epochs.perplexities(**inputs)
+    figure = perplexities.draw(**inputs)
     axis = panel(figure, "− NT-ASGD")
     marks = {line.get_gid(): line for line in axis.lines if "published" in str(line.get_gid())}
     assert marks["published train"].get_xydata().tolist() == [[1, 31.5]]
@@ -307,7 +324,7 @@ def test_rows_of_one_schedule_share_a_line(tmp_path):
     frame = inputs["curves"]
     decayed = frame["run"].str.endswith("minus-nt-asgd")
     frame.loc[decayed, "learning_rate"] = 30 / 2.0 ** frame.loc[decayed, "epoch"]
-    axis = curves.schedules(**inputs).axes[0]
+    axis = schedules.draw(**inputs).axes[0]
     lines = {line.get_label(): line for line in axis.lines if line.get_gid() == "mean"}
     assert set(lines) == {"AWD-LSTM and 6 more", "− NT-ASGD"}
     assert set(lines["AWD-LSTM and 6 more"].get_ydata()) == {30.0}
@@ -321,7 +338,7 @@ def test_rates_close_together_have_a_linear_axis_from_zero(tmp_path):
     """A logarithm would make a small difference look large."""
     inputs = study(tmp_path)
     inputs["curves"].loc[inputs["curves"]["run"].str.endswith("full"), "learning_rate"] = 10.0
-    axis = curves.schedules(**inputs).axes[0]
+    axis = schedules.draw(**inputs).axes[0]
     assert axis.get_yscale() == "linear"
     assert axis.get_ylim()[0] == 0
 
@@ -333,7 +350,7 @@ def test_lowered_rates_are_marked_where_they_are_lowered(tmp_path):
     chosen = frame["run"].str.endswith("minus-nt-asgd") & (frame["stage"] == "train")
     frame.loc[chosen & (frame["epoch"] >= 5), "learning_rate"] = 15.0
     frame.loc[chosen & (frame["epoch"] >= 9), "learning_rate"] = 14.9
-    figure = curves.learning_curves(**inputs)
+    figure = curves.draw(**inputs)
     marks = [line for line in figure.axes[0].lines if line.get_marker() == "v"]
     assert [list(mark.get_xdata()) for mark in marks] == [[5]]
     assert "lower learning rate" in texts(figure)
@@ -344,7 +361,7 @@ def test_the_published_curve_lies_behind_at_its_own_scale_alone(tmp_path):
     theirs = published(("full", "ptb", "train", 20))
     for scale, lines in (("paper", 1), ("demo", 0)):
         inputs = study(tmp_path / scale, corpora=("ptb",), scale=scale)
-        axis = curves.learning_curves(**inputs, published=theirs).axes[0]
+        axis = curves.draw(**inputs, published=theirs).axes[0]
         found = [line for line in axis.lines if line.get_gid() == "published"]
         assert len(found) == lines
         if found:
@@ -364,14 +381,14 @@ def test_a_row_that_leaks_does_not_flatten_the_others(tmp_path):
     """It is named as such, beside the panel; it is no point of a comparison."""
     inputs = study(tmp_path, corpora=("ptb",))
     leak(inputs, "minus-nt-asgd")
-    figure = curves.learning_curves(**inputs)
+    figure = curves.draw(**inputs)
     assert figure.axes[0].get_ylim()[0] > 40
     assert "− NT-ASGD (leaks)" in texts(figure)
-    for draw in (scatter.parameters, scatter.cost):
+    for draw in (parameters.draw, cost.draw):
         figure = draw(**inputs)
         assert figure.axes[0].get_ylim()[0] > 40
         assert "not shown: − NT-ASGD (leaks); − AR/TAR (missing)" in texts(figure)
-    labels = [label.get_text() for label in words.frequencies(**inputs).axes[0].get_yticklabels()]
+    labels = [label.get_text() for label in frequencies.draw(**inputs).axes[0].get_yticklabels()]
     assert "− NT-ASGD" not in labels
 
 
@@ -380,22 +397,23 @@ def test_a_row_measured_otherwise_is_no_point_of_a_comparison(tmp_path):
     inputs = study(tmp_path, corpora=("ptb",))
     row = "minus-nt-asgd"
     of_row = inputs["records"]["run"].str.endswith(row)
-    inputs["records"]["protocol"] = "left context"
-    inputs["records"].loc[of_row, "protocol"] = "left and right context"
+    usual = Protocol("stream", "left", 1, True, True, 10_000, 500, 500)
+    cloze = dataclasses.replace(usual, context="left and right")
+    inputs["records"]["protocol"] = [cloze if differs else usual for differs in of_row]
     inputs["table"] = tables.build(inputs["suite"], inputs["records"], "paper")
     of_row = inputs["curves"]["run"].str.endswith(row)
     inputs["curves"].loc[of_row, "valid_perplexity"] = 1.1
-    figure = bars.ablation(**inputs)
+    figure = ablation.draw(**inputs)
     value = inputs["table"].set_index("row").loc[row, "test"]
     (number,) = [text for text in figure.axes[0].texts if text.get_text() == f"{value:.2f}"]
     assert number.get_color() == drawing.GREY
-    figure = curves.learning_curves(**inputs)
+    figure = curves.draw(**inputs)
     assert figure.axes[0].get_ylim()[0] > 40
     assert "− NT-ASGD (not comparable)" in texts(figure)
-    for draw in (scatter.parameters, scatter.cost):
+    for draw in (parameters.draw, cost.draw):
         told = "not shown: − NT-ASGD (not comparable); − AR/TAR (missing)"
         assert told in texts(draw(**inputs))
-    labels = [label.get_text() for label in words.frequencies(**inputs).axes[0].get_yticklabels()]
+    labels = [label.get_text() for label in frequencies.draw(**inputs).axes[0].get_yticklabels()]
     assert "− NT-ASGD" not in labels
 
 
@@ -411,20 +429,20 @@ def test_seeds_are_points(tmp_path):
         np.array([by_seed[f"ptb-lstm-s{seed}-merity2018-{name}"] for seed in (1, 2)])
         for name in ("minus-nt-asgd", "full")
     )
-    drawn = [line for line in bars.ablation(**inputs).axes[0].lines if line.get_gid() == "seed"]
+    drawn = [line for line in ablation.draw(**inputs).axes[0].lines if line.get_gid() == "seed"]
     assert any(np.allclose(line.get_xdata(), row - base) for line in drawn)
-    drawn = scatter.parameters(**inputs).axes[0].lines
+    drawn = parameters.draw(**inputs).axes[0].lines
     assert any(np.array_equal(line.get_ydata(), row) for line in drawn)
-    assert "single seed" in texts(bars.ablation(**inputs))
+    assert "single seed" in texts(ablation.draw(**inputs))
     alone = inputs | {"records": inputs["records"].query("seed == 1")}
-    assert "single seed" not in texts(bars.ablation(**alone))
+    assert "single seed" not in texts(ablation.draw(**alone))
 
 
 def test_bars_keep_their_width_beside_long_names(tmp_path):
     """However long a name is, an inch of the column is left for the bars."""
     inputs = study(tmp_path, corpora=("ptb",))
     inputs["table"]["label"] += " and a name that goes on until it fills the whole column"
-    figure = bars.ablation(**inputs)
+    figure = ablation.draw(**inputs)
     figure.draw_without_rendering()
     assert figure.axes[0].get_position().width * figure.get_figwidth() > 1.0
     for text in figure.axes[0].get_yticklabels():
@@ -436,10 +454,24 @@ def test_parameters_and_perplexities_are_those_of_the_table(tmp_path):
     for scale in ("paper", "demo"):
         inputs = study(tmp_path / scale, corpora=("ptb",), scale=scale)
         table = inputs["table"].dropna(subset="test")
-        lines = scatter.parameters(**inputs).axes[0].lines
+        lines = parameters.draw(**inputs).axes[0].lines
         points = {tuple(line.get_xydata()[0]) for line in lines if line.get_marker() == "o"}
         assert points >= set(zip(table["params"].astype(float), table["test"], strict=True))
         assert any(line.get_marker() == "D" for line in lines) is (scale == "paper")
+
+
+CPU = UsedDevice(Device.CPU, "AMD EPYC", 1)
+GPU = UsedDevice(Device.CUDA, "NVIDIA H200", None)
+
+
+def on(records, *devices):
+    """The same results, computed on other devices."""
+    used = dict.fromkeys(Stage, devices)
+    return records.assign(devices=[used] * len(records))
+
+
+def training_hours(row, curves, records):
+    return Costs(records, curves).training_hours(row)
 
 
 def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
@@ -448,18 +480,40 @@ def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
     lines, frame = inputs["curves"], inputs["records"]
     full, without = inputs["suite"]["rows"][:2]
     hours = 12 * 85.1 / 3600
-    assert training_hours(without, lines, frame) == (pytest.approx(hours), "core")
-    assert training_hours(full, lines, frame) == (pytest.approx(2 * hours), "core")
-    ensemble = without | {"method": "ensemble-2"}
-    assert training_hours(ensemble, lines, frame)[0] == pytest.approx(2 * hours)
-    four = frame.assign(device="AMD EPYC, 4 thread(s)")
-    assert training_hours(without, lines, four) == (pytest.approx(4 * hours), "core")
-    gpu = frame.assign(device="NVIDIA H200")
-    assert training_hours(without, lines, gpu) == (pytest.approx(hours), "GPU")
+    assert training_hours(without, lines, frame) == (pytest.approx(hours), Device.CPU)
+    assert training_hours(full, lines, frame) == (pytest.approx(2 * hours), Device.CPU)
+    ensemble = frame.assign(trainings=2)
+    assert training_hours(without, lines, ensemble)[0] == pytest.approx(2 * hours)
+    four = on(frame, CPU._replace(threads=4))
+    assert training_hours(without, lines, four) == (pytest.approx(4 * hours), Device.CPU)
+    gpu = on(frame, GPU)
+    assert training_hours(without, lines, gpu) == (pytest.approx(hours), Device.CUDA)
     missing = next(row for row in inputs["suite"]["rows"] if row["row"] == MISSING[0])
     assert np.isnan(training_hours(missing, lines, frame)[0])
-    assert "training (core-minutes)" in texts(scatter.cost(**inputs))
-    assert "training (GPU-minutes)" in texts(scatter.cost(**inputs | {"records": gpu}))
+    assert "training (core-minutes)" in texts(cost.draw(**inputs))
+    assert "training (GPU-minutes)" in texts(cost.draw(**inputs | {"records": gpu}))
+
+
+@pytest.mark.parametrize("devices", [(CPU, GPU), (CPU, CPU._replace(threads=4)), ()])
+def test_a_cost_that_is_not_known_is_no_cost(tmp_path, devices):
+    """A training that moved from a CPU to a GPU is neither core-hours nor GPU-hours."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    full, without = inputs["suite"]["rows"][:2]
+    frame = on(inputs["records"], *devices)
+    assert np.isnan(training_hours(without, inputs["curves"], frame)[0])
+    costs = Costs(frame, inputs["curves"])
+    assert costs.hours(costs.of_row(without)) == {None: pytest.approx(2 * 12 * 85.1 / 3600)}
+    mixed = inputs["records"].copy()
+    mixed["devices"] = [{Stage.TRAIN: (CPU,), Stage.FINETUNE: (GPU,)}] * len(mixed)
+    assert np.isnan(training_hours(full, inputs["curves"], mixed)[0])
+    costs = Costs(mixed, inputs["curves"])
+    assert set(costs.hours(costs.of_row(full))) == {Device.CPU, Device.CUDA}
+    figure = cost.draw(**inputs | {"records": mixed})
+    assert any("AWD-LSTM" in text and cost.UNPLACED in joined(text) for text in texts(figure))
+
+
+def joined(text):
+    return text.replace("\n", " ")
 
 
 def test_frequencies_compare_nats_with_the_base_row(tmp_path):
@@ -470,7 +524,7 @@ def test_frequencies_compare_nats_with_the_base_row(tmp_path):
     row, base = (
         tests["nll"][f"ptb-lstm-s1-merity2018-{name}"] / 500 for name in ("minus-nt-asgd", "full")
     )
-    said = texts(words.frequencies(**inputs))
+    said = texts(frequencies.draw(**inputs))
     assert {"0–999\n50%", "≥ 1k\n50%"} <= set(said)
     assert {f"{1.5 * base:.2f}", f"{0.5 * base:.2f}"} <= set(said)
     assert {f"+{share * (row - base):.2f}" for share in (1.5, 0.5)} <= set(said)
@@ -480,12 +534,13 @@ def test_records_without_frequencies_are_left_out(tmp_path):
     """Those of evaluations before there were any: the row is missing, the figure is not."""
     inputs = study(tmp_path, corpora=("ptb",))
     old = inputs["records"]["run"].str.endswith("minus-nt-asgd")
-    inputs["records"].loc[old, "by_frequency"] = np.nan
-    labels = [label.get_text() for label in words.frequencies(**inputs).axes[0].get_yticklabels()]
+    bands = inputs["records"]["by_frequency"]
+    inputs["records"]["by_frequency"] = bands.where(~old, None)
+    labels = [label.get_text() for label in frequencies.draw(**inputs).axes[0].get_yticklabels()]
     assert "AWD-LSTM" in labels
     assert "− NT-ASGD" not in labels
-    inputs["records"]["by_frequency"] = np.nan
-    assert any("recorded yet" in text for text in texts(words.frequencies(**inputs)))
+    inputs["records"]["by_frequency"] = None
+    assert any("recorded yet" in text for text in texts(frequencies.draw(**inputs)))
 
 
 @pytest.mark.parametrize(
@@ -493,27 +548,27 @@ def test_records_without_frequencies_are_left_out(tmp_path):
 )
 def test_differences_have_a_sign_unless_they_are_zero(value, text):
     """The signs tell better from worse to those who do not see the colours."""
-    assert words._signed(value) == text
+    assert frequencies._signed(value) == text
 
 
 def test_losses_are_drawn_above_the_floor_and_below(tmp_path):
     """In nats; what cannot be reached lies below a line at zero."""
     inputs = study(tmp_path, corpora=("ptb",))
-    axis = curves.floor(**inputs).axes[0]
+    axis = floor.draw(**inputs).axes[0]
     lines = {line.get_label(): line.get_ydata() for line in axis.lines if line.get_gid() == "mean"}
     run = next(row for row in inputs["suite"]["rows"] if row["row"] == "full")["runs"][0]["run"]
     losses = inputs["curves"].query(f"run == '{run}' and stage == 'train'")["valid_loss"]
     assert len(lines["AWD-LSTM"]) > 12
     assert lines["AWD-LSTM"][0] == pytest.approx(losses.iloc[0] - np.log(40), abs=0.1)
     inputs["records"]["floor"] = 100.0
-    axis = curves.floor(**inputs).axes[0]
+    axis = floor.draw(**inputs).axes[0]
     assert axis.get_ylim()[0] < min(min(line.get_ydata()) for line in axis.lines) < 0
 
 
 def test_a_text_of_unknown_source_has_no_floor(tmp_path):
     inputs = study(tmp_path, corpora=("ptb",))
     inputs["records"]["floor"] = np.nan
-    assert any("known entropy" in text for text in texts(curves.floor(**inputs)))
+    assert any("known entropy" in text for text in texts(floor.draw(**inputs)))
 
 
 def test_colours_are_those_of_seaborn():

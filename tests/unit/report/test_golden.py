@@ -8,7 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from awd.files import read_json
+from awd.report import records, tables
 from awd.report.build import report
+from awd.report.tables.latex import latex
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FILES = sorted((GOLDEN / "paper/tables").iterdir())
@@ -57,7 +60,7 @@ def test_latex_compiles_as_it_is(made, tmp_path, name):
     if name == "long":
         plain = (made / "all.tex").read_text("utf-8")
         assert "longtable" not in plain
-        text = _repeat_rows(made)
+        text = _repeat_rows()
         assert r"\begin{longtable}" in text
         (tmp_path / "long.tex").write_text(text, encoding="utf-8")
     else:
@@ -75,17 +78,11 @@ def test_latex_compiles_as_it_is(made, tmp_path, name):
     assert (tmp_path / "wrapper.pdf").read_bytes().startswith(b"%PDF")
 
 
-def _repeat_rows(made: Path) -> str:
+def _repeat_rows() -> str:
     """The combined table of five times the studies, which needs more than a page."""
-    from awd.files import read_json
-    from awd.report.tables import combine
-    from awd.report.tables.typeset import latex
-
-    suites = read_json(GOLDEN / "paper/plan.json")["suites"]
-    text = dict.fromkeys(("interval", "note", "incomparable"), "object")
-    frames = [
-        pd.read_csv(made / f"{suite['suite']}.csv", dtype=text).fillna({"interval": "", "note": ""})
-        for suite in suites
-    ]
-    together, frame = combine(suites * 5, frames * 5)
+    plan = read_json(GOLDEN / "paper/plan.json")
+    found, _ = records.read(GOLDEN / "paper")
+    suites = plan["suites"]
+    frames = [tables.build(suite, found, "paper", plan["runs"]) for suite in suites]
+    together, frame = tables.combine(suites * 5, frames * 5)
     return latex(frame, together, "paper")

@@ -9,7 +9,9 @@ import pytest
 from synthetic import make_plan, write_runs
 
 from awd.errors import InputError
-from awd.report import records, tables
+from awd.report import records
+from awd.report.structures import Blocks, UsedDevice
+from awd.vocabulary import Device
 
 RUN = "ptb-lstm-s1-merity2018-full"
 
@@ -51,22 +53,18 @@ def test_values_come_from_the_right_record(study):
 
 
 def test_losses_by_block_are_part_of_the_line_of_the_test_text(study, tmp_path):
-    """A record without them, of an earlier version, is read all the same, also from a csv."""
+    """A record without them is read all the same, also from a csv."""
     plan, runs = study
     path = runs / RUN / "finetune.stream.json"
     evaluation = json.loads(path.read_text())
     frame, curves = records.collect(plan, runs)
     line = frame.set_index(["run", "stage", "split"]).loc[(RUN, "finetune", "test")]
     blocks = evaluation["splits"]["test"].pop("blocks")
-    assert [int(word) for word in line["block_tokens"].split()] == blocks["tokens"]
-    assert [float(word) for word in line["block_nll"].split()] == blocks["nll"]
+    assert line["blocks"] == Blocks(tuple(blocks["tokens"]), tuple(blocks["nll"]))
     path.write_text(json.dumps(evaluation))
-    assert (
-        records.collect(plan, runs)[0]["block_nll"].isna().sum()
-        == 1 + frame["block_nll"].isna().sum()
-    )
-    records.write(frame.drop(columns=["block_tokens", "block_nll"]), curves, tmp_path)
-    assert records.read(tmp_path)[0]["block_nll"].isna().all()
+    assert records.collect(plan, runs)[0]["blocks"].isna().sum() == 1 + frame["blocks"].isna().sum()
+    records.write(frame.assign(blocks=None), curves, tmp_path)
+    assert records.read(tmp_path)[0]["blocks"].isna().all()
 
 
 @pytest.mark.parametrize("broken", [[1.0], {"tokens": [4000]}, {"tokens": [4000], "nll": [1.0]}])
@@ -155,10 +153,10 @@ def test_a_line_being_written_is_left_out(study):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("finetune.stream.json", '{"format": 1, "sta'),
-        ("finetune.stream.json", '{"format": 2}'),
-        ("finetune.stream.json", '{"format": 1, "status": "done"}'),
-        ("finetune.stream.json", '{"format": 1, "status": "done", "splits": {"test": 3}}'),
+        ("finetune.stream.json", '{"format": 2, "sta'),
+        ("finetune.stream.json", '{"format": 1}'),
+        ("finetune.stream.json", '{"format": 2, "status": "done"}'),
+        ("finetune.stream.json", '{"format": 2, "status": "done", "splits": {"test": 3}}'),
         ("finetune.json", "[]"),
         ("train.csv", "epoch,valid_perplexity\n1,12.5\n2,abc\n"),
         ("train.csv", "step,loss\n1,12.5\n"),
@@ -194,15 +192,50 @@ def test_losses_by_frequency_that_do_not_add_up_are_refused(tmp_path, damage):
         records.collect(plan, tmp_path)
 
 
-def test_files_of_a_version_without_protocols_are_read(study, tmp_path):
-    """The column is there and empty, and a table is made of it."""
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("finetune.stream.json", {"protocol": {"mode": "stream"}}, "protocol cannot be read"),
+        ("finetune.stream.json", {"protocol": "as usual"}, "a mapping is expected"),
+        ("finetune.stream.json", {"status": "fine"}, "not one of 'done', 'diverged', 'leaks'"),
+        ("finetune.stream.json", {"members": 2}, "'members' is 2"),
+        ("finetune.json", {"devices": "AMD EPYC, 1 thread"}, "devices cannot be read"),
+        ("finetune.json", {"devices": [{"kind": "tpu", "name": "x", "threads": 1}]}, "'tpu'"),
+    ],
+)
+def test_a_damaged_part_of_a_record_is_named(study, name, change, message):
     plan, runs = study
-    frame, curves = records.collect(plan, runs)
-    records.write(frame.drop(columns="protocol"), curves, tmp_path)
-    found, _ = records.read(tmp_path)
-    assert list(found["protocol"].isna().unique()) == [True]
-    pd.testing.assert_frame_equal(
-        found[frame.columns.drop("protocol")], frame.drop(columns="protocol")
-    )
-    table = tables.build(plan["suites"][0], found, "paper")
-    assert table["delta_test"].notna().any()
+    path = runs / RUN / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=message) as raised:
+        records.collect(plan, runs)
+    assert name in str(raised.value)
+
+
+def test_a_line_has_the_devices_of_both_stages(study):
+    """A run that went on elsewhere has several, in order of use; one without a record has none."""
+    plan, runs = study
+    wanted = f"run == '{RUN}' and stage == 'finetune'"
+    path = runs / RUN / "train.json"
+    gpu = {"kind": "cuda", "name": "NVIDIA H200", "threads": None}
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"devices": [*record["devices"], gpu]}))
+    (line, *_) = records.collect(plan, runs)[0].query(wanted).to_dict("records")
+    cpu = UsedDevice(Device.CPU, "AMD EPYC", 1)
+    moved = (cpu, UsedDevice(Device.CUDA, "NVIDIA H200", None))
+    assert line["devices"] == {"train": moved, "finetune": (cpu,)}
+    path.unlink()
+    (line, *_) = records.collect(plan, runs)[0].query(wanted).to_dict("records")
+    assert line["devices"] == {"finetune": (cpu,)}
+
+
+@pytest.mark.parametrize("column", ["blocks", "protocol", "devices", "by_frequency"])
+def test_a_damaged_cell_of_a_copy_is_refused(study, tmp_path, column):
+    frames = records.collect(*study)
+    records.write(*frames, tmp_path / "copy")
+    path = tmp_path / "copy/records.csv"
+    cells = pd.read_csv(path)
+    cells[column] = '{"broken'
+    cells.to_csv(path, index=False)
+    with pytest.raises(InputError, match=r"records\.csv: its .* cannot be read"):
+        records.read(tmp_path / "copy")

@@ -1,5 +1,6 @@
 """The table says what the records say: no more, no less, and the same in every format."""
 
+import dataclasses
 import json
 import re
 from html.parser import HTMLParser
@@ -9,9 +10,23 @@ import pandas as pd
 import pytest
 from synthetic import MISSING, make_plan, write_runs
 
-from awd.report import records, tables
-from awd.report.tables import typeset
-from awd.report.tables.layout import NO_INTERVAL, order_agreement
+from awd.report import records, tables, words
+from awd.report.comparability import Protocol
+from awd.report.remarks import (
+    Backward,
+    Ended,
+    Incomparable,
+    NeverAveraged,
+    NoInterval,
+    Unfinished,
+    Unverified,
+)
+from awd.report.tables.build import order_agreement
+from awd.report.tables.files import csv
+from awd.report.tables.html import html
+from awd.report.tables.latex import latex
+from awd.report.tables.markdown import markdown
+from awd.vocabulary import Status
 
 
 def study(folder, scale="paper", change=lambda _: None, **options):
@@ -35,7 +50,7 @@ def rewrite(path, **changes):
 def test_columns_and_order(tmp_path):
     """The columns are the documented ones; lines are in the suite's order."""
     suite, table = study(tmp_path)
-    assert ",".join(table.columns) == (
+    assert csv(table).splitlines()[0] == (
         "suite,row,label,corpus,stage,method,params,"
         "published_train,published_valid,published_test,train,valid,"
         "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
@@ -59,7 +74,7 @@ def test_values_of_three_seeds(tmp_path):
     difference = (values["minus-weight-drop"] - values["full"]).mean()
     assert found["delta_test"] == pytest.approx(difference)
     assert found["delta_low"] < difference < found["delta_high"]
-    assert (found["n"], found["status"], found["note"]) == (3, "done", "")
+    assert (found["n"], found["status"], found["remarks"]) == (3, "done", ())
     assert found["interval"] == "seeds and tokens"
     assert np.isnan(line(table, "full")["delta_test"]), "the base row has no difference"
 
@@ -70,9 +85,9 @@ def test_one_seed_is_compared_block_by_block(tmp_path):
     found = line(table, "minus-weight-drop")
     assert found["delta_low"] < found["delta_test"] < found["delta_high"]
     assert found["p"] < 0.01
-    assert (found["interval"], found["note"]) == ("tokens", "")
+    assert (found["interval"], found["remarks"]) == ("tokens", ())
     assert np.isnan(found["test_sd"])
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     assert "it does not cover the spread between trainings" in text
 
 
@@ -89,15 +104,15 @@ def test_p_values_are_corrected_for_the_rows_of_a_corpus(tmp_path):
 
 
 def test_records_without_losses_by_block(tmp_path):
-    """Those of earlier versions still give the difference, and say why it has no interval."""
+    """They give a difference without an interval, and the reason."""
     suite, table = study(tmp_path, blocks=False)
     found = line(table, "minus-weight-drop")
     assert found["delta_test"] > 0
     assert np.isnan([found["delta_low"], found["delta_high"], found["p"]]).all()
     assert found["interval"] == ""
-    assert found["note"] == NO_INTERVAL
-    text = typeset.markdown(table, suite, "paper")
-    assert f"from “AWD-LSTM”, {NO_INTERVAL}." in text
+    assert found["remarks"] == (NoInterval(),)
+    text = markdown(table, suite, "paper")
+    assert f"from “AWD-LSTM”, {words.remark(NoInterval())}." in text
     assert "95% interval" not in text
 
 
@@ -105,16 +120,16 @@ def test_one_row_without_losses_by_block_has_a_footnote(tmp_path):
     def change(_):
         path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-nt-asgd/finetune.stream.json"
         record = json.loads(path.read_text())
-        del record["splits"]["test"]["blocks"]
+        record["splits"]["test"]["blocks"] = None
         path.write_text(json.dumps(record))
 
     suite, table = study(tmp_path, change=change)
-    text = typeset.markdown(table, suite, "paper")
-    assert f"<sup>1</sup> {NO_INTERVAL.capitalize()}." in text
+    text = markdown(table, suite, "paper")
+    assert f"<sup>1</sup> {words.remark(NoInterval()).capitalize()}." in text
 
 
 def test_states(tmp_path):
-    """done, partial, diverged, missing and leaks are told apart and explained."""
+    """done, partial, diverged, missing and leaks are distinct, with their reasons."""
     plan = make_plan(seeds=(1, 2))
     runs = tmp_path / "runs"
     write_runs(plan, runs)
@@ -130,15 +145,16 @@ def test_states(tmp_path):
     assert line(table, "full")["status"] == "done"
     partial = line(table, "minus-nt-asgd")
     assert (partial["status"], partial["n"]) == ("partial", 1)
-    assert (partial["note"], partial["interval"]) == ("1 of 2 seeds", "tokens")
+    assert (partial["remarks"], partial["interval"]) == ((Unfinished(1, 2),), "tokens")
     leaks = line(table, "minus-weight-drop")
     assert leaks["status"] == "leaks"
     assert pd.isna(leaks["verdict"])
     assert np.isnan(leaks["delta_test"])
-    assert "position 3 sees token 4" in leaks["note"]
+    assert leaks["remarks"] == (Ended(Status.LEAKS, "position 3 sees token 4", (1,)),)
     diverged = line(table, "minus-weight-decay", "wikitext-2")
     assert (diverged["status"], diverged["n"]) == ("diverged", 0)
-    assert diverged["note"].startswith("seeds 1, 2 diverged: loss became nan")
+    reason = "loss became nan at epoch 4, step 120"
+    assert diverged["remarks"] == (Ended(Status.DIVERGED, reason, (1, 2)),)
     missing = line(table, *MISSING)
     assert (missing["status"], missing["n"], missing["params"]) == ("missing", 0, 24_221_600)
 
@@ -176,12 +192,12 @@ def test_other_scales_have_no_verdict_and_pale_published_numbers(tmp_path):
     """A demo never looks like a comparison with the paper."""
     suite, table = study(tmp_path, scale="demo")
     assert table["verdict"].isna().all()
-    text = typeset.markdown(table, suite, "demo")
+    text = markdown(table, suite, "demo")
     assert "context, not comparison" in text
     assert "<sub>57.30</sub>" in text
     assert "Verdict" not in text
-    assert r"\textcolor{gray}{57.30}" in typeset.latex(table, suite, "demo")
-    assert "context" not in typeset.markdown(table, suite, "paper")
+    assert r"\textcolor{gray}{57.30}" in latex(table, suite, "demo")
+    assert "context" not in markdown(table, suite, "paper")
 
 
 def test_unverified_and_additional_published_values(tmp_path):
@@ -193,8 +209,8 @@ def test_unverified_and_additional_published_values(tmp_path):
         entries.append({"column": "repository", "test": 56.5, "verified": True, "source": "README"})
 
     suite, table = study(tmp_path, change=change)
-    assert line(table, "full")["note"] == "published value unverified"
-    text = typeset.markdown(table, suite, "paper")
+    assert line(table, "full")["remarks"] == (Unverified(),)
+    text = markdown(table, suite, "paper")
     assert "Repository test" in text
     assert "56.50" in text
     assert "Repository valid" not in text
@@ -209,24 +225,24 @@ def test_published_costs_are_shown_where_there_are_any(tmp_path):
         plan["suites"][0]["rows"][0]["published"][0].update(costs)
 
     suite, table = study(tmp_path, change=change, scale="demo")
-    assert list(table) == tables.COLUMNS
-    text = typeset.markdown(table, suite, "demo")
+    assert csv(table).splitlines()[0] == ",".join(tables.COLUMNS)
+    text = markdown(table, suite, "demo")
     assert "Published params" in text
     assert "<sub>24M</sub>" in text
     assert "<sub>48</sub>" in text
-    text = typeset.latex(table, suite, "paper")
+    text = latex(table, suite, "paper")
     assert r"\multicolumn{4}{c}{Published}" in text
     assert "Params & params & s/epoch & valid & test" in text
     assert "& 24M & 48 & 60.00 & 57.30 &" in text
     suite, table = study(tmp_path)
-    assert "Published params" not in typeset.markdown(table, suite, "paper")
-    assert "Published s/epoch" not in typeset.markdown(table, suite, "paper")
+    assert "Published params" not in markdown(table, suite, "paper")
+    assert "Published s/epoch" not in markdown(table, suite, "paper")
 
 
 def test_markdown(tmp_path):
     """Two decimals, the best value of a corpus bold, what is missing a dash with its status."""
     suite, table = study(tmp_path, seeds=(1, 2, 3))
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     assert text.startswith("## Ablation of AWD-LSTM\n")
     assert "### Penn Treebank" in text
     assert "### WikiText-2" in text
@@ -249,17 +265,17 @@ def test_a_leaking_or_diverged_row_is_never_best(tmp_path):
         rewrite(run / "finetune.stream.json", splits=splits, status="leaks")
 
     suite, table = study(tmp_path, change=change)
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     assert "| ~~− weight-dropping~~<sup>1</sup> " in text
     assert text.count("~~2.00~~") == 2
     assert "**2.00**" not in text
-    assert "Struck through: the model reads what it is to predict." in text
-    assert r"\struck{2.00}" in typeset.latex(table, suite, "paper")
-    assert "<s>2.00</s>" in typeset.html(table, suite, "paper")
+    assert "Struck through: the model reads the words that it predicts." in text
+    assert r"\struck{2.00}" in latex(table, suite, "paper")
+    assert "<s>2.00</s>" in html(table, suite, "paper")
 
 
 @pytest.mark.parametrize("base_is_there", [True, False])
-def test_a_row_measured_by_another_protocol_is_set_apart(tmp_path, base_is_there):
+def test_a_row_measured_by_another_protocol_is_not_best(tmp_path, base_is_there):
     """Not struck through, but neither best nor compared, with what differs in a footnote."""
     plan = make_plan()
     write_runs(plan, tmp_path / "runs")
@@ -268,16 +284,17 @@ def test_a_row_measured_by_another_protocol_is_set_apart(tmp_path, base_is_there
         frame = frame[~frame["run"].str.endswith("merity2018-full")]
     apart = frame["run"] == "ptb-lstm-s1-merity2018-minus-weight-drop"
     frame.loc[apart, "perplexity"] = 2.0
-    frame["protocol"] = "stream of 1, left context"
-    frame.loc[apart, "protocol"] = "stream of 1, left and right context (pseudo-perplexity)"
+    usual = Protocol("stream", "left", 1, True, True, 10_000, 4_000, 4_000)
+    cloze = dataclasses.replace(usual, context="left and right")
+    frame["protocol"] = [cloze if is_apart else usual for is_apart in apart]
     suite = plan["suites"][0]
     table = tables.build(suite, frame, "paper")
     found = line(table, "minus-weight-drop")
     assert (found["status"], found["test"]) == ("done", 2.0)
-    assert found["incomparable"] == "left and right context (pseudo-perplexity)"
+    assert found["incomparable"] == (("context", "left and right"),)
     assert found[["delta_test", "p", "p_holm", "verdict"]].isna().all()
     assert table["p"].notna().sum() == (13 if base_is_there else 0), "as before"
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     assert "**2.00**" not in text
     assert "~~" not in text
     assert "<sup>1</sup> Not comparable with the other rows: left and right context (" in text
@@ -303,11 +320,11 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
     suite, table = study(tmp_path)
     agree, pairs = order_agreement(table)
     assert pairs == 28 + 28, "of nine rows one is missing, and one diverged"
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     assert f"Order: {agree} of {pairs} pairs of rows stand as published." in text
 
 
-def test_a_row_of_nt_asgd_that_never_averaged_says_so(tmp_path):
+def test_a_row_of_nt_asgd_that_never_averaged_has_a_remark(tmp_path):
     """It is SGD then, and may equal another row to the last digit."""
     plan = make_plan(seeds=(1, 2))
     write_runs(plan, tmp_path / "runs")
@@ -317,17 +334,18 @@ def test_a_row_of_nt_asgd_that_never_averaged_says_so(tmp_path):
 
     def note():
         table = tables.build(plan["suites"][0], frame, "paper", plan["runs"])
-        assert not table.query("stage == 'finetune'")["note"].str.contains("averaging").any()
-        return line(table, "minus-fine-tuning")["note"]
+        for found in table.query("stage == 'finetune'")["remarks"]:
+            assert not any(isinstance(each, NeverAveraged) for each in found)
+        return line(table, "minus-fine-tuning")["remarks"]
 
     trained = frame["stage"] == "train"
     epochs = frame.loc[trained, "epochs"].iloc[0]
-    assert "averaging" not in note()
+    assert note() == ()
     frame.loc[trained & (frame["seed"] == 2), "switch_epoch"] = pd.NA
-    assert note() == f"averaging did not start in its {epochs} epochs with 1 of 2 seeds"
+    assert note() == (NeverAveraged(epochs, 1, 2),)
     for run in plan["runs"].values():
         run["spec"]["optimizer"] = "sgd"
-    assert "averaging" not in note()
+    assert note() == ()
 
 
 class Page(HTMLParser):
@@ -361,7 +379,7 @@ def test_html_is_a_fragment_that_says_what_its_cells_are(tmp_path):
         plan["suites"][0]["title"] = "A < B & C"
 
     suite, table = study(tmp_path, seeds=(1, 2), change=change)
-    text = typeset.html(table, suite, "paper")
+    text = html(table, suite, "paper")
     assert text.isascii()
     page = Page(text)
     assert page.elements[0] == ("section", {"class": "results", "id": "table-merity2018"})
@@ -395,7 +413,7 @@ def test_the_combined_table_has_every_suite_under_its_name(tmp_path):
     built = [tables.build(suite, frame, "paper") for suite in plan["suites"]]
     suite, table = tables.combine(plan["suites"], built)
     assert list(table["suite"]) == ["merity2018"] * 18 + ["other2020"] * 9
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     headings = [row[4:] for row in text.splitlines() if row.startswith("### ")]
     assert headings == [
         "Ablation of AWD-LSTM (Penn Treebank)",
@@ -409,17 +427,17 @@ def test_the_combined_table_has_every_suite_under_its_name(tmp_path):
     assert "Published params" not in text
     assert "the base row of the suite" in text
     assert "of 27 rows, 2 missing" in text
-    assert r"\begin{table}" in typeset.latex(table, suite, "paper")
+    assert r"\begin{table}" in latex(table, suite, "paper")
     more, table = tables.combine(plan["suites"] * 2, built * 2)
-    assert r"\begin{longtable}" in typeset.latex(table, more, "paper")
-    page = Page(typeset.html(table, suite, "paper"))
+    assert r"\begin{longtable}" in latex(table, more, "paper")
+    page = Page(html(table, suite, "paper"))
     assert len(page.all("th", scope="rowgroup")) == 3
 
 
 def test_partial_results_say_what_is_missing(tmp_path):
     """In the caption, beside the state of each row."""
     suite, table = study(tmp_path, skip=("minus-nt-asgd",))
-    assert "Not complete: of 18 rows, 3 missing." in typeset.markdown(table, suite, "paper")
+    assert "Not complete: of 18 rows, 3 missing." in markdown(table, suite, "paper")
 
 
 def measured_otherwise(tmp_path, row="weight-drop", **protocol):
@@ -428,7 +446,8 @@ def measured_otherwise(tmp_path, row="weight-drop", **protocol):
     def change(_):
         path = tmp_path / f"runs/ptb-lstm-s1-merity2018-minus-{row}/finetune.stream.json"
         splits = {s: {"nll": 1.0, "tokens": 4000, "perplexity": 2.0} for s in ("valid", "test")}
-        rewrite(path, splits=splits, protocol=protocol)
+        protocols = json.loads(path.read_text())["protocol"] | protocol
+        rewrite(path, splits=splits, protocol=protocols)
 
     return study(tmp_path, change=change)
 
@@ -440,11 +459,9 @@ def test_a_row_of_another_protocol_is_not_compared(tmp_path):
     assert (found["status"], found["test"]) == ("done", 2.0)
     assert np.isnan(found["delta_test"])
     assert pd.isna(found["verdict"])
-    assert found["note"] == (
-        "not comparable with the other rows: left and right context (pseudo-perplexity)"
-    )
+    assert found["remarks"] == (Incomparable((("context", "left and right"),)),)
     assert not np.isnan(line(table, "minus-nt-asgd")["delta_test"])
-    text = typeset.markdown(table, suite, "paper")
+    text = markdown(table, suite, "paper")
     assert "**2.00**" not in text
     assert text.split("### WikiText-2")[0].count("**") == 4, "the best of the others is bold"
 
@@ -452,10 +469,10 @@ def test_a_row_of_another_protocol_is_not_compared(tmp_path):
 def test_the_same_protocol_in_other_words_is_compared(tmp_path):
     suite, table = measured_otherwise(tmp_path, context="left", batch_size=1, chunk=70)
     assert line(table, "minus-weight-drop")["delta_test"] < -50
-    assert "**2.00**" in typeset.markdown(table, suite, "paper")
+    assert "**2.00**" in markdown(table, suite, "paper")
 
 
-def test_a_second_direction_is_told_in_a_footnote(tmp_path):
+def test_a_second_direction_has_a_remark(tmp_path):
     def change(_):
         path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop/finetune.stream.json"
         splits = json.loads(path.read_text())["splits"]
@@ -464,8 +481,7 @@ def test_a_second_direction_is_told_in_a_footnote(tmp_path):
         rewrite(path, splits=splits)
 
     _, table = study(tmp_path, change=change)
-    note = line(table, "minus-weight-drop")["note"]
-    assert note.startswith("perplexity of the backward direction, valid and test: 71.11, 70.00")
+    assert line(table, "minus-weight-drop")["remarks"] == (Backward(71.111, 70.0),)
 
 
 def test_latex_is_well_formed(tmp_path):
@@ -477,7 +493,7 @@ def test_latex_is_well_formed(tmp_path):
         suite["rows"][1]["label"] = "− a_b & 50%"
 
     suite, table = study(tmp_path, change=change)
-    text = typeset.latex(table, suite, "paper")
+    text = latex(table, suite, "paper")
     assert r"100\% of R\&D\_1 \#2 \{x\} \textasciitilde{} \textasciicircum{}" in text
     assert r"$-$ a\_b \& 50\%" in text
     assert "\N{MINUS SIGN}" not in text
@@ -501,8 +517,8 @@ def test_notes_keep_their_emphasis_and_quotes(tmp_path):
         plan["suites"][0]["notes"] = ['"− fine-tuning" *has* 2*3 layers']
 
     suite, table = study(tmp_path, change=change)
-    assert "“− fine-tuning” *has* 2\\*3 layers" in typeset.markdown(table, suite, "paper")
-    assert r"``$-$ fine-tuning'' \emph{has} 2*3 layers" in typeset.latex(table, suite, "paper")
+    assert "“− fine-tuning” *has* 2\\*3 layers" in markdown(table, suite, "paper")
+    assert r"``$-$ fine-tuning'' \emph{has} 2{*}3 layers" in latex(table, suite, "paper")
 
 
 def test_written_files(tmp_path):

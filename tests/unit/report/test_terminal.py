@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from awd.report import status as module
-from awd.report.status import STALE, Status, status, statuses
+from awd.report import terminal as module
+from awd.report.terminal import STALE, RunState, State, run_state, run_states
 from awd.study.plan import Run
 from awd.study.spec import RunSpec
 
@@ -44,7 +44,7 @@ def recorded(run, stage, state="done"):
 
 
 def found(run, tmp_path):
-    seen = status(run, tmp_path)
+    seen = run_state(run, tmp_path)
     return seen.state, seen.stage
 
 
@@ -63,7 +63,7 @@ def test_a_fresh_file_is_running_here_and_elsewhere(run, tmp_path):
 def test_an_old_file_is_a_training_that_is_no_more(run, tmp_path):
     """What it has reached is still told; when it will end is not."""
     told(run, tmp_path, host="another", written=time.time() - STALE - 1)
-    seen = status(run, tmp_path)
+    seen = run_state(run, tmp_path)
     assert (seen.state, seen.facts["epoch"], seen.facts["seconds_left"]) == ("stopped", 3, None)
 
 
@@ -90,7 +90,7 @@ def test_a_run_goes_through_its_stages_to_the_evaluation(run, tmp_path):
     assert found(run, tmp_path) == ("waiting", "evaluate")
     (run.folder / "finetune.stream.json").write_text("{}")
     assert found(run, tmp_path) == ("done", "finetune")
-    assert status(run, tmp_path).facts["valid_perplexity"] == 61.5
+    assert run_state(run, tmp_path).facts["valid_perplexity"] == 61.5
 
 
 def test_a_divergence_is_told_even_if_the_next_stage_went_well(run, tmp_path):
@@ -116,9 +116,9 @@ class Plan:
 
 def test_what_is_over_is_not_looked_at_again(run):
     """Records of a thousand runs are read once, not every two seconds."""
-    over = Status(run, "done", "train", {})
-    assert statuses(Plan(run), [over])[0] is over
-    assert statuses(Plan(run))[0].state == "waiting"
+    over = RunState(run, State.DONE, "train", {})
+    assert run_states(Plan(run), [over])[0] is over
+    assert run_states(Plan(run))[0].state == "waiting"
 
 
 def test_the_table_shows_what_runs_first_and_counts_the_rest(run, tmp_path, capsys):
@@ -126,14 +126,14 @@ def test_the_table_shows_what_runs_first_and_counts_the_rest(run, tmp_path, caps
     others = [Run(f"other-{n}", SPEC, "f" * 64, ["suite/x", "suite/y"], {"train"}) for n in "12"]
     told(run, tmp_path / "results" / "checkpoints")
     plan = Plan(*others, run)
-    module.show(plan)
+    module.show_states(plan)
     heading, first, *_, summary = capsys.readouterr().out.splitlines()
     assert heading.split()[:2] == ["run", "row"]
     words = first.split()
     assert words[:4] == ["a-run", "suite/full", "running", "train"]
     assert words[4:] == ["3/8", "25%", "10,900", "99.50", "2", "min"]
     assert summary == "demo: 3 runs: 1 running, 2 waiting"
-    cut = module._table(plan, statuses(plan), most=1)
+    cut = module._table(plan, run_states(plan), most=1)
     assert cut.renderables[0].row_count == 1
     assert cut.renderables[1] == "demo: 3 runs: 1 running, 2 waiting (2 not shown)"
 
@@ -147,12 +147,12 @@ def test_watching_ends_by_itself_and_on_ctrl_c(run, monkeypatch, capsys):
     monkeypatch.setattr(module.time, "sleep", interrupted)
     module.watch(Plan(run))
     assert "1 waiting" in capsys.readouterr().out
-    monkeypatch.setattr(module, "statuses", lambda *_: [Status(run, "done", "train", {})])
+    monkeypatch.setattr(module, "run_states", lambda *_: [RunState(run, State.DONE, "train", {})])
     module.watch(Plan(run))
     assert "1 done" in capsys.readouterr().out
 
 
 def test_status_needs_neither_torch_nor_numpy():
     """It may be called every few seconds on the head of a cluster."""
-    code = "import sys, awd.report.status; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    code = "import sys, awd.report.terminal; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
