@@ -14,7 +14,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """``there`` of the ``planned`` seeds have a result; of a missing row none has."""
+    """``there`` of the ``planned`` seeds of a partial row have a result, or of a missing one 0."""
 
     there: int
     planned: int

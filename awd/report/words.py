@@ -112,7 +112,7 @@ def remark(each: Remark) -> str:
         case Unfinished(0, _):
             return status(Status.MISSING)
         case Unfinished(there, planned):
-            return f"{there} of {planned} seeds"
+            return status(Status.PARTIAL, there, planned)
         case Ended(state, reason, seeds):
             return _ended(state, reason, seeds)
         case Backward(valid, test):

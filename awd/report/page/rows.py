@@ -168,8 +168,10 @@ def _table(
         )
     columns = [_column(column, trainings.plan["scale"]) for column in shown]
     heads: list[tuple[Column, int]] = []
-    for column in columns:
-        if heads and column.group and heads[-1][0].group == column.group:
+    for (_, before), (column, (_, group_name)) in zip(
+        [TableColumn(""), *shown], zip(columns, shown, strict=True), strict=False
+    ):
+        if group_name and group_name == before:
             heads[-1] = (heads[-1][0], heads[-1][1] + 1)
         else:
             heads.append((column, 1))
@@ -182,7 +184,7 @@ def _outcome(line: Line) -> Status | Verdict:
 
 
 def _column(column: TableColumn, scale: str) -> Column:
-    group = words.group_heading(column.group)
+    group = words.group_heading(column.group) if column.group else ""
     pale = column.group == PUBLISHED and scale != "paper"
     return Column(str(column.name), words.heading(column.name, column.group), group, pale)
 

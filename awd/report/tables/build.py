@@ -292,8 +292,8 @@ def _state_remarks(row: dict, results: dict[int, dict]) -> list[Remark]:
         Ended(Status(status), reason, tuple(seeds) if several else ())
         for (status, reason), seeds in bad.items()
     ]
-    if _status(row, results) is Status.PARTIAL:
-        good = sum(_counts(result) for result in results.values())
+    good = sum(_counts(result) for result in results.values())
+    if _status(row, results) in (Status.PARTIAL, Status.MISSING):
         remarks.insert(0, Unfinished(good, len(row["runs"])))
     return remarks
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from awd.files import atomic, write_text
 from awd.report import words
+from awd.report.remarks import Remark, Unfinished
 from awd.report.tables.build import COLUMNS
 from awd.report.tables.html import html
 from awd.report.tables.latex import latex
@@ -47,11 +48,16 @@ def csv(frame: pd.DataFrame) -> str:
         incomparable=[
             words.differences(found) if found else None for found in frame["incomparable"]
         ],
-        note=[words.remarks(found) for found in frame["remarks"]],
+        note=[words.remarks(filter(_is_news, found)) for found in frame["remarks"]],
     )
     for column in TEXT_COLUMNS:
         spelled[column] = [_no_formula(cell) for cell in spelled[column]]
     return spelled[COLUMNS].to_csv(index=False, lineterminator="\n")
+
+
+def _is_news(remark: Remark) -> bool:
+    """Whether the column of states does not say it."""
+    return not (isinstance(remark, Unfinished) and remark.there == 0)
 
 
 def _no_formula(cell: object) -> object:

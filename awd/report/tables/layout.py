@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from awd.report import words
-from awd.report.remarks import NoInterval, OtherInterval, Unfinished
+from awd.report.remarks import NoInterval, OtherInterval, Remark, Unfinished
 from awd.report.tables.build import COUNTED, TOLERANCE, Verdict, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, corpus_name
@@ -107,13 +107,13 @@ def body(
     splits = SPLITS if trained else SPLITS[1:]
     others = {column for row in rows.values() for column in published_columns(row)} - {"paper"}
     sources = ["paper", *([] if several else sorted(others))]
-    footnotes: list[str] = []
+    footnotes: list[tuple[Remark, ...]] = []
     found: list[Line] = []
     for line in lines:
         row = rows[line["suite"], line["row"], line["corpus"]]
         strike = markup.struck if line["status"] == Status.LEAKS else str
         label = strike(markup.text(line["label"]))
-        note = _footnote(line, row, kinds, with_status=STATUS in without)
+        note = _footnote(line, kinds, with_status=STATUS in without)
         if note and note not in footnotes:
             footnotes.append(note)
         number = footnotes.index(note) + 1 if note else None
@@ -161,7 +161,7 @@ def body(
         markup.text(caption(frame, suite, facts)),
         columns,
         list(groups.values()),
-        [prose(note[:1].upper() + note[1:].rstrip(".") + ".", markup) for note in footnotes],
+        [prose(_sentence(note), markup) for note in footnotes],
         [] if several else [prose(note, markup) for note in suite.get("notes") or []],
     )
 
@@ -219,18 +219,22 @@ def _measures(line: dict, is_base: bool, markup: Markup) -> dict[Column, Entry]:
     return found
 
 
-def _footnote(line: dict, row: dict, kinds: list[str], with_status: bool) -> str:
-    """The footnote of a row: what neither caption nor status column says already."""
-    found = [each for each in line["remarks"] if not isinstance(each, Unfinished)]
+def _footnote(line: dict, kinds: list[str], with_status: bool) -> tuple[Remark, ...]:
+    """What neither caption nor status column says about a row."""
+    # Divergence and leaks have a remark of their own.
+    shown = with_status and line["status"] in (Status.PARTIAL, Status.MISSING)
+    found = [each for each in line["remarks"] if shown or not isinstance(each, Unfinished)]
     if not kinds:
         found = [each for each in found if not isinstance(each, NoInterval)]
     if line["interval"] in kinds[1:]:
         found.append(OtherInterval(line["interval"]))
-    # Divergence and leaks have a remark of their own.
-    if with_status and line["status"] in (Status.PARTIAL, Status.MISSING):
-        status = words.status(line["status"], line["n"], len(row["runs"]))
-        return "; ".join(filter(None, [status, words.remarks(found)]))
-    return words.remarks(found)
+    return tuple(found)
+
+
+def _sentence(note: tuple[Remark, ...]) -> str:
+    # The state comes first, whatever the suite remarks.
+    text = words.remarks(sorted(note, key=lambda each: not isinstance(each, Unfinished)))
+    return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _verdict(line: dict, markup: Markup) -> Entry:

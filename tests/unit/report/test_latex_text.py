@@ -1,0 +1,59 @@
+"""Text from data is text in LaTeX, whatever its characters are."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from awd.report.tables.latex_text import SIGNS, definition, escape
+
+LATIN = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x180)]))
+NO_PDFLATEX = shutil.which("pdflatex") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("--wdrop", "-{}-wdrop"),
+        ("a --- b", "a -{}-{}- b"),
+        ("f''", "f'{}'"),
+        ("?`", r"?{}\textasciigrave{}"),
+        ("$5 < $6 & 7_8^9 \\x", r"\$5 $<$ \$6 \& 7\_8\textasciicircum{}9 \textbackslash{}x"),
+        ("σ = 0.1 µm", r"$\sigma$ = 0.1 $\mu$m"),
+        ("é Ł ï", r"\'{e} \L{} " + '\\"{\\i}'),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_special_characters(text, expected):
+    assert escape(text) == expected
+
+
+def test_a_sign_beyond_pdflatex_is_named_and_defined():
+    text = escape("漢 a")
+    assert text == r"\awdsign{漢}{6F22} a"
+    assert definition(text)[0] == "% Only XeLaTeX and LuaLaTeX print: 漢"
+    assert definition(escape("plain")) == []
+
+
+@pytest.mark.skipif(NO_PDFLATEX, reason="pdflatex is not installed")
+def test_every_sign_compiles(tmp_path):
+    """A table with each on a line of its own, and some that only other engines can print."""
+    signs = dict.fromkeys((*SIGNS, *LATIN, *"漢字🙂ابђ", "ế"))
+    lines = [f"{escape(sign)} & {escape(sign * 3)}" + r" \\" for sign in signs]
+    table = "\n".join(
+        [r"\begin{longtable}{@{}ll@{}}", *lines, r"\end{longtable}", r"\section{" + escape("$漢--'")]
+    )
+    document = [
+        r"\documentclass{article}\usepackage{longtable}\begin{document}\tableofcontents",
+        *definition(table),
+        table + "}",
+        r"\end{document}",
+    ]
+    (tmp_path / "signs.tex").write_text("\n".join(document), encoding="utf-8")
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "signs.tex"]
+    for _ in range(2):  # the second time it reads what the first wrote of the heading
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+        problems = re.findall(r"^!.*|.*Missing character.*|.*undefined.*", done.stdout, re.MULTILINE)
+        assert done.returncode == 0, problems or done.stdout[-2000:]
+        assert not [each for each in problems if "font" not in each.lower() or "Missing" in each]

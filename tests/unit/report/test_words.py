@@ -1,0 +1,145 @@
+"""Words are made last: whatever they are, the numbers and their places stay the same."""
+
+import html.parser
+import inspect
+import re
+
+import pytest
+from synthetic import make_plan, write_runs
+
+from awd.files import read_json, write_json
+from awd.report import records, tables, words
+from awd.report.figures import ablation, curves, parameters
+from awd.report.figures.drawing import GREY
+from awd.report.figures.frequencies import draw as draw_frequencies
+from awd.report.page import render
+from awd.report.remarks import (
+    Backward,
+    Ended,
+    Incomparable,
+    NeverAveraged,
+    NoInterval,
+    Note,
+    OtherInterval,
+    Unfinished,
+    Unverified,
+)
+from awd.report.structures import UsedDevice
+from awd.report.tables import layout
+from awd.report.tables.html import html as typeset_html
+from awd.report.tables.latex import latex
+from awd.report.tables.markdown import markdown
+from awd.vocabulary import Device, Status
+
+GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
+
+
+@pytest.mark.parametrize(
+    ("remark", "text"),
+    [
+        (Note("as the authors write"), "as the authors write"),
+        (Unfinished(0, 3), "missing"),
+        (Unfinished(1, 3), "partial (1 of 3 seeds)"),
+        (Ended(Status.DIVERGED, "loss became nan", ()), "diverged: loss became nan"),
+        (Ended(Status.LEAKS, None, (1, 2)), "seeds 1, 2 leak"),
+        (Backward(71.111, 70.0), "perplexity of the backward direction, valid and test: 71.11, 70"),
+        (NeverAveraged(12, 1, 1), "averaging did not start in its 12 epochs"),
+        (NeverAveraged(12, 1, 2), "averaging did not start in its 12 epochs with 1 of 2 seeds"),
+        (
+            Incomparable((("context", "left and right"), ("vocabulary", 12))),
+            "not comparable with the other rows: left and right context (pseudo-perplexity), "
+            "12 word types",
+        ),
+        (NoInterval(), "no interval"),
+        (Unverified(), "published value unverified"),
+        (OtherInterval("seeds"), "interval over seeds"),
+    ],
+)
+def test_each_remark_has_its_words(remark, text):
+    assert words.remark(remark).startswith(text)
+
+
+def test_costs_and_devices_have_units():
+    assert words.hours({Device.CPU: 12.3, Device.CUDA: 0.01}) == "12 core-hours and 36 GPU-seconds"
+    assert words.hours({None: 1.5}) == "1.5 hours on mixed devices"
+    devices = (UsedDevice(Device.CPU, "AMD EPYC", 2), UsedDevice(Device.CUDA, "NVIDIA H200", None))
+    assert words.device_names(devices) == "AMD EPYC, 2 threads, then NVIDIA H200"
+    assert words.device_names(None) == words.DASH
+
+
+class Structure(html.parser.HTMLParser):
+    """Tags with what is not text for people: classes, keys to sort by, and places."""
+
+    KEPT = ("class", "data-sort", "data-row", "data-key", "x1", "x2")
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, *((key, value) for key, value in attrs if key in self.KEPT)))
+
+
+@pytest.fixture
+def study(tmp_path):
+    """One seed of two: a leaking row, one by another protocol, one diverged, one missing."""
+    plan = make_plan(seeds=(1, 2), corpora=("ptb", "wikitext-2"))
+    write_runs(plan, tmp_path / "runs", tokens=500)
+    runs = tmp_path / "runs"
+    leaking = runs / "ptb-lstm-s1-merity2018-minus-weight-drop/finetune.stream.json"
+    write_json(leaking, read_json(leaking) | {"status": "leaks", "reason": "reads ahead"})
+    for seed in (1, 2):
+        other = runs / f"ptb-lstm-s{seed}-merity2018-minus-nt-asgd/finetune.stream.json"
+        record = read_json(other)
+        record["protocol"]["context"] = "left and right"
+        write_json(other, record)
+    (runs / "ptb-lstm-s2-merity2018-minus-embedding-dropout/finetune.stream.json").unlink()
+    return plan, *records.collect(plan, runs)
+
+
+def structure(plan, found, lines, folder):
+    """All that figures, tables and page show, but for words."""
+    (suite,) = plan["suites"]
+    table = tables.build(suite, found, "paper", plan["runs"])
+    struck = [line for line in markdown(table, suite, "paper").splitlines() if "~~" in line]
+    print_ready = latex(table, suite, "paper")
+    inputs = {"suite": suite, "table": table, "curves": lines, "records": found}
+    figures = [draw(**inputs) for draw in (ablation.draw, curves.draw, parameters.draw)]
+    figures.append(draw_frequencies(**inputs))
+    drawn = [
+        (line.get_gid(), line.get_color(), tuple(map(tuple, line.get_xydata())))
+        for figure in figures
+        for axis in figure.axes
+        for line in axis.lines
+    ]
+    grey = [text.get_position() for text in figures[0].axes[0].texts if text.get_color() == GREY]
+    return {
+        "table": table.drop(columns=["remarks"]).to_csv(),
+        "struck": [re.findall(r"~~[\d.]+", line) for line in struck],
+        "bold": re.findall(r"\\textbf{.*?}", print_ready),
+        "lines": print_ready.count(r"\\"),
+        "html": Structure(typeset_html(table, suite, "paper")).tags,
+        "page": Structure(render(plan, [table], found, lines, folder)).tags,
+        "figures": drawn,
+        "grey": grey,
+    }
+
+
+def test_gibberish_in_place_of_words_changes_no_number_and_no_place(study, tmp_path, monkeypatch):
+    """Nothing parses a sentence: not a struck-out row, a colour, an order, or a cost."""
+    expected = structure(*study, tmp_path)
+    makers = [
+        name
+        for name, function in vars(words).items()
+        if inspect.isfunction(function)
+        and function.__module__ == words.__name__
+        and not name.startswith("_")
+    ]
+    assert {"remark", "remarks", "status", "exclusion", "heading", "verdict"} <= set(makers)
+    for name in makers:
+        monkeypatch.setattr(words, name, lambda *_, name=name, **__: f"{GIBBERISH} {name}")
+    monkeypatch.setattr(layout, "caption", lambda *_: GIBBERISH)
+    found = structure(*study, tmp_path)
+    for part, content in expected.items():
+        assert found[part] == content, part
