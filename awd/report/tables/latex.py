@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 
 from awd.report import words
-from awd.report.tables.latex_text import definition, escape
+from awd.report.tables.latex_text import beyond, escape
 from awd.report.tables.layout import Column, Markup, body
 
 # In print the page is narrow; these are in the other formats, states in footnotes.
@@ -81,8 +81,10 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
         ]
     needs = ["booktabs", "xcolor", "longtable" if long else "graphicx"]
     packages = " ".join(rf"\usepackage{{{name}}}" for name in needs)
-    start = [f"% Needs {packages} in the preamble.", *definition("\n".join(lines)), STRUCK]
-    return "\n".join([*start, *lines]) + "\n"
+    start = [f"% Needs {packages} in the preamble."]
+    if signs := beyond("\n".join(lines)):
+        start.append(f"% Only XeLaTeX and LuaLaTeX print {signs}; pdfLaTeX prints their numbers.")
+    return "\n".join([*start, STRUCK, *lines]) + "\n"
 
 
 def _two_header_lines(columns: list[Column]) -> list[str]:

@@ -6,11 +6,8 @@ import unicodedata
 # Two of these in a row become another sign: -- a dash, '' a quotation mark, ?` a Spanish one.
 LIGATURE = re.compile(r"([-'`,!?<>])(?=[-'`,<>])")
 BREAK = "\N{NULL}"  # between the two, while other characters are replaced
-BEYOND = r"\awdsign"
-DEFINITION = (
-    rf"\ifdefined{BEYOND}\else\protected\def{BEYOND}#1#2{{\ifdefined\Umathchar#1\else[U+#2]\fi}}\fi"
-)
-"""A sign that pdfLaTeX cannot set: XeLaTeX and LuaLaTeX set it, pdfLaTeX prints its number."""
+BEYOND = r"\ifdefined\Umathchar {}\else{{[}}U+{:04X}{{]}}\fi{{}}"
+"""A sign that pdfLaTeX cannot print: XeLaTeX and LuaLaTeX print it, pdfLaTeX prints its number."""
 
 ACCENTS = {
     "\N{COMBINING GRAVE ACCENT}": "`",
@@ -86,18 +83,15 @@ def escape(text: str) -> str:
     """Write text so that LaTeX prints it as it is, in ASCII but for signs beyond pdfLaTeX.
 
     White space of any kind is a space; what does not print is left out. A sign that is not in SIGNS
-    and no Latin letter with an accent becomes BEYOND, of which `definition` must be told.
+    and no Latin letter with an accent becomes BEYOND.
     """
     text = unicodedata.normalize("NFC", " ".join(text.splitlines())).replace(BREAK, "")
     return "".join(map(_character, LIGATURE.sub(rf"\1{BREAK}", text)))
 
 
-def definition(text: str) -> list[str]:
-    """Return the lines that LaTeX needs before a ``text`` made of escaped parts."""
-    signs = sorted(set(re.findall(rf"{re.escape(BEYOND)}{{(.)}}", text)))
-    if not signs:
-        return []
-    return [f"% Only XeLaTeX and LuaLaTeX print: {' '.join(signs)}", DEFINITION]
+def beyond(text: str) -> str:
+    """Return the signs of a ``text`` made of escaped parts that pdfLaTeX cannot print."""
+    return "".join(sorted(set(re.findall(r"\\ifdefined\\Umathchar (.)", text))))
 
 
 def _character(character: str) -> str:
@@ -113,4 +107,4 @@ def _character(character: str) -> str:
         return rf"\{ACCENTS[marks[0]]}{{{letter}}}"
     if not character.isprintable():
         return ""
-    return rf"{BEYOND}{{{character}}}{{{ord(character):04X}}}"
+    return BEYOND.format(character, ord(character))

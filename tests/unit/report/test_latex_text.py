@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from awd.report.tables.latex_text import SIGNS, definition, escape
+from awd.report.tables.latex_text import SIGNS, beyond, escape
 
 LATIN = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x180)]))
 NO_PDFLATEX = shutil.which("pdflatex") is None
@@ -29,11 +29,11 @@ def test_special_characters(text, expected):
     assert escape(text) == expected
 
 
-def test_a_sign_beyond_pdflatex_is_named_and_defined():
+def test_a_sign_beyond_pdflatex_is_printed_by_other_engines():
     text = escape("漢 a")
-    assert text == r"\awdsign{漢}{6F22} a"
-    assert definition(text)[0] == "% Only XeLaTeX and LuaLaTeX print: 漢"
-    assert definition(escape("plain")) == []
+    assert text == r"\ifdefined\Umathchar 漢\else{[}U+6F22{]}\fi{} a"
+    assert beyond(text) == "漢"
+    assert beyond(escape("plain")) == ""
 
 
 @pytest.mark.skipif(NO_PDFLATEX, reason="pdflatex is not installed")
@@ -46,7 +46,6 @@ def test_every_sign_compiles(tmp_path):
     )
     document = [
         r"\documentclass{article}\usepackage{longtable}\begin{document}\tableofcontents",
-        *definition(table),
         table + "}",
         r"\end{document}",
     ]
