@@ -42,17 +42,24 @@ def test_every_sign_compiles(tmp_path):
     signs = dict.fromkeys((*SIGNS, *LATIN, *"漢字🙂ابђ", "ế"))
     lines = [f"{escape(sign)} & {escape(sign * 3)}" + r" \\" for sign in signs]
     table = "\n".join(
-        [r"\begin{longtable}{@{}ll@{}}", *lines, r"\end{longtable}", r"\section{" + escape("$漢--'")]
+        [
+            r"\begin{longtable}{@{}ll@{}}",
+            *lines,
+            r"\end{longtable}",
+            r"\section{" + escape("$漢--'"),
+        ]
     )
     document = [
         r"\documentclass{article}\usepackage{longtable}\begin{document}\tableofcontents",
-        table + "}",
+        *table,
         r"\end{document}",
     ]
     (tmp_path / "signs.tex").write_text("\n".join(document), encoding="utf-8")
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "signs.tex"]
     for _ in range(2):  # the second time it reads what the first wrote of the heading
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
-        problems = re.findall(r"^!.*|.*Missing character.*|.*undefined.*", done.stdout, re.MULTILINE)
+        problems = re.findall(
+            r"^!.*|.*Missing character.*|.*undefined.*", done.stdout, re.MULTILINE
+        )
         assert done.returncode == 0, problems or done.stdout[-2000:]
         assert not [each for each in problems if "font" not in each.lower() or "Missing" in each]
