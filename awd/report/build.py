@@ -30,7 +30,7 @@ def report(
     folder there (small, paper-bf16); ``suites`` are the names to build, all by default; ``parts``
     limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures.
     The combined table and the page are of all suites, so they are not built where some are chosen;
-    the page counts as html, and shows the figures that are there. Rows without records are shown as
+    the page counts as html, and shows the figures that exist. Rows without records are shown as
     missing. If there is no record under runs/ but {scale}/records.csv is there (a copy without its
     run folders), the report is built from that.
 

@@ -13,7 +13,7 @@ from awd.vocabulary import Status
 
 @dataclass(frozen=True)
 class Protocol:
-    """How an evaluation measured; two perplexities may be compared if theirs are equal.
+    """How an evaluation measured; perplexities of equal protocols may be compared.
 
     What an evaluation's record says beyond this (how many tokens were read at a time, the settings
     of its method) does not limit comparisons.
@@ -56,8 +56,8 @@ class Protocol:
         others = (others,) if isinstance(others, Protocol) else others
         found = []
         for name, value in self.as_dict().items():
-            theirs = {getattr(other, name) for other in others}
-            if value is not None and None not in theirs and value not in theirs:
+            known = {getattr(other, name) for other in others}
+            if value is not None and None not in known and value not in known:
                 found.append((name, value))
         return tuple(found)
 

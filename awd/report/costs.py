@@ -48,8 +48,8 @@ class Costs:
     def hours(self, seconds: Seconds) -> dict[Device | None, float]:
         """Return seconds as hours by kind of device: of cores, or of GPUs.
 
-        None has those of stages whose devices are not known, or cannot be told apart: a training
-        that moved from one kind to another, or to another number of threads.
+        The key None has the hours of stages whose devices are not known, and of those that moved to
+        another kind of device or number of threads.
         """
         totals: dict[Device | None, float] = {}
         for place, spent in seconds.items():

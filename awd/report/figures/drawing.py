@@ -1,4 +1,4 @@
-"""How every figure looks, and the parts that several share; sizes fit a paper."""
+"""The look of figures, and the parts that several share; sizes fit a paper."""
 
 import functools
 import itertools
@@ -83,7 +83,7 @@ def style() -> dict:
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw with STYLE, leaving the caller's own settings alone."""
+    """Make ``draw`` use `style`, and leave the caller's settings as they are."""
 
     @functools.wraps(draw)
     def drawn(*inputs, **named) -> Figure:
@@ -143,11 +143,11 @@ def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Fig
 
 
 def nothing(text: str) -> Figure:
-    """A small figure that only says ``text``."""
+    """Return a small figure with nothing but ``text``."""
     figure = Figure((COLUMN, 1.2), layout="constrained")
     axis = figure.subplots()
     axis.set_axis_off()
-    say(axis, text)
+    write_in_the_middle(axis, text)
     return figure
 
 
@@ -157,7 +157,7 @@ def explain_below(figure: Figure, text: str) -> None:
     figure.supxlabel(text, x=0.01, ha="left", color=GREY, fontsize=6)
 
 
-def say(axis: Axes, text: str) -> None:
+def write_in_the_middle(axis: Axes, text: str) -> None:
     """Words in the middle of a panel, in place of what is not there."""
     where = {"transform": axis.transAxes, "ha": "center", "va": "center", "zorder": 5}
     axis.text(0.5, 0.5, text, color=GREY, bbox={"pad": 1.5, "lw": 0, "fc": "w"}, **where)
@@ -166,7 +166,7 @@ def say(axis: Axes, text: str) -> None:
 def looks(suite: dict) -> dict[str, tuple]:
     """Dashes and colour of each row: the same in every panel and figure of the suite.
 
-    Neighbours differ in both, so that they can be told apart without colour, too.
+    Neighbours differ in both, so that they differ without colour, too.
     """
     base = suite.get("base")
     others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
@@ -243,7 +243,7 @@ def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") ->
     axis.axvline(epoch + 0.5, color="0.8", lw=0.6, zorder=0)
     if text:
         left, right = axis.get_xlim()
-        late = (epoch - left) / (right - left) > 0.6  # then the words do not fit behind it
+        late = (epoch - left) / (right - left) > 0.6  # then the words do not fit on its right
         axis.annotate(
             f"{text} \N{RIGHTWARDS ARROW}" if late else text,
             (epoch + 0.5, 1),

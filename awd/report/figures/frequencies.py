@@ -15,7 +15,7 @@ from awd.report.words import corpus_name
 from awd.vocabulary import Status
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
-COLORS = "PuOr_r"  # orange is worse, violet better; to those who see no colours the signs say it
+COLORS = "PuOr_r"  # orange is worse, violet better; without colours the signs show it
 
 
 @styled
@@ -25,8 +25,8 @@ def draw(suite: dict, records: pd.DataFrame, **_) -> Figure:
     A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus
     those of the base row, over the seeds that both have; the base row's line has its own mean
     nats. Grey numbers: the 95% interval over seeds includes zero. The share of the test text that
-    a band has stands under its heading. ``records`` is the frame of report.records; those of old
-    evaluations know nothing of frequencies, and their rows are left out.
+    a band has stands under its heading. ``records`` is the frame of report.records; rows
+    whose records have no losses by frequency are left out.
     """
     differing = measured_differently(suite, records)
     comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in differing]
@@ -71,16 +71,18 @@ def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, 
 
 
 def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[str, str]) -> None:
-    ours = rows[base]
-    first = next(iter(ours.values()))
+    of_base = rows[base]
+    first = next(iter(of_base.values()))
     bands = sorted(first)
-    lines = [base, *(row for row in rows if row != base and rows[row].keys() & ours.keys())]
+    lines = [base, *(row for row in rows if row != base and rows[row].keys() & of_base.keys())]
     labels, places, height = stack([names[row] for row in lines], LABEL_WIDTH)
     means, certain = np.full((len(lines), len(bands)), np.nan), set()
     for i, row in enumerate(lines[1:], 1):
-        seeds = sorted(rows[row].keys() & ours.keys())
+        seeds = sorted(rows[row].keys() & of_base.keys())
         for j, band in enumerate(bands):
-            pair = [{s: Result(_mean(each[s], band)) for s in seeds} for each in (rows[row], ours)]
+            pair = [
+                {s: Result(_mean(each[s], band)) for s in seeds} for each in (rows[row], of_base)
+            ]
             found = paired_difference(*pair)
             means[i, j] = found.difference
             if math.isnan(found.low) or found.low > 0 or found.high < 0:
@@ -96,7 +98,7 @@ def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[s
         for j, band in enumerate(bands):
             text, color = _signed(means[i, j]), INK
             if row == base:
-                text = f"{np.mean([_mean(each, band) for each in ours.values()]):.2f}"
+                text = f"{np.mean([_mean(each, band) for each in of_base.values()]):.2f}"
             elif (i, j) not in certain:
                 color = GREY
             axis.text(j + 0.5, place, text, ha="center", va="center_baseline", color=color)

@@ -1,6 +1,6 @@
 """A small panel per training: shared by losses and perplexities.
 
-Rows of one training share a panel: the fine-tuned row goes on behind a thin line.
+Rows of one training share a panel: a thin line separates training from fine-tuning.
 """
 
 import math
@@ -22,7 +22,7 @@ from awd.report.figures.drawing import (
     draw_trace,
     explanations,
     mark_boundary,
-    say,
+    write_in_the_middle,
 )
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import corpus_name
@@ -112,7 +112,9 @@ def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=2))
     axis.yaxis.set_major_locator(MaxNLocator(4))
     if not shown:
-        say(axis, "diverged in its first epoch" if trace.stages else "not recorded yet")
+        write_in_the_middle(
+            axis, "diverged in its first epoch" if trace.stages else "not recorded yet"
+        )
     if trace.boundary is not None:
         mark_boundary(axis, trace.boundary, None)
 

@@ -18,7 +18,7 @@ from awd.report.figures.drawing import (
     looks,
     mark_boundary,
     panels,
-    say,
+    write_in_the_middle,
 )
 from awd.report.figures.names import Name, lines_of, write_names
 from awd.report.figures.traces import Trace, corpora, traces
@@ -78,7 +78,7 @@ def line_figure(
                         panel.lines.append((group[0], means[-1]))
                 look |= {"label": None, "ls": "", "gid": "beneath"}
         if not panel.means:
-            say(axis, "no curve recorded yet")
+            write_in_the_middle(axis, "no curve recorded yet")
             axis.set(xticks=[], yticks=[])
         boundaries = [t.boundary for t, _ in panel.means if t.boundary is not None]
         if boundaries:

@@ -27,7 +27,7 @@ class Name(NamedTuple):
 
 
 def lines_of(text: str) -> int:
-    """How many lines a name takes."""
+    """Count the lines that a name takes."""
     return len(textwrap.wrap(text, WIDTH))
 
 

@@ -20,8 +20,8 @@ def draw(
 
     Each row is a point with its name, small points are its seeds, hollow diamonds what was
     published (at scale `paper` alone). ``table`` is the frame of report.tables, ``records`` that of
-    awd.report.records. Rows that leak, diverged, are missing or not comparable are told
-    below.
+    awd.report.records. Rows that leak, diverged, are missing or not comparable are
+    listed below.
     """
     trainings = {
         (run, stage, method): count

@@ -62,7 +62,7 @@ class Suite(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many rows have which status, without those that none has."""
+        """Count the rows by status, without those that no row has."""
         found = Counter(row.status for row in self.rows)
         return {status: found[status] for status in STATES if found[status]}
 
@@ -262,7 +262,7 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
 
 
 def _absent(suite: Suite) -> list[tuple[str, str, str]]:
-    """What a suite has not got: status, which rows, and why, rows of one kind together."""
+    """The rows of a suite without a result: status, which rows, and why, like rows together."""
     groups: dict[tuple[str, str], list[str]] = {}
     for table in suite.tables:
         for row in table.rows:

@@ -195,8 +195,8 @@ def _sortable(entry: Entry) -> tuple[Markup, float | None]:
 
 def reason(line: dict) -> str:
     """Return why a row has the state that it has, as far as its remarks give a reason."""
-    apart = (Note, Unfinished, Incomparable, NoInterval, Unverified)
-    found = [each for each in line["remarks"] if not isinstance(each, apart)]
+    others = (Note, Unfinished, Incomparable, NoInterval, Unverified)
+    found = [each for each in line["remarks"] if not isinstance(each, others)]
     plain = [
         each.reason if isinstance(each, Ended) and not each.seeds and each.reason else each
         for each in found
@@ -233,7 +233,7 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
 
 
 def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
-    """What to type to train and evaluate a row again, whatever exists already."""
+    """Return the command that trains and evaluates a row again, whatever exists already."""
     targets = [f"results/runs/{i['run']}/{row['stage']}.{row['method']}.json" for i in row["runs"]]
     seeds = list(plan["seeds"])
     settings = {

@@ -41,14 +41,8 @@ def test_every_sign_compiles(tmp_path):
     """A table with each on a line of its own, and some that only other engines can print."""
     signs = dict.fromkeys((*SIGNS, *LATIN, *"漢字🙂ابђ", "ế"))
     lines = [f"{escape(sign)} & {escape(sign * 3)}" + r" \\" for sign in signs]
-    table = "\n".join(
-        [
-            r"\begin{longtable}{@{}ll@{}}",
-            *lines,
-            r"\end{longtable}",
-            r"\section{" + escape("$漢--'"),
-        ]
-    )
+    heading = r"\section{" + escape("$漢--'") + "}"
+    table = [r"\begin{longtable}{@{}ll@{}}", *lines, r"\end{longtable}", heading]
     document = [
         r"\documentclass{article}\usepackage{longtable}\begin{document}\tableofcontents",
         *table,

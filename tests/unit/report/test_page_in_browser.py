@@ -1,7 +1,5 @@
-"""The page in a real browser: it sorts, enlarges, reads curves, knows the dark, loads nothing."""
+"""The page in a real browser: it sorts, enlarges, has a dark look, loads nothing."""
 
-import json
-import re
 import shutil
 
 import pytest
@@ -99,7 +97,7 @@ def test_a_table_sorts_from_the_keyboard_and_says_so(page):
         page.keyboard.press("Enter")
         expect(page, "th:has(.sort:focus)").to_have_attribute("aria-sort", direction)
         expect(page, "[aria-sort]").to_have_count(2)
-        expect(page, "#said").to_contain_text(f"sorted by Δ, {direction}")
+        expect(page, "#message").to_contain_text(f"sorted by Δ, {direction}")
         sorts.append(page.evaluate(values))
     numbers = [[float(value) for value in keys if value] for keys in sorts]
     assert numbers[0] == sorted(numbers[0])
@@ -141,38 +139,6 @@ def test_a_figure_enlarges_from_the_keyboard_and_escape_closes_it(page):
     page.keyboard.press("Escape")
     expect(page, "#viewer").to_be_hidden()
     playwright.expect(figure).to_be_focused()
-
-
-def test_a_curve_names_the_point_under_the_pointer(page):
-    """The reading is the value that was recorded for that line and epoch."""
-    panel, reading = page.locator(".panel").first, page.locator(".reading").first
-    playwright.expect(reading).to_be_hidden()
-    panel.scroll_into_view_if_needed()
-    box = panel.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    playwright.expect(reading).to_be_visible()
-    label, _, rest = reading.inner_text().partition("\n")
-    data = json.loads(page.locator("#data").text_content())
-    (line,) = [each for each in data["charts"][0]["lines"] if each["label"] == label]
-    epoch = int(rest.split()[1])
-    value = line["valid"][line["epoch"].index(epoch)]
-    assert f"perplexity {value:g}" in rest
-    expect(page, ".line.active").to_have_count(1)
-    page.mouse.move(2, 2)
-    playwright.expect(reading).to_be_hidden()
-
-
-def test_a_curve_can_be_read_with_the_arrow_keys(page):
-    """It starts at the end of the base row; left is an epoch earlier, down is another line."""
-    focus(page, ".panel")
-    reading = page.locator(".reading").first
-    base = re.compile(r"^AWD-LSTM\s*epoch")
-    page.keyboard.press("ArrowLeft")
-    playwright.expect(reading).to_have_text(re.compile(r"^AWD-LSTM\s*epoch 23 · perplexity "))
-    page.keyboard.press("ArrowDown")
-    playwright.expect(reading).to_have_text(re.compile("epoch"))
-    playwright.expect(reading).not_to_have_text(base)
-    assert reading.evaluate("e => e.tagName") == "OUTPUT"
 
 
 @pytest.mark.parametrize(
@@ -226,4 +192,4 @@ def test_copying_gives_the_table_for_a_paper(page):
     )
     assert copied.startswith("% Needs")
     assert r"\toprule" in copied
-    expect(page, "#said").to_have_text("copied")
+    expect(page, "#message").to_have_text("copied")

@@ -1,14 +1,13 @@
-"""The table says what the records say: no more, no less, and the same in every format."""
+"""A table has the facts of the records."""
 
 import dataclasses
 import json
-import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from synthetic import MISSING, make_plan, write_runs
+from table_study import line, measured_otherwise, rewrite, study
 
 from awd.report import records, tables, words
 from awd.report.comparability import Protocol
@@ -19,45 +18,9 @@ from awd.report.remarks import (
     NeverAveraged,
     NoInterval,
     Unfinished,
-    Unverified,
 )
-from awd.report.tables.build import order_agreement
-from awd.report.tables.files import csv
-from awd.report.tables.html import html
-from awd.report.tables.latex import latex
 from awd.report.tables.markdown import markdown
 from awd.vocabulary import Status
-
-
-def study(folder, scale="paper", change=lambda _: None, **options):
-    """Plan, its only suite, and the table of it after made-up runs."""
-    plan = make_plan(scale=scale, seeds=options.pop("seeds", (1,)))
-    write_runs(plan, folder / "runs", **options)
-    change(plan)
-    frame, _ = records.collect(plan, folder / "runs")
-    suite = plan["suites"][0]
-    return suite, tables.build(suite, frame, scale, plan["runs"])
-
-
-def line(table, row, corpus="ptb"):
-    return table[(table["row"] == row) & (table["corpus"] == corpus)].iloc[0]
-
-
-def rewrite(path, **changes):
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def test_columns_and_order(tmp_path):
-    """The columns are the documented ones; lines are in the suite's order."""
-    suite, table = study(tmp_path)
-    assert csv(table).splitlines()[0] == (
-        "suite,row,label,corpus,stage,method,params,"
-        "published_train,published_valid,published_test,train,valid,"
-        "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
-        "seconds_per_epoch,status,verdict,incomparable,note"
-    )
-    wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]
-    assert list(zip(table["row"], table["corpus"], strict=True)) == wanted
 
 
 def test_values_of_three_seeds(tmp_path):
@@ -114,18 +77,6 @@ def test_records_without_losses_by_block(tmp_path):
     text = markdown(table, suite, "paper")
     assert f"from “AWD-LSTM”, {words.remark(NoInterval())}." in text
     assert "95% interval" not in text
-
-
-def test_one_row_without_losses_by_block_has_a_footnote(tmp_path):
-    def change(_):
-        path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-nt-asgd/finetune.stream.json"
-        record = json.loads(path.read_text())
-        record["splits"]["test"]["blocks"] = None
-        path.write_text(json.dumps(record))
-
-    suite, table = study(tmp_path, change=change)
-    text = markdown(table, suite, "paper")
-    assert f"<sup>1</sup> {words.remark(NoInterval()).capitalize()}." in text
 
 
 def test_states(tmp_path):
@@ -188,92 +139,6 @@ def test_verdict(tmp_path, published, verdict):
     assert found == verdict if verdict else pd.isna(found)
 
 
-def test_other_scales_have_no_verdict_and_pale_published_numbers(tmp_path):
-    """A demo never looks like a comparison with the paper."""
-    suite, table = study(tmp_path, scale="demo")
-    assert table["verdict"].isna().all()
-    text = markdown(table, suite, "demo")
-    assert "context, not comparison" in text
-    assert "<sub>57.30</sub>" in text
-    assert "Verdict" not in text
-    assert r"\textcolor{gray}{57.30}" in latex(table, suite, "demo")
-    assert "context" not in markdown(table, suite, "paper")
-
-
-def test_unverified_and_additional_published_values(tmp_path):
-    """An unverified value carries a note; other published columns are shown beside."""
-
-    def change(plan):
-        entries = plan["suites"][0]["rows"][0]["published"]
-        entries[0]["verified"] = False
-        entries.append({"column": "repository", "test": 56.5, "verified": True, "source": "README"})
-
-    suite, table = study(tmp_path, change=change)
-    assert line(table, "full")["remarks"] == (Unverified(),)
-    text = markdown(table, suite, "paper")
-    assert "Repository test" in text
-    assert "56.50" in text
-    assert "Repository valid" not in text
-    assert "<sup>1</sup> Published value unverified." in text
-
-
-def test_published_costs_are_shown_where_there_are_any(tmp_path):
-    """Parameters and seconds per epoch, beside the perplexities; the csv has none of them."""
-
-    def change(plan):
-        costs = {"parameters": 24_000_000, "seconds_per_epoch": 48}
-        plan["suites"][0]["rows"][0]["published"][0].update(costs)
-
-    suite, table = study(tmp_path, change=change, scale="demo")
-    assert csv(table).splitlines()[0] == ",".join(tables.COLUMNS)
-    text = markdown(table, suite, "demo")
-    assert "Published params" in text
-    assert "<sub>24M</sub>" in text
-    assert "<sub>48</sub>" in text
-    text = latex(table, suite, "paper")
-    assert r"\multicolumn{4}{c}{Published}" in text
-    assert "Params & params & s/epoch & valid & test" in text
-    assert "& 24M & 48 & 60.00 & 57.30 &" in text
-    suite, table = study(tmp_path)
-    assert "Published params" not in markdown(table, suite, "paper")
-    assert "Published s/epoch" not in markdown(table, suite, "paper")
-
-
-def test_markdown(tmp_path):
-    """Two decimals, the best value of a corpus bold, what is missing a dash with its status."""
-    suite, table = study(tmp_path, seeds=(1, 2, 3))
-    text = markdown(table, suite, "paper")
-    assert text.startswith("## Ablation of AWD-LSTM\n")
-    assert "### Penn Treebank" in text
-    assert "### WikiText-2" in text
-    first = next(row for row in text.splitlines() if row.startswith("| AWD-LSTM "))
-    assert re.search(r"\| +24\.2M \| +60\.00 \| +57\.30 \| +\*\*60\.\d\d ± 0\.\d\d\*\* \|", first)
-    missing = next(row for row in text.splitlines() if row.startswith("| − AR/TAR"))
-    assert missing.count(" – ") == 8
-    assert "missing" in missing
-    for name in ("Penn Treebank", "WikiText-2"):
-        assert text.split(f"### {name}")[1].split("###")[0].count("**") == 4
-    assert "<sup>1</sup> Seeds 1, 2, 3 diverged: loss became nan" in text
-
-
-def test_a_leaking_or_diverged_row_is_never_best(tmp_path):
-    """A model that saw the future must not win the table."""
-
-    def change(_):
-        splits = {s: {"nll": 1.0, "tokens": 1, "perplexity": 2.0} for s in ("valid", "test")}
-        run = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop"
-        rewrite(run / "finetune.stream.json", splits=splits, status="leaks")
-
-    suite, table = study(tmp_path, change=change)
-    text = markdown(table, suite, "paper")
-    assert "| ~~− weight-dropping~~<sup>1</sup> " in text
-    assert text.count("~~2.00~~") == 2
-    assert "**2.00**" not in text
-    assert "Struck through: the model reads the words that it predicts." in text
-    assert r"\struck{2.00}" in latex(table, suite, "paper")
-    assert "<s>2.00</s>" in html(table, suite, "paper")
-
-
 @pytest.mark.parametrize("base_is_there", [True, False])
 def test_a_row_measured_by_another_protocol_is_not_best(tmp_path, base_is_there):
     """Not struck through, but neither best nor compared, with what differs in a footnote."""
@@ -300,30 +165,6 @@ def test_a_row_measured_by_another_protocol_is_not_best(tmp_path, base_is_there)
     assert "<sup>1</sup> Not comparable with the other rows: left and right context (" in text
 
 
-def test_the_caption_counts_pairs_in_published_order(tmp_path):
-    """By test perplexity or else validation; no ties in print, no leaks, no other corpus."""
-    frame = pd.DataFrame(
-        {
-            "suite": "study",
-            "corpus": ["ptb"] * 5 + ["wikitext-2"],
-            "status": ["done", "partial", "done", "leaks", "done", "done"],
-            "incomparable": None,
-            "published_valid": [60.0, 70.0, 65.0, 50.0, float("nan"), 10.0],
-            "published_test": [58.0, 68.0, float("nan"), 40.0, 58.0, 9.0],
-            "valid": [100.0, 90.0, 110.0, 1.0, 99.0, 5.0],
-            "test": [95.0, 96.0, 105.0, 1.0, 94.0, 4.0],
-        }
-    )
-    # first-second by test: yes; first-third by valid: yes; second-third by valid: no;
-    # first-fifth: equal in print; second-fifth by test: yes; third-fifth: nothing in common
-    assert order_agreement(frame) == (3, 4)
-    suite, table = study(tmp_path)
-    agree, pairs = order_agreement(table)
-    assert pairs == 28 + 28, "of nine rows one is missing, and one diverged"
-    text = markdown(table, suite, "paper")
-    assert f"Order: {agree} of {pairs} pairs of rows stand as published." in text
-
-
 def test_a_row_of_nt_asgd_that_never_averaged_has_a_remark(tmp_path):
     """It is SGD then, and may equal another row to the last digit."""
     plan = make_plan(seeds=(1, 2))
@@ -346,110 +187,6 @@ def test_a_row_of_nt_asgd_that_never_averaged_has_a_remark(tmp_path):
     for run in plan["runs"].values():
         run["spec"]["optimizer"] = "sgd"
     assert note() == ()
-
-
-class Page(HTMLParser):
-    """What a browser would make of a fragment: elements with attributes, and that all close."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.elements, self.texts = [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.open.append(tag)
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
-    def all(self, tag, **wanted):
-        found = [attributes for name, attributes in self.elements if name == tag]
-        return [a for a in found if all(a.get(key) == value for key, value in wanted.items())]
-
-
-def test_html_is_a_fragment_that_says_what_its_cells_are(tmp_path):
-    """Headers with scope, a caption, unrounded numbers to sort by, notes that are linked."""
-
-    def change(plan):
-        plan["suites"][0]["title"] = "A < B & C"
-
-    suite, table = study(tmp_path, seeds=(1, 2), change=change)
-    text = html(table, suite, "paper")
-    assert text.isascii()
-    page = Page(text)
-    assert page.elements[0] == ("section", {"class": "results", "id": "table-merity2018"})
-    assert not page.all("html")
-    assert "A < B & C" in page.texts
-    assert len(page.all("caption")) == 1
-    columns = page.all("th", scope="col")
-    assert len(page.all("tbody")) == len(page.all("th", scope="rowgroup")) == 2
-    assert len(page.all("th", scope="row")) == 18
-    assert len(page.all("td")) == 18 * (len(columns) - 1)
-    sorts = [float(cell["data-sort"]) for cell in page.all("td") if "data-sort" in cell]
-    for value in table["test"].dropna():
-        assert value == pytest.approx(min(sorts, key=lambda other: abs(other - value)), rel=1e-8)
-    (row,) = page.all("tr", **{"data-row": "minus-weight-drop", "data-corpus": "ptb"})
-    assert (row["class"], row["data-suite"]) == ("done", "merity2018")
-    assert len(page.all("tr", **{"class": "missing"})) == 1
-    notes = {note["id"] for note in page.all("li")}
-    assert notes == {link["href"][1:] for link in page.all("a")}
-    assert notes
-
-
-def test_the_combined_table_has_every_suite_under_its_name(tmp_path):
-    """With shared columns, a best value for each, and one numbering of footnotes."""
-    plan = make_plan()
-    plan["suites"] += make_plan(name="other2020", corpora=("ptb",))["suites"]
-    plan["suites"][1]["title"] = "Another study"
-    plan["suites"][1]["rows"][0]["published"][0]["parameters"] = 24_000_000
-    plan["runs"] |= make_plan(name="other2020", corpora=("ptb",))["runs"]
-    write_runs(plan, tmp_path / "runs")
-    frame, _ = records.collect(plan, tmp_path / "runs")
-    built = [tables.build(suite, frame, "paper") for suite in plan["suites"]]
-    suite, table = tables.combine(plan["suites"], built)
-    assert list(table["suite"]) == ["merity2018"] * 18 + ["other2020"] * 9
-    text = markdown(table, suite, "paper")
-    headings = [row[4:] for row in text.splitlines() if row.startswith("### ")]
-    assert headings == [
-        "Ablation of AWD-LSTM (Penn Treebank)",
-        "Ablation of AWD-LSTM (WikiText-2)",
-        "Another study (Penn Treebank)",
-    ]
-    headers = [row.replace(" ", "") for row in text.splitlines() if "Params" in row]
-    assert len(headers) == 3
-    assert len(set(headers)) == 1
-    assert all(part.count("**") == 4 for part in text.split("### ")[1:])
-    assert "Published params" not in text
-    assert "the base row of the suite" in text
-    assert "of 27 rows, 2 missing" in text
-    assert r"\begin{table}" in latex(table, suite, "paper")
-    more, table = tables.combine(plan["suites"] * 2, built * 2)
-    assert r"\begin{longtable}" in latex(table, more, "paper")
-    page = Page(html(table, suite, "paper"))
-    assert len(page.all("th", scope="rowgroup")) == 3
-
-
-def test_partial_results_say_what_is_missing(tmp_path):
-    """In the caption, beside the state of each row."""
-    suite, table = study(tmp_path, skip=("minus-nt-asgd",))
-    assert "Not complete: of 18 rows, 3 missing." in markdown(table, suite, "paper")
-
-
-def measured_otherwise(tmp_path, row="weight-drop", **protocol):
-    """A study one row of which has the best perplexity, by another protocol."""
-
-    def change(_):
-        path = tmp_path / f"runs/ptb-lstm-s1-merity2018-minus-{row}/finetune.stream.json"
-        splits = {s: {"nll": 1.0, "tokens": 4000, "perplexity": 2.0} for s in ("valid", "test")}
-        protocols = json.loads(path.read_text())["protocol"] | protocol
-        rewrite(path, splits=splits, protocol=protocols)
-
-    return study(tmp_path, change=change)
 
 
 def test_a_row_of_another_protocol_is_not_compared(tmp_path):
@@ -482,51 +219,3 @@ def test_a_second_direction_has_a_remark(tmp_path):
 
     _, table = study(tmp_path, change=change)
     assert line(table, "minus-weight-drop")["remarks"] == (Backward(71.111, 70.0),)
-
-
-def test_latex_is_well_formed(tmp_path):
-    """Special characters are escaped, braces balance, every line has as many cells as columns."""
-
-    def change(plan):
-        suite = plan["suites"][0]
-        suite["title"] = "100% of R&D_1 #2 {x} ~ ^ \\ $"
-        suite["rows"][1]["label"] = "− a_b & 50%"
-
-    suite, table = study(tmp_path, change=change)
-    text = latex(table, suite, "paper")
-    assert r"100\% of R\&D\_1 \#2 \{x\} \textasciitilde{} \textasciicircum{}" in text
-    assert r"$-$ a\_b \& 50\%" in text
-    assert "\N{MINUS SIGN}" not in text
-    assert text.isascii()
-    bare = re.sub(r"\\[{}]", "", text)
-    assert bare.count("{") == bare.count("}")
-    assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
-    width = len(re.search(r"\\begin{tabular}{@{}([lr]+)@{}}", text)[1])
-    body = text.split(r"\toprule")[1].split(r"\bottomrule")[0]
-    for row in re.findall(r"^(.*) \\\\$", body, re.MULTILINE):
-        spans = [int(span) for span in re.findall(r"\\multicolumn{(\d+)}", row)]
-        cells = len(re.split(r"(?<!\\)&", row)) + sum(span - 1 for span in spans)
-        assert cells == width, row
-    assert text.count(r"\midrule") == 2, "one above each corpus"
-
-
-def test_notes_keep_their_emphasis_and_quotes(tmp_path):
-    """Notes are prose: emphasis and quotation marks come out right in both formats."""
-
-    def change(plan):
-        plan["suites"][0]["notes"] = ['"− fine-tuning" *has* 2*3 layers']
-
-    suite, table = study(tmp_path, change=change)
-    assert "“− fine-tuning” *has* 2\\*3 layers" in markdown(table, suite, "paper")
-    assert r"``$-$ fine-tuning'' \emph{has} 2{*}3 layers" in latex(table, suite, "paper")
-
-
-def test_written_files(tmp_path):
-    """csv keeps every digit; the files, or those asked for, appear under the stem."""
-    suite, table = study(tmp_path)
-    stem = tmp_path / "tables" / "merity2018"
-    paths = tables.write(table, suite, "paper", stem)
-    assert [path.suffix for path in paths] == [".csv", ".md", ".tex", ".html"]
-    assert tables.write(table, suite, "paper", stem, ["tex", "png"]) == [paths[2]]
-    read = pd.read_csv(paths[0])
-    assert list(read["test"].dropna()) == list(table["test"].dropna())

@@ -1,0 +1,50 @@
+"""What trainings cost, by their devices."""
+
+import numpy as np
+import pytest
+from figure_study import CPU, GPU, joined, on, study, texts, training_hours
+from synthetic import MISSING
+
+from awd.report.costs import Costs
+from awd.report.figures import (
+    cost,
+)
+from awd.vocabulary import Device, Stage
+
+
+def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
+    """Twelve epochs of training and of fine-tuning; an ensemble of two costs twice as much."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    lines, frame = inputs["curves"], inputs["records"]
+    full, without = inputs["suite"]["rows"][:2]
+    hours = 12 * 85.1 / 3600
+    assert training_hours(without, lines, frame) == (pytest.approx(hours), Device.CPU)
+    assert training_hours(full, lines, frame) == (pytest.approx(2 * hours), Device.CPU)
+    ensemble = frame.assign(trainings=2)
+    assert training_hours(without, lines, ensemble)[0] == pytest.approx(2 * hours)
+    four = on(frame, CPU._replace(threads=4))
+    assert training_hours(without, lines, four) == (pytest.approx(4 * hours), Device.CPU)
+    gpu = on(frame, GPU)
+    assert training_hours(without, lines, gpu) == (pytest.approx(hours), Device.CUDA)
+    missing = next(row for row in inputs["suite"]["rows"] if row["row"] == MISSING[0])
+    assert np.isnan(training_hours(missing, lines, frame)[0])
+    assert "training (core-minutes)" in texts(cost.draw(**inputs))
+    assert "training (GPU-minutes)" in texts(cost.draw(**inputs | {"records": gpu}))
+
+
+@pytest.mark.parametrize("devices", [(CPU, GPU), (CPU, CPU._replace(threads=4)), ()])
+def test_a_cost_that_is_not_known_is_no_cost(tmp_path, devices):
+    """A training that moved from a CPU to a GPU is neither core-hours nor GPU-hours."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    full, without = inputs["suite"]["rows"][:2]
+    frame = on(inputs["records"], *devices)
+    assert np.isnan(training_hours(without, inputs["curves"], frame)[0])
+    costs = Costs(frame, inputs["curves"])
+    assert costs.hours(costs.of_row(without)) == {None: pytest.approx(2 * 12 * 85.1 / 3600)}
+    mixed = inputs["records"].copy()
+    mixed["devices"] = [{Stage.TRAIN: (CPU,), Stage.FINETUNE: (GPU,)}] * len(mixed)
+    assert np.isnan(training_hours(full, inputs["curves"], mixed)[0])
+    costs = Costs(mixed, inputs["curves"])
+    assert set(costs.hours(costs.of_row(full))) == {Device.CPU, Device.CUDA}
+    figure = cost.draw(**inputs | {"records": mixed})
+    assert any("AWD-LSTM" in text and cost.UNPLACED in joined(text) for text in texts(figure))

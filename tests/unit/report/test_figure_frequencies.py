@@ -1,0 +1,44 @@
+"""Losses by word frequency."""
+
+import numpy as np
+import pytest
+from figure_study import study, texts
+
+from awd.report.figures import (
+    frequencies,
+)
+
+
+def test_frequencies_compare_nats_with_the_base_row(tmp_path):
+    """Rare words carry three quarters of the loss and are half of the text, in every row."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    inputs["records"] = inputs["records"].query("seed == 1")
+    tests = inputs["records"].query("split == 'test' and stage == 'finetune'").set_index("run")
+    row, base = (
+        tests["nll"][f"ptb-lstm-s1-merity2018-{name}"] / 500 for name in ("minus-nt-asgd", "full")
+    )
+    said = texts(frequencies.draw(**inputs))
+    assert {"0–999\n50%", "≥ 1k\n50%"} <= set(said)
+    assert {f"{1.5 * base:.2f}", f"{0.5 * base:.2f}"} <= set(said)
+    assert {f"+{share * (row - base):.2f}" for share in (1.5, 0.5)} <= set(said)
+
+
+def test_records_without_frequencies_are_left_out(tmp_path):
+    """Those of evaluations before there were any: the row is missing, the figure is not."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    old = inputs["records"]["run"].str.endswith("minus-nt-asgd")
+    bands = inputs["records"]["by_frequency"]
+    inputs["records"]["by_frequency"] = bands.where(~old, None)
+    labels = [label.get_text() for label in frequencies.draw(**inputs).axes[0].get_yticklabels()]
+    assert "AWD-LSTM" in labels
+    assert "− NT-ASGD" not in labels
+    inputs["records"]["by_frequency"] = None
+    assert any("recorded yet" in text for text in texts(frequencies.draw(**inputs)))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.126, "+0.13"), (-0.5, "−0.50"), (-0.001, "0.00"), (np.nan, "–")]
+)
+def test_differences_have_a_sign_unless_they_are_zero(value, text):
+    """The signs tell better from worse to those who do not see the colours."""
+    assert frequencies._signed(value) == text

@@ -1,0 +1,31 @@
+"""The files of a table."""
+
+import pandas as pd
+from table_study import study
+
+from awd.report import tables
+from awd.report.tables.files import csv
+
+
+def test_columns_and_order(tmp_path):
+    """The columns are the documented ones; lines are in the suite's order."""
+    suite, table = study(tmp_path)
+    assert csv(table).splitlines()[0] == (
+        "suite,row,label,corpus,stage,method,params,"
+        "published_train,published_valid,published_test,train,valid,"
+        "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
+        "seconds_per_epoch,status,verdict,incomparable,note"
+    )
+    wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]
+    assert list(zip(table["row"], table["corpus"], strict=True)) == wanted
+
+
+def test_written_files(tmp_path):
+    """csv keeps every digit; the files, or those asked for, appear under the stem."""
+    suite, table = study(tmp_path)
+    stem = tmp_path / "tables" / "merity2018"
+    paths = tables.write(table, suite, "paper", stem)
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex", ".html"]
+    assert tables.write(table, suite, "paper", stem, ["tex", "png"]) == [paths[2]]
+    read = pd.read_csv(paths[0])
+    assert list(read["test"].dropna()) == list(table["test"].dropna())
