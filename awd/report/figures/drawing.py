@@ -14,6 +14,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
@@ -115,9 +116,12 @@ def settle(figure: Figure) -> None:
 
     A layout may give an axis other ticks, and their labels may need another layout.
     """
+    engine = figure.get_layout_engine()
+    if not isinstance(engine, ConstrainedLayoutEngine):
+        return  # settled before
     before: list | None = None
     for _ in range(MOST_LAYOUTS):
-        figure.draw_without_rendering()
+        engine.execute(figure)
         now = [_ticks_and_place(axis) for axis in figure.axes]
         if now == before:
             break

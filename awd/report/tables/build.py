@@ -56,6 +56,11 @@ COLUMNS = [
 TOLERANCE = 0.03  # of the published perplexity; within it a value counts as reproduced
 COUNTED = (Status.DONE, Status.PARTIAL)
 """The states whose values may be compared with others."""
+ORDERED = [
+    *("suite", "corpus", "status", "incomparable"),
+    *("valid", "test", "published_valid", "published_test"),
+]
+"""The columns that the order of rows depends on."""
 COSTS = ("parameters", "seconds_per_epoch")  # what a published row may give besides perplexity
 
 
@@ -136,8 +141,11 @@ def order_agreement(frame: pd.DataFrame) -> tuple[int, int]:
     are published as equal are left out. The share is (1 + Kendall's tau) / 2.
     """
     agree = total = 0
-    for _, lines in frame.groupby(["suite", "corpus"], sort=False):
-        for one, other in combinations(filter(compared, lines.to_dict("records")), 2):
+    groups: dict[tuple[str, str], list[dict]] = {}
+    for line in filter(compared, frame[ORDERED].to_dict("records")):
+        groups.setdefault((line["suite"], line["corpus"]), []).append(line)
+    for lines in groups.values():
+        for one, other in combinations(lines, 2):
             for split in ("test", "valid"):
                 measured, published = (
                     one[column] - other[column] for column in (split, f"published_{split}")
