@@ -6,19 +6,26 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
+sys.path.insert(0, workflow.basedir)
+
+from awd.errors import InputError
+from awd.study.command_line import check_files
+from awd.study.snakemake import WorkflowPlan
+
+try:
+    check_files(workflow)
+except InputError as error:
+    sys.exit(f"awd: {error}")
+
+
 configfile: "config.yaml"
 
 
 report: "workflow/report/workflow.rst"
 
 
-sys.path.insert(0, workflow.basedir)
-
-from awd.study.snakemake import WorkflowPlan
-from awd.errors import InputError
-
 try:
-    plan = WorkflowPlan(config, workflow)
+    plan = WorkflowPlan(workflow)
 except InputError as error:
     sys.exit(f"awd: {error}")
 

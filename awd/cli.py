@@ -3,7 +3,6 @@
 Each command imports what it needs when it is called: planning a study must not load torch.
 """
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -64,7 +63,9 @@ def plan_options(command):
 
 def _configured(path, scale, suites, overrides):
     """The Plan that `plan_options` ask for."""
-    from awd.study.plan import CONFIG, Plan, load_config, parse_override
+    from awd.study.config import CONFIG, load_config
+    from awd.study.plan import Plan
+    from awd.study.yaml_text import parse_override
 
     changes = dict(parse_override(text) for text in overrides)
     if scale:
@@ -81,9 +82,10 @@ def _configured(path, scale, suites, overrides):
 def plan(path, scale, suites, overrides, settings, write):
     """Show the runs: who shares them, what is done, what the rest will cost."""
     if settings:
+        from awd.study.config import parse_config
         from awd.study.plan import Plan
 
-        made = Plan(_read_settings(settings), "the configuration")
+        made = Plan(parse_config(settings), "the configuration")
     else:
         made = _configured(path, scale, suites, overrides)
     if write:
@@ -308,7 +310,8 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 @click.option("--corpus", default="default", help="Only on this corpus.")
 def mechanisms(scale, suite, corpus):
     """Show what each row really changes, observed on its model as it is built; trains nothing."""
-    from awd.study.plan import CONFIG, Plan, load_config
+    from awd.study.config import CONFIG, load_config
+    from awd.study.plan import Plan
     from awd.training.expected import differences
     from awd.training.probes import observe_spec
 
@@ -320,7 +323,7 @@ def mechanisms(scale, suite, corpus):
     for row in resolved["rows"]:
         ours, theirs = (each["runs"][0]["run"] for each in (row, bases[row["corpus"]]))
         for name in {ours, theirs} - observed.keys():
-            sizes = plan.sizes(row["corpus"]) or {"vocabulary": 10_000}
+            sizes = plan.sizes[row["corpus"]] or {"vocabulary": 10_000}
             observed[name] = observe_spec(plan.runs[name].spec, sizes["vocabulary"])
         found = differences(observed[ours], observed[theirs], plan.runs[ours].spec)
         changed = [
@@ -363,13 +366,6 @@ def report(scale, suites, parts, formats, figures, results):
     for name in [scale] if scale else scales(results):
         for path in build(results, name, *chosen):
             click.echo(path)
-
-
-def _read_settings(text: str) -> dict:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--settings is not JSON: {error}") from error
 
 
 def start_log(path: Path | None) -> None:

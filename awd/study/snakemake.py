@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from awd.errors import InputError
 from awd.machine import gpu_lease
+from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
 
 
@@ -17,8 +17,8 @@ class WorkflowPlan(Plan):
         gpus: how many jobs may hold a GPU at once; 0 means that jobs ask for none.
     """
 
-    def __init__(self, config: Mapping, workflow):
-        super().__init__(config)
+    def __init__(self, workflow):
+        super().__init__(configuration(workflow))
         self._in_job = not workflow.is_main_process
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
 
@@ -32,8 +32,8 @@ class WorkflowPlan(Plan):
 
     def source_options(self, wildcards) -> list[str]:
         """Options of ``fetch``: where the corpus may lie on this machine."""
-        folder = self.config["corpus_folders"].get(wildcards.corpus)
-        options = {"--folder": folder, "--mirror": self.config["mirror"]}
+        folder = self.config.corpus_folders.get(wildcards.corpus)
+        options = {"--folder": folder, "--mirror": self.config.mirror}
         return [word for option in options.items() if option[1] for word in option]
 
     def member_weights(self, wildcards) -> list[Path]:
@@ -76,7 +76,7 @@ class WorkflowPlan(Plan):
 
     def settings(self) -> str:
         """The whole configuration, in a form that does not depend on the order of its keys."""
-        return json.dumps(self.config, sort_keys=True)
+        return json.dumps(self.config.model_dump(), sort_keys=True)
 
     def resources(self) -> dict[str, int | str]:
         """Where and how a job trains or evaluates, with one GPU where GPUs are to be used.
@@ -84,7 +84,7 @@ class WorkflowPlan(Plan):
         These are resources and no parameters, since changing them is no reason to train again.
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
-        settings = {key: str(self.config[key]) for key in keys}
+        settings = {key: str(getattr(self.config, key)) for key in keys}
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.
@@ -96,13 +96,13 @@ class WorkflowPlan(Plan):
         On a cluster it is the profile that knows: where Snakemake is started there may be no GPU. A
         job of the cluster is told by its environment what it was given.
         """
-        if self.config["device"] == "cpu":
+        if self.config.device == "cpu":
             return 0
         # Where cuda is asked for, at least one, so that its absence is a job's clear complaint.
-        least = int(self.config["device"] == "cuda")
+        least = int(self.config.device == "cuda")
         if self._in_job:
             given = "CUDA_VISIBLE_DEVICES" in os.environ and gpu_lease.visible()
             return least or int(bool(given))
         if limit is not None:
             return limit
-        return (len(gpu_lease.visible()) or least) * self.config["gpu_slots"]
+        return (len(gpu_lease.visible()) or least) * self.config.gpu_slots

@@ -22,11 +22,12 @@ from synthetic import make_plan, write_runs
 from awd import corpora
 from awd.errors import LONGEST, InputError
 from awd.files import write_json
+from awd.places import SUITES
 from awd.report import overview
 from awd.report.build import report
 from awd.runs.checkpoint import Checkpoint
-from awd.study import plan
-from awd.study.plan import CONFIG, SUITES, Plan, load_config
+from awd.study.config import CONFIG, load_config
+from awd.study.plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -171,7 +172,7 @@ def test_a_suite(folder, name, data):
     (folder / "suite.yaml").write_text(data.draw(texts(ORIGINALS[name])))
     scale = data.draw(some.sampled_from(["demo", "small", "paper"]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "SUITES", folder)
+        patch.setattr("awd.study.suite.SUITES", folder)
         assert is_planned(CONFIG, suites="suite", scale=scale)
 
 

@@ -19,7 +19,6 @@ pytestmark = pytest.mark.slow
 
 SUITE = """
 title: A study of some seconds
-paper: {citation: Nobody 2000}
 base_row: full
 base:
   hidden_size: 12

@@ -15,7 +15,7 @@ import pytest
 import awd
 from awd import corpora
 from awd.corpora import catalogue
-from awd.study.plan import load_config
+from awd.study.config import load_config
 from awd.study.spec import make_spec
 
 ROOT = Path(awd.__file__).parents[1]

@@ -18,7 +18,6 @@ pytestmark = pytest.mark.slow
 
 SUITE = """
 title: A small study
-paper: {citation: Nobody 2000}
 base_row: full
 base:
   hidden_size: 16

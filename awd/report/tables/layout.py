@@ -19,7 +19,6 @@ MEANING = {
 }
 CORPORA = {
     "ptb": "Penn Treebank",
-    "wt2": "WikiText-2",
     "wikitext-2": "WikiText-2",
     "wikitext2": "WikiText-2",
 }

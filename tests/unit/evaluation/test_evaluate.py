@@ -125,7 +125,7 @@ CHAIN = {"batch_size": 80, "bptt": 20, "epochs": 2, "learning_rate": 20, "hidden
 @pytest.fixture(scope="module")
 def chain_run(chain, tmp_path_factory):
     """A small model of it, trained, and its spec."""
-    spec = replace(spec_of(**CHAIN), corpus="known-entropy")
+    spec = spec_of(**CHAIN).changed(corpus="known-entropy")
     return trained(chain, tmp_path_factory.mktemp("chain-run"), spec), spec
 
 

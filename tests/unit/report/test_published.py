@@ -6,7 +6,7 @@ import pytest
 from awd.errors import InputError
 from awd.places import PUBLISHED, SUITES
 from awd.report.published import COLUMNS, published_curves
-from awd.study.schema import read_yaml
+from awd.study.yaml_text import read_yaml
 
 SUITES_WITH_CURVES = {
     path.stem: suite

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 import awd.study.plan
 from awd.errors import InputError
-from awd.study.plan import CONFIG, Plan, load_config, parse_override
+from awd.study.config import CONFIG, load_config
+from awd.study.plan import Plan
 from awd.study.spec import HYPERPARAMETERS
+from awd.study.yaml_text import parse_override
 
 ROOT = Path(awd.__file__).parents[1]
 SUITE = "merity2018"

@@ -6,7 +6,7 @@ import pytest
 from snakemake.resources import Resources
 
 from awd.machine import gpu_lease
-from awd.study.plan import CONFIG, load_config
+from awd.study.config import CONFIG, load_config
 from awd.study.snakemake import WorkflowPlan
 
 

@@ -15,6 +15,7 @@ from awd.corpora.batching import Chunk
 from awd.errors import InputError
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.progress import Progress
+from awd.study.cost import parameters
 from awd.study.spec import RunSpec
 from awd.training.stage import train_stage
 from awd.training.trainer import Diverged, Interrupted, Trainer
@@ -312,7 +313,7 @@ def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
     assert record["status"] == "done"
     assert record["result"]["epochs"] == 3
     assert record["spec"] == spec_of(epochs=3).as_dict()
-    assert record["parameters"] == spec_of().parameters(12)
+    assert record["parameters"] == parameters(spec_of(), 12)
     assert len((folder / "train.csv").read_text().splitlines()) == 4
     assert load_file(folder / "train.safetensors").keys() == {
         "embedding",
