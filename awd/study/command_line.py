@@ -10,7 +10,7 @@ from pathlib import Path
 
 from awd.places import CONFIG
 from awd.study.config import load_config
-from awd.study.yaml_text import parse_yaml, read_yaml
+from awd.study.yaml_text import parse_word, read_yaml
 
 NO_TEXT = ("seeds", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
 """Keys whose values are numbers or true and false."""
@@ -57,7 +57,7 @@ def changes_of(config: Mapping, words: list[str]) -> dict:
     changes = {}
     for key, value in config.items():
         if key in texts:
-            changes[key] = parse_yaml(texts[key], f"--config {key}")
+            changes[key] = parse_word(texts[key], f"--config {key}")
         else:
             changes[key] = _read_again(value, f"--config {key}") if key in NO_TEXT else value
     return changes
@@ -67,4 +67,4 @@ def _read_again(value: object, where: str) -> object:
     """Return ``value`` with the text in it read as YAML."""
     if isinstance(value, list):
         return [_read_again(each, where) for each in value]
-    return parse_yaml(value, where) if isinstance(value, str) else value
+    return parse_word(value, where) if isinstance(value, str) else value

@@ -168,7 +168,15 @@ class Suite(Model):
     def studies(self, where: str) -> list[Study]:
         """Read the published studies; raises InputError for one that is missing or wrong."""
         names = [self.published] if isinstance(self.published, str) else self.published
-        return [read_study(name, f"{where}: published") for name in names]
+        studies = [read_study(name, f"{where}: published") for name in names]
+        known = {number.row for study in studies for number in study.numbers}
+        for name, row in self.rows.items():
+            if row.published is not None and row.published not in known:
+                raise InputError(
+                    f"{where}: rows.{name}.published: no published row '{row.published}'; "
+                    f"{nearest(row.published, known)}"
+                )
+        return studies
 
 
 def suite_files() -> dict[str, Path]:

@@ -35,6 +35,10 @@ ADVICE = {
 }
 
 
+class RefusedError(yaml.constructor.ConstructorError):
+    """Valid YAML that is refused here."""
+
+
 class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
     """A safe YAML loader that refuses ambiguous words and keys that are given twice."""
 
@@ -52,7 +56,7 @@ class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoad
         return STRING if same or value == "=" else AMBIGUOUS
 
     def construct_mapping(self, node, deep=False):
-        """Do as the base class does; raise ConstructorError for a key that is given twice."""
+        """Do as the base class does; raise RefusedError for a key that is given twice."""
         seen = set()
         for key_node, _ in node.value:
             key = "<<" if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
@@ -61,19 +65,15 @@ class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoad
             except TypeError:
                 continue  # the base class refuses it
             if repeated:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"'{key}' is given twice", key_node.start_mark
-                )
+                raise RefusedError(None, None, f"'{key}' is given twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
     def construct_ambiguous(self, node):
-        """Raise ConstructorError: the word has several readings."""
+        """Raise RefusedError: the word has several readings."""
         kind = yaml.SafeLoader.resolve(self, yaml.ScalarNode, node.value, (True, False))
         advice = ADVICE.get(kind.rpartition(":")[2], ADVICE["number"])
-        raise yaml.constructor.ConstructorError(
-            None, None, f"{node.value} {advice}", node.start_mark
-        )
+        raise RefusedError(None, None, f"{node.value} {advice}", node.start_mark)
 
 
 Loader.yaml_constructors = Loader.yaml_constructors | {AMBIGUOUS: Loader.construct_ambiguous}
@@ -98,8 +98,16 @@ def read_yaml(path: Path) -> object:
     return parse_yaml(text, str(path))
 
 
-def parse_yaml(text: str, where: str) -> object:
-    """Return the value of YAML ``text``; raises InputError that begins with ``where``."""
+def parse_word(text: str, where: str) -> object:
+    """Return the value of one word of a command line, read as in a file; raises InputError."""
+    return parse_yaml(text, where, lines=False)
+
+
+def parse_yaml(text: str, where: str, *, lines: bool = True) -> object:
+    """Return the value of YAML ``text``.
+
+    Raises InputError that begins with ``where`` and, if ``lines`` matter, has the line.
+    """
     try:
         return yaml.load(text, Loader)  # noqa: S506 - derived from the safe loader
     except yaml.reader.ReaderError as error:
@@ -110,11 +118,12 @@ def parse_yaml(text: str, where: str) -> object:
         raise InputError(f"{where}, line {line}: YAML does not allow {shown}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
+        line = f", line {mark.line + 1}" if mark and lines else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         if "cannot start any token" in problem and _tab(text, mark):
             problem = "a tab; indent with spaces"
-        raise InputError(f"{where}{line}: not valid YAML: {problem}") from error
+        kind = "" if isinstance(error, RefusedError) else "not valid YAML: "
+        raise InputError(f"{where}{line}: {kind}{problem}") from error
     except (ValueError, RecursionError, TypeError) as error:
         raise InputError(f"{where}: not valid YAML: {error}") from error
 
@@ -124,7 +133,7 @@ def parse_override(text: str) -> tuple[str, object]:
     key, separator, value = text.partition("=")
     if not separator:
         raise InputError(f"'{text}' must have the form KEY=VALUE")
-    return key.strip(), parse_yaml(value, f"the value of {key.strip()}")
+    return key.strip(), parse_word(value, key.strip())
 
 
 def _tab(text: str, mark: yaml.Mark | None) -> bool:

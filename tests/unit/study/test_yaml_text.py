@@ -17,10 +17,10 @@ def complaint(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a: 1\nb: 2\na: 3", "x, line 3: not valid YAML: 'a' is given twice"),
-        ("rows:\n  a: {b: 1, b: 2}", "x, line 2: not valid YAML: 'b' is given twice"),
-        ("1: a\n1: b", "x, line 2: not valid YAML: '1' is given twice"),
-        ("a: {<<: {b: 1}, <<: {c: 1}}", "x, line 1: not valid YAML: '<<' is given twice"),
+        ("a: 1\nb: 2\na: 3", "x, line 3: 'a' is given twice"),
+        ("rows:\n  a: {b: 1, b: 2}", "x, line 2: 'b' is given twice"),
+        ("1: a\n1: b", "x, line 2: '1' is given twice"),
+        ("a: {<<: {b: 1}, <<: {c: 1}}", "x, line 1: '<<' is given twice"),
         ("a: [1\n", "x, line 2: not valid YAML: did not find expected"),
         ("a: b: c", "x, line 1: not valid YAML: mapping values are not allowed"),
         ("a:\n\t- b", "x, line 2: not valid YAML: a tab; indent with spaces"),
@@ -120,5 +120,5 @@ def test_overrides_are_read_as_in_a_file():
     assert parse_override("mirror=http://a/?b=c") == ("mirror", "http://a/?b=c")
     with pytest.raises(InputError, match="'seeds' must have the form KEY=VALUE"):
         parse_override("seeds")
-    with pytest.raises(InputError, match="the value of seeds, line 1: .*010 is a different number"):
+    with pytest.raises(InputError, match="seeds: 010 is a different"):
         parse_override("seeds=010")
