@@ -5,7 +5,7 @@ import json
 from awd.files import write_text
 from awd.places import SCHEMAS
 from awd.study.config import Config
-from awd.study.published import Study
+from awd.study.published_studies import Study
 from awd.study.suite import Suite
 
 MODELS = {"config": Config, "suite": Suite, "published": Study}

@@ -17,7 +17,7 @@ from awd.places import RESULTS
 from awd.study import cost
 from awd.study.config import DEFAULT, Config
 from awd.study.methods import Method
-from awd.study.published import Study
+from awd.study.published_studies import Study
 from awd.study.schema import validate
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite

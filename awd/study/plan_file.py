@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from awd.study.published import Curves
+from awd.study.published_studies import Curves
 from awd.study.schema import PATTERN, Model, Name, Positive, validate
 
 RunName = Annotated[str, StringConstraints(pattern=PATTERN)]

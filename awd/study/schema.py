@@ -188,7 +188,7 @@ def _hint(kind: str, value: object) -> str:
 
 
 def _choices(expected: str) -> list[str]:
-    return re.findall(r"'([^']*)'", expected)
+    return re.findall(r"'([^']*)'", expected) or [expected]
 
 
 def _may_be_null(model: type[Model], name: object) -> bool:

@@ -11,7 +11,7 @@ from awd.errors import InputError, nearest
 from awd.places import SUITES
 from awd.study.config import DEFAULT, refused_name
 from awd.study.methods import Kind, Method, MethodSettings, make_method
-from awd.study.published import Study, read_study
+from awd.study.published_studies import Study, read_study
 from awd.study.schema import (
     PATTERN,
     Model,

@@ -80,7 +80,7 @@ def published_columns(row: dict) -> dict[str, dict]:
         for value in ("train", "valid", "test", *COSTS):
             if entry.get(value) is not None and value not in column:
                 column[value] = entry[value]
-                column["verified"] &= bool(entry.get("verified", False))
+                column["verified"] &= bool(entry.get("verified", True))
     return columns
 
 

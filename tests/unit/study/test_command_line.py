@@ -111,7 +111,7 @@ def test_a_key_that_is_written_twice_is_refused(project, name):
         ("seeds: 1".encode("utf-16"), "config.yaml, line 1: the file is UTF-16; save it as UTF-8"),
         (b"seeds: 1\nsuites:\n\t- a\n", "config.yaml, line 3: not valid YAML: a tab; indent"),
         (b"seeds: [1\n", "config.yaml, line 2: not valid YAML"),
-        (b"seeds: 010\n", "config.yaml: 010 is a different number"),
+        (b"seeds: 010\n", "config.yaml, line 1: 010 is a different number"),
         (b"seeds: 1\x00\n", "config.yaml, line 1: YAML does not allow"),
     ],
 )

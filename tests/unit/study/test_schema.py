@@ -11,7 +11,7 @@ from awd.errors import InputError
 from awd.places import HOME, SCHEMAS
 from awd.study.__main__ import schemas
 from awd.study.config import CONFIG, Config, load_config
-from awd.study.published import Study
+from awd.study.published_studies import Study
 from awd.study.schema import Model, validate
 from awd.study.suite import Suite
 
