@@ -17,10 +17,10 @@ from awd.places import RESULTS
 from awd.study import cost
 from awd.study.config import DEFAULT, Config
 from awd.study.methods import Method
-from awd.study.published_studies import Study
+from awd.study.published_studies import Study, study_file
 from awd.study.schema import validate
 from awd.study.spec import HYPERPARAMETERS, RunSpec
-from awd.study.suite import Suite, citation, read_suite
+from awd.study.suite import Suite, citation, read_suite, suite_files
 
 USUAL = {"recipe": DEFAULT, "precision": "fp32"}
 """The values that the folder results/{scale} stands for; the folder's name has other values."""
@@ -54,6 +54,7 @@ class Plan:
         config: the checked configuration.
         runs: name -> Run, in the order in which suites first ask for them, seed by seed.
         suites: name -> the resolved suite as plan.json holds it, in the configuration's order.
+        suite_files: the files that they come from, of suites and of published studies.
         fingerprints: corpus -> fingerprint.
 
     Raises InputError for anything in the configuration or a suite that is not allowed.
@@ -69,6 +70,7 @@ class Plan:
         self.seeds = self.config.seed_list()
         self.runs: dict[str, Run] = {}
         self.suites: dict[str, dict] = {}
+        self.suite_files: list[Path] = []
         self.fingerprints: dict[str, str] = {}
         recipes = {DEFAULT}
         for name in _listed(self.config.suites):
@@ -81,6 +83,7 @@ class Plan:
 
     def _resolve(self, name: str, suite: Suite, where: str) -> dict:
         studies = suite.studies(where)
+        self.suite_files += [suite_files()[name], *map(study_file, suite.published_names())]
         asked = _listed(self.config.corpora)
         rows = [
             self._resolve_row(name, suite, row, corpus, studies, where)

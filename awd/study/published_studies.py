@@ -1,5 +1,6 @@
 """Published studies: who wrote them, and their numbers. Each number stands in one file only."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -72,13 +73,18 @@ class Study(Model):
         ]
 
 
+def study_file(name: str) -> Path:
+    """Return the file of a published study."""
+    return PUBLISHED / f"{name}.yaml"
+
+
 def read_study(name: str, where: str) -> Study:
     """Return the study in workflow/published/{name}.yaml.
 
     Raises InputError if there is none, which begins with ``where`` it was named, or for a mistake
     in the file.
     """
-    path = PUBLISHED / f"{name}.yaml"
+    path = study_file(name)
     if not path.is_file():
         known = [each.stem for each in PUBLISHED.glob("[!.]*.yaml")]
         raise InputError(f"{where}: no published study '{name}'; {nearest(name, known)}")

@@ -177,7 +177,7 @@ def _hint(kind: str, value: object) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return "; put it in quotes if it is meant as text"
     if isinstance(value, str) and kind in ("float_type", "int_type"):
-        if re.fullmatch(r"[-+]?\d+,\d+", value):
+        if kind == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
             return f"; write {value.replace(',', '.')} with a decimal point"
         try:
             float(value)

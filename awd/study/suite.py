@@ -165,10 +165,13 @@ class Suite(Model):
             )
         return spec, method
 
+    def published_names(self) -> list[str]:
+        """Return the names of the published studies."""
+        return [self.published] if isinstance(self.published, str) else self.published
+
     def studies(self, where: str) -> list[Study]:
         """Read the published studies; raises InputError for one that is missing or wrong."""
-        names = [self.published] if isinstance(self.published, str) else self.published
-        studies = [read_study(name, f"{where}: published") for name in names]
+        studies = [read_study(name, f"{where}: published") for name in self.published_names()]
         known = {number.row for study in studies for number in study.numbers}
         for name, row in self.rows.items():
             if row.published is not None and row.published not in known:

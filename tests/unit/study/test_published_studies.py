@@ -15,12 +15,23 @@ STUDIES = {path.stem: read_study(path.stem, "here") for path in PUBLISHED.glob("
 SUITES_BY_NAME = {name: read_suite(name, "here")[0] for name in suite_files()}
 PLAN = Plan(load_config(CONFIG, {"suites": list(SUITES_BY_NAME), "scale": "paper"}))
 DATA = [*SUITES.glob("*.yaml"), *(HOME / "workflow/report").rglob("*.rst")]
-MENTION = re.compile(r"([A-Z][a-z]+(?:, [A-Z][a-z]+)*(?: and [A-Z][a-z]+| et al\.)?),? ((?:19|20)\d\d)\b")
+MENTION = re.compile(
+    r"([A-Z][a-z]+(?:, [A-Z][a-z]+)*(?: and [A-Z][a-z]+| et al\.)?),? ((?:19|20)\d\d)\b"
+)
 
 
 def names_of(suite: str) -> list[str]:
-    published = SUITES_BY_NAME[suite].published
-    return [published] if isinstance(published, str) else published
+    return SUITES_BY_NAME[suite].published_names()
+
+
+def test_the_plan_depends_on_the_files_of_suites_and_studies():
+    """Another published number makes plan.json and tables anew."""
+    plan = Plan(load_config(CONFIG, {"suites": "kim2024"}))
+    assert [path.relative_to(HOME / "workflow").as_posix() for path in plan.suite_files] == [
+        "suites/kim2024.yaml",
+        "published/kim2024.yaml",
+        "published/zaremba2014.yaml",
+    ]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -40,7 +51,7 @@ def test_every_number_of_a_study_is_shown_by_one_row(name):
         own = [
             suite.rows[row].published or row
             for suite in SUITES_BY_NAME.values()
-            if row in suite.rows and name in ([suite.published, *suite.published])
+            if row in suite.rows and name in suite.published_names()
         ]
         assert number.row in own
 
