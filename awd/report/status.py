@@ -19,8 +19,9 @@ from rich.table import Table
 
 from awd.errors import InputError
 from awd.files import read_json
+from awd.places import RESULTS
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
-from awd.study.plan import RESULTS, Plan, Run
+from awd.study.plan import Plan, Run
 
 STALE = 12 * WRITE
 """Seconds without news after which a training is taken to be no more."""

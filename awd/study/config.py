@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
-from awd import corpora
+from awd.corpora.catalogue import entries
 from awd.errors import InputError
 from awd.places import CONFIG
 from awd.study.schema import (
@@ -91,7 +91,7 @@ class Config(Model):
         for name in folders:
             if name == DEFAULT:
                 raise refuse("'default' stands for each suite's own corpora; use another name")
-            if name in corpora.catalogue():
+            if name in entries():
                 raise refuse(f"'{name}' is a built-in corpus; use another name")
         return folders
 

@@ -12,8 +12,8 @@ import pytest
 from projects import make_project, run, snakemake, start
 
 from awd import corpora
-from awd.study import plan
-from awd.study.plan import load_config
+from awd.study.config import load_config
+from awd.study.plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -198,8 +198,8 @@ def test_a_suite_edited_while_its_jobs_wait(tmp_path):
     project = make_project(tmp_path / "project", study=SUITE)
     config = load_config(project / "config.yaml", {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "SUITES", project / "workflow/suites")
-        (old,) = [name for name in plan.Plan(config).runs if name.startswith("mine-lstm1x12-")]
+        patch.setattr("awd.study.suite.SUITES", project / "workflow/suites")
+        (old,) = [name for name in Plan(config).runs if name.startswith("mine-lstm1x12-")]
     suite = project / "workflow/suites/study.yaml"
     suite.write_text(suite.read_text().replace("weight_drop: 0.2", "weight_drop: 0.3"))
     for target in (f"results/runs/{old}/train.json", f"results/runs/{old}/train.stream.json"):
