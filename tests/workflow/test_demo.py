@@ -245,6 +245,10 @@ def test_the_report_needs_records_alone(project):
     ("option", "said"),
     [
         ("seeds=0", "config.yaml: seeds must be at least 1, not 0"),
+        ("seeds=010", "--config seeds: 010 is a different number to different programs"),
+        ("keep_checkpoints=on", "--config keep_checkpoints: on is true or false to some programs"),
+        (f"corpora={'a' * 20}", f"config.yaml: corpora: '{'a' * 20}' repeats its ending 20 times"),
+        ("suites=all", "config.yaml: suites: 'all' is no suite; list the suites you want: tiny"),
         ("sedes=2", "config.yaml: unknown key 'sedes'; did you mean 'seeds'?"),
         ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
         ("suites=tinny", "config.yaml: no suite 'tinny'; did you mean 'tiny'?"),

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from awd.errors import InputError
 from awd.places import HOME, SCHEMAS
@@ -14,6 +15,7 @@ from awd.study.config import CONFIG, Config, load_config
 from awd.study.published_studies import Study
 from awd.study.schema import Model, validate
 from awd.study.suite import Suite
+from awd.study.yaml_text import read_yaml
 
 CONFIGURATION = load_config(CONFIG)
 SUITE = {
@@ -232,3 +234,22 @@ def test_one_command_writes_the_schemas(tmp_path):
     assert {path.name: path.read_text(encoding="utf-8") for path in Path(tmp_path).iterdir()} == (
         schemas()
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        HOME / "config.yaml",
+        *sorted((HOME / "workflow/suites").glob("*.yaml")),
+        *sorted((HOME / "workflow/published").glob("*.yaml")),
+    ],
+    ids=lambda path: path.name,
+)
+def test_editors_find_no_mistake_in_the_files(path):
+    """They check with the schema, not with the models."""
+    content = read_yaml(path)
+    kind = {"suites": "suite", "published": "published"}.get(path.parent.name, "config")
+    name = f"{kind}.schema.json"
+    validator = Draft202012Validator(json.loads((SCHEMAS / name).read_text(encoding="utf-8")))
+    assert list(validator.iter_errors(content)) == []
+    assert list(validator.iter_errors(content | {"sede": 1}))
