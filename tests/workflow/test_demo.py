@@ -43,7 +43,14 @@ scales:
   demo: {corpora: [mine], context: ptb}
   small: {corpora: [mine]}
   paper: {corpora: [ptb]}
-published:
+published: nobody2000
+"""
+PUBLISHED = """
+title: A small study
+authors: [Nobody]
+venue: Nowhere 2000
+read_in: the report
+numbers:
   - {row: full, corpus: ptb, valid: 12.5, test: 11.5, source: Table 1}
 """
 
@@ -59,6 +66,7 @@ def jobs(said: str, rule: str) -> list[str]:
 def finished(tmp_path_factory) -> Path:
     """A copy of the project with a small suite, run to its end. Tests that change it copy it."""
     project = make_project(tmp_path_factory.mktemp("workflow") / "project", tiny=SUITE)
+    (project / "workflow/published/nobody2000.yaml").write_text(PUBLISHED, encoding="utf-8")
     snakemake(project)
     return project
 
