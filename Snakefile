@@ -33,6 +33,10 @@ if plan.gpus:
     workflow.global_resources.setdefault("gpu", plan.gpus)
 
 
+# Jobs use the interpreter that runs Snakemake, unless they have an environment of their own.
+python = "python" if workflow.deployment_settings.deployment_method else sys.executable
+
+
 wildcard_constraints:
     corpus="[a-z0-9-]+",
     fingerprint="[0-9a-f]{8}",

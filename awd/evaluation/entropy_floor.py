@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from awd.vocabulary import HELD_OUT
+
 CHANCE = 1e-6
 """How often an honest evaluation may raise the alarm, at most."""
 
@@ -19,7 +21,7 @@ def below_floor(entropy: Mapping, splits: Mapping[str, Mapping]) -> str | None:
         entropy: of a corpus record: for valid and test the ``nll`` of the text under its source.
         splits: of an evaluation record, with the model's ``nll``.
     """
-    for split in ("valid", "test"):
+    for split in HELD_OUT:
         lead = entropy[split]["nll"] - splits[split]["nll"]
         if lead > math.log(1 / CHANCE):
             return (

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 
 from awd.errors import InputError
+from awd.vocabulary import Device
 
 SIGNS = re.compile("out of memory|can't allocate memory|bad_alloc|ALLOC_FAILED|size calculation")
 """What torch, its libraries and C++ say where an allocation fails."""
@@ -30,7 +31,7 @@ def explained(device: torch.device) -> Iterator[None]:
 
 def peak_memory(device: torch.device) -> float:
     """Most memory held so far in MB: of the device if it is a GPU, else of the process."""
-    if device.type == "cuda":
+    if device.type == Device.CUDA:
         return torch.cuda.max_memory_allocated(device) / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
@@ -40,7 +41,7 @@ def _sentence(device: torch.device, said: str) -> str:
     asked = ASKED.search(said)
     amount = _gigabytes(float(asked[1]) * UNITS[asked[2]]) if asked else "more"
     held = _gigabytes(peak_memory(device) * 1e6)
-    if device.type == "cuda":
+    if device.type == Device.CUDA:
         free, total = map(_gigabytes, torch.cuda.mem_get_info(device))
         place, fewer = f"{free} of the GPU's {total} are free", "gpu_slots in config.yaml"
     else:

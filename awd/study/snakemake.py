@@ -2,12 +2,15 @@
 
 import json
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from awd.errors import InputError
 from awd.machine import gpu_lease
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
+from awd.vocabulary import Device
 
 
 class WorkflowPlan(Plan):
@@ -23,12 +26,19 @@ class WorkflowPlan(Plan):
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
 
     def corpus_record(self, wildcards) -> Path:
-        """corpus.json of the run's corpus."""
+        """Return corpus.json of the run's corpus."""
         return self.corpus_folder(self._run(wildcards).spec.corpus) / "corpus.json"
 
     def spec(self, wildcards) -> str:
-        """The run's hyperparameters as JSON."""
+        """Return the run's hyperparameters as JSON."""
         return self._run(wildcards).spec.canonical()
+
+    def evaluates(self, stage: str) -> Callable[..., str]:
+        """Return the function from a job's wildcards to whether a row asks for its plain stream.
+
+        The answer is "True" or "False", and a resource like those of `resources`.
+        """
+        return lambda wildcards: str((stage, "stream") in self._run(wildcards).evaluations)
 
     def source_options(self, wildcards) -> list[str]:
         """Options of ``fetch``: where the corpus may lie on this machine."""
@@ -88,7 +98,7 @@ class WorkflowPlan(Plan):
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.
-        return settings | ({"device": "cpu"} if self._in_job else {})
+        return settings | ({"device": Device.CPU.value} if self._in_job else {})
 
     def _count_gpus(self, limit: int | None) -> int:
         """The limit that a profile or a command line gives, or the slots on this machine's GPUs.
@@ -96,10 +106,10 @@ class WorkflowPlan(Plan):
         On a cluster it is the profile that knows: where Snakemake is started there may be no GPU. A
         job of the cluster is told by its environment what it was given.
         """
-        if self.config.device == "cpu":
+        if self.config.device == Device.CPU:
             return 0
         # Where cuda is asked for, at least one, so that its absence is a job's clear complaint.
-        least = int(self.config.device == "cuda")
+        least = int(self.config.device == Device.CUDA)
         if self._in_job:
             given = "CUDA_VISIBLE_DEVICES" in os.environ and gpu_lease.visible()
             return least or int(bool(given))

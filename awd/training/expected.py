@@ -11,6 +11,7 @@ from awd.study.spec import GATES, RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
 from awd.training.probes import COLUMNS, WORDS, WORSE, changes
 from awd.training.schedules import Schedule
+from awd.vocabulary import Stage
 
 SEEN_FOR_SURE = 30
 """Dropped units to be expected before seeing none means that there is no dropout."""
@@ -72,13 +73,15 @@ def expected(spec: RunSpec, stage: str) -> dict:
     values |= {"carried_state": True, "learning_rate": rate}
     values["rate_rescaling"] = spec.variable_bptt
     if rate:
-        values["optimizer"] = "adamw" if (spec.optimizer, stage) == ("adamw", "train") else "sgd"
+        values["optimizer"] = (
+            "adamw" if (spec.optimizer, stage) == ("adamw", Stage.TRAIN) else "sgd"
+        )
         values["clip"] = spec.clip
         if rate * decay > 1e-6 or not decay:  # else it is lost in rounding
             values["weight_decay"] = decay
     values["averaging_from"] = _averaging_from(spec, stage)
     values["learning_rate_changes"] = _rate_changes(spec)
-    values["epochs"] = spec.epochs if stage == "train" else spec.finetune_epochs
+    values["epochs"] = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
     values["ends_early"] = _ends_early(spec, stage, values["epochs"])
     return values
 
@@ -108,7 +111,7 @@ def _plain(value: object) -> str:
 
 
 def _averaging_from(spec: RunSpec, stage: str) -> int | None:
-    if stage == "finetune":
+    if stage == Stage.FINETUNE:
         return 0
     return _first_firing(spec) if spec.optimizer == "nt-asgd" else None
 
@@ -119,7 +122,7 @@ def _first_firing(spec: RunSpec) -> int | None:
 
 
 def _ends_early(spec: RunSpec, stage: str, epochs: int) -> int | None:
-    if stage == "finetune":
+    if stage == Stage.FINETUNE:
         end = _first_firing(spec)
     else:
         end = spec.patience + 1 if spec.patience else None  # the first epoch stays the best

@@ -32,6 +32,7 @@ from awd.corpora.batching import Chunk
 from awd.model.language_model import LanguageModel, Output, RecurrentLayer
 from awd.study.spec import GATES, RunSpec
 from awd.training.trainer import Trainer
+from awd.vocabulary import Device, Stage
 
 STEPS, COLUMNS = 4, 256
 """Size of the random text whose dropout masks are looked at."""
@@ -46,7 +47,7 @@ FEWEST_CHUNKS = 8
 
 def observe(trainer: Trainer) -> dict:
     """What a trainer that has not begun will do; see above for the names. Changes nothing."""
-    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    devices = [trainer.device] if trainer.device.type == Device.CUDA else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
         shared = (trainer.batches, trainer.valid, trainer.test, trainer.best_weights)
@@ -78,7 +79,7 @@ def observe_spec(spec: RunSpec, vocabulary: int) -> dict:
     sizes = {"train": 2 * FEWEST_CHUNKS * spec.bptt * spec.batch_size, "valid": 100, "test": 100}
     splits = {name: draw.integers(0, vocabulary, size) for name, size in sizes.items()}
     corpus = Corpus(spec.corpus, "", words, **splits, info={})
-    return observe(Trainer(spec, corpus, "train", torch.device("cpu")))
+    return observe(Trainer(spec, corpus, Stage.TRAIN, torch.device("cpu")))
 
 
 # the model ----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import math
 
 from awd.study.spec import RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
+from awd.vocabulary import Event
 
 
 class Schedule:
@@ -28,7 +29,7 @@ class Schedule:
         self.epoch += 1
         self.rate = getattr(self, f"_{self.spec.schedule.replace('-', '_')}")(loss)
         self.best = min(self.best, loss)
-        return f"learning rate {self.rate:.4g}" if self.rate != before else ""
+        return f"{Event.LEARNING_RATE} {self.rate:.4g}" if self.rate != before else ""
 
     def _constant(self, _: float) -> float:
         return self.rate

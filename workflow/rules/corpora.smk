@@ -15,7 +15,7 @@ rule fetch:
         destination=subpath(output[0], parent=True),
         source=plan.source_options,
     shell:
-        "exec python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
+        "exec {python:q} -m awd fetch {wildcards.corpus:q} {params.destination:q}"
         " {params.source:q} --fingerprint {wildcards.fingerprint:q} --log {log:q}"
 
 
@@ -37,5 +37,5 @@ rule encode:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),
     shell:
-        "exec python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
+        "exec {python:q} -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
         " --fingerprint {wildcards.fingerprint:q} --log {log:q}"

@@ -14,7 +14,7 @@ rule plan:
     params:
         settings=lambda wildcards: plan.settings(),
     shell:
-        "exec python -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
+        "exec {python:q} -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
 
 
 rule collect:
@@ -30,7 +30,7 @@ rule collect:
     conda:
         "../envs/awd.yaml"
     shell:
-        f"exec python -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
+        f"exec {{python:q}} -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
 
 
 rule table:
@@ -50,7 +50,7 @@ rule table:
     conda:
         "../envs/awd.yaml"
     shell:
-        f"exec python -m awd report --scale {plan.name}"
+        f"exec {{python:q}} -m awd report --scale {plan.name}"
         " --suite {wildcards.suite:q} --part tables > {log:q} 2>&1"
 
 
@@ -71,7 +71,7 @@ rule combined:
     conda:
         "../envs/awd.yaml"
     shell:
-        f"exec python -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
+        f"exec {{python:q}} -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
 
 
 # One process draws all of them: starting one takes longer than drawing a figure.
@@ -96,7 +96,7 @@ rule figures:
     conda:
         "../envs/awd.yaml"
     shell:
-        f"exec python -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
+        f"exec {{python:q}} -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
 
 
 rule page:
@@ -116,4 +116,4 @@ rule page:
     conda:
         "../envs/awd.yaml"
     shell:
-        f"exec python -m awd report --scale {plan.name} --part page > {{log:q}} 2>&1"
+        f"exec {{python:q}} -m awd report --scale {plan.name} --part page > {{log:q}} 2>&1"

@@ -1,8 +1,10 @@
 # Training and fine-tuning: one thread a job, as many jobs as cores or GPUs.
 #
-# Checkpoints lie outside the declared outputs, which Snakemake deletes when a job fails; run the
-# same command again and a training goes on where it was. The corpus is ancient() because a run's
-# name carries its fingerprint: a newer copy of the same text is no reason to train again.
+# A job also evaluates its weights where a row asks for that; rule evaluate collects the result,
+# or evaluates if there is none. Checkpoints and such results are no declared outputs, which
+# Snakemake deletes when a job fails: run the same command again and a training continues. The
+# corpus is ancient() because a run's name has its fingerprint: a newer copy of the same text is
+# no reason to train again.
 
 
 rule train:
@@ -18,14 +20,16 @@ rule train:
         "../envs/awd.yaml"
     threads: 1
     resources:
+        evaluate=plan.evaluates("train"),
         **plan.resources(),
     params:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec {python:q} -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
+        " --evaluate {resources.evaluate}"
         " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
 
 
@@ -43,13 +47,15 @@ rule finetune:
         "../envs/awd.yaml"
     threads: 1
     resources:
+        evaluate=plan.evaluates("finetune"),
         **plan.resources(),
     params:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec {python:q} -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
+        " --evaluate {resources.evaluate}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"
