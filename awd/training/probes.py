@@ -19,6 +19,7 @@ carried_state           a chunk starts in the state in which the last one ended
 
 import copy
 import math
+from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ from awd.corpora import Corpus
 from awd.corpora.batching import Chunk
 from awd.model.language_model import LanguageModel, Output, RecurrentLayer
 from awd.study.spec import GATES, RunSpec
-from awd.training.trainer import Trainer
+from awd.training.trainer import Diverged, Trainer
 from awd.vocabulary import Device, Stage
 
 STEPS, COLUMNS = 4, 256
@@ -389,8 +390,11 @@ def _of_worse_epochs(twin: Trainer) -> dict:
         if twin.finished and epoch < twin.epochs:
             ends.append(epoch)
     rates = [line["learning_rate"] for line in twin.history]
-    return {
-        "averaging_from": averaging if averaging is None or _averages(twin) else None,
+    seen = {}
+    with suppress(Diverged):  # at so large a rate two steps show nothing
+        averages = averaging is None or _averages(twin)
+        seen["averaging_from"] = averaging if averages else None
+    return seen | {
         "learning_rate_changes": changes(rates),
         "epochs": twin.epochs,
         "ends_early": ends[0] if ends else None,
