@@ -10,6 +10,7 @@ sys.path.insert(0, workflow.basedir)
 
 from awd.errors import InputError
 from awd.study.command_line import check_files
+from awd.report.workflow import narrate
 from awd.study.snakemake import WorkflowPlan
 
 try:
@@ -28,6 +29,8 @@ try:
     plan = WorkflowPlan(workflow)
 except InputError as error:
     sys.exit(f"awd: {error}")
+
+narrator = narrate(workflow)
 
 if plan.gpus:
     workflow.global_resources.setdefault("gpu", plan.gpus)
@@ -61,5 +64,14 @@ rule all:
     localrule: True
 
 
+onstart:
+    narrator.start()
+
+
 onsuccess:
+    narrator.stop()
     print(f"The results are in results/{plan.name}; begin with report.html")
+
+
+onerror:
+    narrator.fail()

@@ -13,6 +13,7 @@ import click
 from awd.errors import InputError
 from awd.vocabulary import Stage
 
+STAGE = click.Choice([each.value for each in Stage])
 STOPPED = 75  # EX_TEMPFAIL: saved, run it again
 
 log = logging.getLogger("awd")
@@ -37,6 +38,9 @@ class Commands(click.Group):
             raise
         except (click.exceptions.Exit, click.Abort):
             raise
+        except KeyboardInterrupt:
+            log.info("awd: stopped")
+            sys.exit(STOPPED)
         except InputError as error:
             sentence = str(error)
         except OSError as error:
@@ -256,13 +260,13 @@ def _train(
                 live=not _log_files() and sys.stderr.isatty(),
             )
     except Interrupted as error:
-        log.warning("%s: %s; the same command continues it", run.name, error)
+        log.info("%s: %s; the same command continues it", run.name, error)
         sys.exit(STOPPED)
 
 
 @main.command()
 @training_options
-@click.option("--stage", required=True, type=click.Choice([each.value for each in Stage]))
+@click.option("--stage", required=True, type=STAGE)
 @click.option(
     "--method", default="stream", show_default=True, help="stream, or a method with its settings."
 )
@@ -321,7 +325,7 @@ def evaluate(
 @main.command("tune-cache")
 @folder("corpus")
 @folder("run")
-@click.option("--stage", default=Stage.FINETUNE.value, type=click.Choice([each.value for each in Stage]))
+@click.option("--stage", default=Stage.FINETUNE.value, type=STAGE)
 @click.option("--window", "windows", multiple=True, type=int, default=(100, 500, 2000))
 @click.option("--theta", "thetas", multiple=True, type=float, default=(0.3, 0.6, 1.0))
 @click.option("--weight", "weights", multiple=True, type=float, default=(0.05, 0.1, 0.2))
@@ -411,6 +415,7 @@ def start_log(path: Path | None) -> None:
     logging.raiseExceptions = False  # a full disk must not end a training that only logs
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
+        handlers[0].setLevel(logging.WARNING)  # what else there is to see is in the log
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
         faulthandler.enable(handlers[-1].stream)

@@ -74,7 +74,7 @@ def train_stage(
                 trainer.run(checkpoint, checkpoint_seconds, progress)
             except Diverged as error:
                 status, reason = Status.DIVERGED, str(error)
-                log.warning("%s: diverged: %s", run, reason)
+                log.info("%s: diverged: %s", run, reason)
         record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
