@@ -1,4 +1,6 @@
 # Every ablation of every suite, from raw text to tables: the table of contents.
+import os
+import shlex
 import sys
 
 from snakemake.utils import min_version
@@ -36,8 +38,8 @@ if plan.gpus:
     workflow.global_resources.setdefault("gpu", plan.gpus)
 
 
-# Jobs use the interpreter that runs Snakemake, unless they have an environment of their own.
-python = "python" if workflow.deployment_settings.deployment_method else sys.executable
+# Jobs use the interpreter that runs Snakemake, or that of the environment made for them.
+shell.prefix(f"python={shlex.quote(plan.interpreter)}; ")
 
 
 wildcard_constraints:

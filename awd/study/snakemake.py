@@ -23,7 +23,20 @@ class WorkflowPlan(Plan):
     def __init__(self, workflow):
         super().__init__(configuration(workflow))
         self._in_job = not workflow.is_main_process
+        self._deployed = bool(workflow.deployment_settings.deployment_method)
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
+
+    @property
+    def interpreter(self) -> str:
+        """The interpreter of jobs: this one, or the one of the environment made for them."""
+        return "python" if self._deployed else sys.executable
+
+    def environment(self, _wildcards) -> str | None:
+        """Return the file of the environment of jobs, only if Snakemake is to make it.
+
+        Snakemake takes braces in the project's path for wildcards of this file.
+        """
+        return "../envs/awd.yaml" if self._deployed else None
 
     def corpus_record(self, wildcards) -> Path:
         """Return corpus.json of the run's corpus."""

@@ -17,7 +17,7 @@ rule train:
     log:
         "results/logs/train-{run}.log",
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     threads: 1
     resources:
         evaluate=plan.evaluates("train"),
@@ -27,7 +27,7 @@ rule train:
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec {python:q} -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec $python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --evaluate {resources.evaluate}"
         " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
@@ -44,7 +44,7 @@ rule finetune:
     log:
         "results/logs/finetune-{run}.log",
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     threads: 1
     resources:
         evaluate=plan.evaluates("finetune"),
@@ -54,7 +54,7 @@ rule finetune:
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec {python:q} -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec $python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --evaluate {resources.evaluate}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
