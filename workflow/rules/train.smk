@@ -20,8 +20,8 @@ rule train:
         plan.environment
     threads: 1
     resources:
-        evaluate=plan.evaluates("train"),
         **plan.resources(),
+        evaluate=plan.evaluates("train"),
     params:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),
@@ -47,8 +47,8 @@ rule finetune:
         plan.environment
     threads: 1
     resources:
-        evaluate=plan.evaluates("finetune"),
         **plan.resources(),
+        evaluate=plan.evaluates("finetune"),
     params:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),

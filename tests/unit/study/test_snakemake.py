@@ -30,6 +30,7 @@ def plan(monkeypatch, tmp_path):
             is_main_process=not in_job,
             global_resources=limits,
             config_settings=SimpleNamespace(configfiles=[], config=changes),
+            deployment_settings=SimpleNamespace(deployment_method=set()),
         )
         monkeypatch.chdir(HOME)
         return WorkflowPlan(workflow)
