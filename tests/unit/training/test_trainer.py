@@ -245,15 +245,17 @@ def test_a_checkpoint_of_another_version_is_refused(corpus, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_a_training_goes_on_on_another_device(corpus, tmp_path, monkeypatch):
-    """The record names all it was trained on."""
-    monkeypatch.setattr("awd.training.trainer.describe", lambda _: "first device")
+    """The record lists both, in order of use."""
+    first = {"kind": "cpu", "name": "first", "threads": 2}
+    second = {"kind": "cuda", "name": "second", "threads": None}
+    monkeypatch.setattr("awd.training.trainer.describe", lambda _: first)
     trainer, checkpoint = trainer_of(corpus), Checkpoint(tmp_path, "a-run", "train")
     with pytest.raises(Interrupted):
         trainer.run(checkpoint, 1e9, StopAfter(7))
-    monkeypatch.setattr("awd.training.trainer.describe", lambda _: "second device")
+    monkeypatch.setattr("awd.training.trainer.describe", lambda _: second)
     other = Trainer(spec_of(), corpus, "train", torch.device("meta"))
     other.restore(checkpoint.load())
-    assert other.devices == ["first device", "second device"]
+    assert other.devices == [first, second]
     state = other.state()
     tensors = [*state["best_weights"].values(), *chain(*state["hidden"]), state["loss_sum"]]
     assert all(tensor.device.type == "meta" for tensor in tensors)
@@ -390,7 +392,7 @@ def test_too_large_a_batch_is_one_sentence(corpus):
 
 
 def test_a_folder_named_for_another_run_is_refused(corpus, tmp_path):
-    with pytest.raises(InputError, match=r"which .* is not named"):
+    with pytest.raises(InputError, match="must be named tiny-lstm1x8-sgd-s1-"):
         train_stage(
             spec_of(), corpus, "train", tmp_path / "other", device=CPU, checkpoints=tmp_path
         )
