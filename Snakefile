@@ -11,8 +11,8 @@ min_version("9.0")
 sys.path.insert(0, workflow.basedir)
 
 from awd.errors import InputError
-from awd.study.command_line import check_files
 from awd.report.workflow import narrate
+from awd.study.command_line import check_files
 from awd.study.snakemake import WorkflowPlan
 
 try:
