@@ -320,3 +320,52 @@ def test_what_rows_change_is_shown_as_observed():
     )
     assert said["python-reference  lstm"] == "as the base row"
     assert len(said) == 15
+
+
+# logs of jobs -------------------------------------------------------------------------------
+
+BREAK = """
+import sys
+from awd import cli, corpora
+def fail(*_, **__):
+    {fault}
+corpora.fetch = fail
+cli.main(["fetch", "python-reference", "raw", "--log", "job.log"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "trace"),
+    [
+        ("raise KeyError('run')", "KeyError: 'run'"),
+        ("from awd import nothing", "ImportError: cannot import name 'nothing'"),
+        ("import os; os.abort()", "Fatal Python error: Aborted"),
+    ],
+    ids=["exception", "import", "crash"],
+)
+def test_a_mistake_in_awd_leaves_its_traceback_in_the_log(tmp_path, fault, trace):
+    """Snakemake points to the log of a failed job."""
+    program = BREAK.format(fault=fault)
+    environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment)
+    assert done.returncode != 0
+    log = (tmp_path / "job.log").read_text()
+    assert trace in log
+    assert "in fail" in log
+
+
+def test_a_value_that_an_option_does_not_take_is_in_the_log(tmp_path):
+    words = ("train", tmp_path, tmp_path, "--spec", "{}", "--gpu-slots", "many")
+    answer = call(*words, "--log", tmp_path / "job.log")
+    assert answer.returncode == 2
+    for text in (answer.stderr, (tmp_path / "job.log").read_text()):
+        assert "'many' is not a valid integer" in text
+
+
+def test_with_a_log_the_terminal_shows_errors_alone(tmp_path):
+    spec = make_spec({"corpus": "mine"}, "test").canonical()
+    words = ("train", tmp_path / "none", tmp_path / "run", "--spec", spec, "--device", "cpu")
+    answer = call(*words, "--log", tmp_path / "job.log")
+    sentence = refused(answer)
+    assert answer.stderr.splitlines() == [sentence]
+    assert (tmp_path / "job.log").read_text().splitlines() == [sentence]
