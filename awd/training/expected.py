@@ -1,7 +1,7 @@
-"""What a spec means, in the terms of what is observed; and whether an observation is that.
+"""Expected probe results for a spec, compared with the observed ones.
 
-See `training.probes` for the names. A training whose model does not do what its spec says does not
-begin, and rows are told apart by what they really change.
+See `training.probes` for the names. A training does not begin if its model contradicts its spec,
+and rows are compared by what they really change.
 """
 
 import math
@@ -14,22 +14,22 @@ from awd.training.schedules import Schedule
 from awd.vocabulary import Stage
 
 SEEN_FOR_SURE = 30
-"""Dropped units to be expected before seeing none means that there is no dropout."""
+"""Expected number of dropped units above which none at all means that there is no dropout."""
 
 
 def contradiction(spec: RunSpec, stage: str, observed: Mapping) -> str | None:
-    """The first observation that is not what ``spec`` says, as a sentence, or None."""
+    """Return the first observation that contradicts ``spec`` as a sentence, or None."""
     for name, value in expected(spec, stage).items():
         if name in observed and differs(name, observed[name], value, spec):
             return (
-                f"{name} is {_plain(observed[name])} as observed on the model that was to be "
-                f"trained, where its spec means {_plain(value)}"
+                f"{name} is {_plain(observed[name])} as observed on the model to be trained, but "
+                f"its spec requires {_plain(value)}"
             )
     return None
 
 
 def differences(one: Mapping, other: Mapping, spec: RunSpec) -> dict[str, tuple]:
-    """(one, other) of each observation in which two trainings differ; ``spec`` is of the first."""
+    """Return (one, other) of each observation that differs; ``spec`` belongs to the first."""
     return {
         name: (one[name], other[name])
         for name in one
@@ -38,7 +38,7 @@ def differences(one: Mapping, other: Mapping, spec: RunSpec) -> dict[str, tuple]
 
 
 def expected(spec: RunSpec, stage: str) -> dict:
-    """What should be observed of ``spec``; what cannot be seen of it is left out."""
+    """Return the probe results that ``spec`` requires, without those that no probe can show."""
     rate, decay = spec.learning_rate, spec.weight_decay
     last = spec.layers == 1
     dropouts = {name: getattr(spec, name) for name in ("dropout_input", "dropout_output")}
@@ -87,10 +87,10 @@ def expected(spec: RunSpec, stage: str) -> dict:
 
 
 def differs(name: str, one: object, other: object, spec: RunSpec) -> bool:
-    """Whether two values of an observation cannot be the same one, measured twice.
+    """Return whether two values of a probe differ by more than its measurement error.
 
-    Shares of dropped recurrent weights are counted; a rate or a coefficient is computed from
-    single-precision weights; dropout may be too rare to be seen.
+    Shares of dropped recurrent weights are counts; rates and coefficients are computed from
+    single-precision weights; rare dropout may not show at all.
     """
     if isinstance(one, bool) or not all(isinstance(value, int | float) for value in (one, other)):
         return one != other
