@@ -187,14 +187,14 @@ def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
 
 
 def _identity(record: dict) -> dict[str, str]:
-    """Return the metadata of the file of weights, which docs/weights.md describes."""
-    return {
-        "run": record["run"],
-        "stage": record["stage"],
-        "spec": json.dumps(record["spec"]),
-        "corpus": record["corpus"]["name"],
-        "fingerprint": record["corpus"]["fingerprint"],
-    }
+    """Return the metadata of the file of weights, which docs/weights.md describes.
+
+    One key: safetensors writes several in random order, but equal weights must be equal files.
+    """
+    identity = {key: record[key] for key in ("run", "stage", "spec")}
+    corpus = record["corpus"]
+    identity |= {"corpus": corpus["name"], "fingerprint": corpus["fingerprint"]}
+    return {"awd": json.dumps(identity)}
 
 
 def _corpus_identity(corpus: Corpus) -> dict:
