@@ -1,9 +1,24 @@
 # Every ablation of every suite, from raw text to tables: the table of contents.
+import os
+import shlex
 import sys
 
 from snakemake.utils import min_version
 
 min_version("9.0")
+
+
+sys.path.insert(0, workflow.basedir)
+
+from awd.errors import InputError
+from awd.report.workflow import narrate
+from awd.study.command_line import check_files
+from awd.study.snakemake import WorkflowPlan
+
+try:
+    check_files(workflow)
+except InputError as error:
+    sys.exit(f"awd: {error}")
 
 
 configfile: "config.yaml"
@@ -12,18 +27,19 @@ configfile: "config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-sys.path.insert(0, workflow.basedir)
-
-from awd.study.snakemake import WorkflowPlan
-from awd.errors import InputError
-
 try:
-    plan = WorkflowPlan(config, workflow)
+    plan = WorkflowPlan(workflow)
 except InputError as error:
     sys.exit(f"awd: {error}")
 
+narrator = narrate(workflow)
+
 if plan.gpus:
     workflow.global_resources.setdefault("gpu", plan.gpus)
+
+
+# Jobs use the interpreter that runs Snakemake, or that of the environment made for them.
+shell.prefix(f"python={shlex.quote(plan.interpreter)}; ")
 
 
 wildcard_constraints:
@@ -50,5 +66,14 @@ rule all:
     localrule: True
 
 
+onstart:
+    narrator.start()
+
+
 onsuccess:
+    narrator.stop()
     print(f"The results are in results/{plan.name}; begin with report.html")
+
+
+onerror:
+    narrator.fail()

@@ -1,9 +1,9 @@
-"""``python -m awd``: the commands that the workflow's rules, and people, run.
+"""The commands of ``python -m awd``, for people and for the workflow's rules.
 
-Each command imports what it needs when it is called: planning a study must not load torch.
+Each command imports its modules when it is called: planning a study must not load torch.
 """
 
-import json
+import faulthandler
 import logging
 import sys
 from pathlib import Path
@@ -11,27 +11,45 @@ from pathlib import Path
 import click
 
 from awd.errors import InputError
+from awd.vocabulary import Stage
 
-STOPPED = 75  # EX_TEMPFAIL: saved and to be tried again
+STAGE = click.Choice([each.value for each in Stage])
+STOPPED = 75  # EX_TEMPFAIL: saved, run it again
+
+log = logging.getLogger("awd")
 
 
 class Commands(click.Group):
-    """Commands in the order of the pipeline, and mistakes as one sentence with exit code 1."""
+    """Commands in the order of the pipeline; a mistake ends one with a sentence and code 1."""
 
     def list_commands(self, ctx):  # noqa: ARG002 - click's signature
-        """The names in the order of this file."""
+        """Return the names in the order of this file."""
         return list(self.commands)
 
     def invoke(self, ctx):
-        """Run the command; what the user did wrong, or a disk, ends it with one sentence."""
+        """Run the command; report the user's mistakes and the disk's errors as one sentence.
+
+        Any other exception is a mistake in awd: its traceback goes to the terminal and the log.
+        """
         try:
             return super().invoke(ctx)
+        except click.ClickException as error:
+            _write_to_log_file(f"awd: {error.format_message()}")
+            raise
+        except (click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            log.info("awd: stopped")
+            sys.exit(STOPPED)
         except InputError as error:
             sentence = str(error)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
             sentence = f"{error.strerror or error}{place}; nothing was left half-written"
-        logging.getLogger("awd").error("awd: %s", sentence)  # to the terminal, and to a log
+        except Exception as error:
+            log.exception("awd: unexpected error, please report it: %s", type(error).__name__)
+            sys.exit(1)
+        log.error("awd: %s", sentence)
         sys.exit(1)
 
 
@@ -44,6 +62,16 @@ def main():
 def folder(name):
     """An argument that is a folder or file, as a Path."""
     return click.argument(name, type=click.Path(path_type=Path))
+
+
+log_option = click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    help="Write a log there, too.",
+    callback=lambda _ctx, _option, path: start_log(path),
+    expose_value=False,
+    is_eager=True,  # a mistake in another option is logged, too
+)
 
 
 def plan_options(command):
@@ -64,7 +92,9 @@ def plan_options(command):
 
 def _configured(path, scale, suites, overrides):
     """The Plan that `plan_options` ask for."""
-    from awd.study.plan import CONFIG, Plan, load_config, parse_override
+    from awd.study.config import CONFIG, load_config
+    from awd.study.plan import Plan
+    from awd.study.yaml_text import parse_override
 
     changes = dict(parse_override(text) for text in overrides)
     if scale:
@@ -81,9 +111,10 @@ def _configured(path, scale, suites, overrides):
 def plan(path, scale, suites, overrides, settings, write):
     """Show the runs: who shares them, what is done, what the rest will cost."""
     if settings:
+        from awd.study.config import parse_config
         from awd.study.plan import Plan
 
-        made = Plan(_read_settings(settings), "the configuration")
+        made = Plan(parse_config(settings), "the configuration")
     else:
         made = _configured(path, scale, suites, overrides)
     if write:
@@ -111,12 +142,11 @@ def status(path, scale, suites, overrides, watch):
 @click.option("--mirror", help="A folder or URL to look in first.")
 @click.option("--folder", help="The folder of a corpus of your own.")
 @click.option("--fingerprint", help="Identity of the corpus in the plan, or its first digits.")
-@click.option("--log", type=click.Path(path_type=Path), help="Write a log there, too.")
-def fetch(corpus, destination, mirror, folder, fingerprint, log):
+@log_option
+def fetch(corpus, destination, mirror, folder, fingerprint):
     """Put train.txt, valid.txt and test.txt of CORPUS, verified, into DESTINATION."""
     from awd import corpora
 
-    start_log(log)
     folders = {corpus: folder} if folder else {}
     corpora.fetch(corpus, destination, mirror=mirror, folders=folders, fingerprint=fingerprint)
 
@@ -126,19 +156,18 @@ def fetch(corpus, destination, mirror, folder, fingerprint, log):
 @folder("raw")
 @folder("destination")
 @click.option("--fingerprint", required=True, help="Identity of the corpus, or its first digits.")
-@click.option("--log", type=click.Path(path_type=Path), help="Write a log there, too.")
-def encode(corpus, raw, destination, fingerprint, log):
+@log_option
+def encode(corpus, raw, destination, fingerprint):
     """Turn the text in RAW into numbers in DESTINATION."""
     from awd import corpora
 
-    start_log(log)
     corpora.encode(corpus, raw, destination, fingerprint=fingerprint)
 
 
 def training_options(command):
     """The arguments that training, fine-tuning and evaluation share."""
     for option in (
-        click.option("--log", type=click.Path(path_type=Path), help="Write a log there."),
+        log_option,
         click.option("--threads", default=1, show_default=True, help="CPU threads."),
         click.option("--gpu-slots", default=1, show_default=True, help="Jobs that share a GPU."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
@@ -160,12 +189,19 @@ checkpoint_folder = click.option(
 checkpoint_minutes = click.option(
     "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
 )
+evaluate_too = click.option(
+    "--evaluate",
+    type=bool,
+    default=False,
+    show_default=True,
+    help="Also measure the weights, for a later `evaluate` of the plain stream.",
+)
 keep_checkpoints = click.option(
     "--keep-checkpoints",
     type=bool,
     default=False,
     show_default=True,
-    help="Also those of the trainings whose weights are read here.",
+    help="Also keep those of the trainings whose weights this command reads.",
 )
 
 
@@ -173,19 +209,21 @@ keep_checkpoints = click.option(
 @training_options
 @checkpoint_folder
 @checkpoint_minutes
+@evaluate_too
 def train(**options):
-    """Train on CORPUS; the record, curve and weights go to the folder RUN."""
-    _train("train", **options)
+    """Train on CORPUS and write the record, curve and weights to the folder RUN."""
+    _train(Stage.TRAIN, **options)
 
 
 @main.command()
 @training_options
 @checkpoint_folder
 @checkpoint_minutes
+@evaluate_too
 @keep_checkpoints
 def finetune(**options):
     """Fine-tune the trained weights in the folder RUN on CORPUS."""
-    _train("finetune", **options)
+    _train(Stage.FINETUNE, **options)
 
 
 def _train(
@@ -196,9 +234,9 @@ def _train(
     device,
     gpu_slots,
     threads,
-    log,
     checkpoints,
     checkpoint_minutes,
+    evaluate,
     keep_checkpoints=True,
 ):
     from awd import corpora
@@ -207,7 +245,6 @@ def _train(
     from awd.training.stage import train_stage
     from awd.training.trainer import Interrupted
 
-    start_log(log)
     spec, device = parse_spec(spec), devices.prepare(device, threads, gpu_slots)
     try:
         with out_of_memory.explained(device):
@@ -220,16 +257,17 @@ def _train(
                 checkpoints=checkpoints,
                 checkpoint_seconds=checkpoint_minutes * 60,
                 keep_checkpoints=keep_checkpoints,
-                live=log is None and sys.stderr.isatty(),
+                evaluate=evaluate,
+                live=not _log_files() and sys.stderr.isatty(),
             )
     except Interrupted as error:
-        logging.getLogger("awd").warning("%s: %s; run it again to go on", run.name, error)
+        log.info("%s: %s; the same command continues it", run.name, error)
         sys.exit(STOPPED)
 
 
 @main.command()
 @training_options
-@click.option("--stage", required=True, type=click.Choice(["train", "finetune"]))
+@click.option("--stage", required=True, type=STAGE)
 @click.option(
     "--method", default="stream", show_default=True, help="stream, or a method with its settings."
 )
@@ -249,7 +287,6 @@ def evaluate(
     device,
     gpu_slots,
     threads,
-    log,
     stage,
     method,
     members,
@@ -257,14 +294,21 @@ def evaluate(
     keep_checkpoints,
 ):
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
-    from awd import corpora
-    from awd.evaluation.evaluate import evaluate_stage
-    from awd.machine import devices, out_of_memory
+    from awd.runs.checkpoint import Checkpoint
+    from awd.runs.early_evaluation import adopt
     from awd.study.methods import parse_method
     from awd.study.spec import parse_spec
 
-    start_log(log)
     spec, method = parse_spec(spec), parse_method(method)
+    if adopt(checkpoints, run, stage, method.name, spec.as_dict()) is not None:
+        if not keep_checkpoints:
+            Checkpoint(checkpoints, run.name, stage).remove()
+        return
+
+    from awd import corpora
+    from awd.evaluation.evaluate import evaluate_stage
+    from awd.machine import devices, out_of_memory
+
     device = devices.prepare(device, threads, gpu_slots)
     with out_of_memory.explained(device):
         evaluate_stage(
@@ -282,7 +326,7 @@ def evaluate(
 @main.command("tune-cache")
 @folder("corpus")
 @folder("run")
-@click.option("--stage", default="finetune", show_default=True, help="train or finetune.")
+@click.option("--stage", default=Stage.FINETUNE.value, type=STAGE)
 @click.option("--window", "windows", multiple=True, type=int, default=(100, 500, 2000))
 @click.option("--theta", "thetas", multiple=True, type=float, default=(0.3, 0.6, 1.0))
 @click.option("--weight", "weights", multiple=True, type=float, default=(0.05, 0.1, 0.2))
@@ -309,7 +353,8 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 @click.option("--corpus", default="default", help="Only on this corpus.")
 def mechanisms(scale, suite, corpus):
     """Show what each row really changes, observed on its model as it is built; trains nothing."""
-    from awd.study.plan import CONFIG, Plan, load_config
+    from awd.study.config import CONFIG, load_config
+    from awd.study.plan import Plan
     from awd.training.expected import differences
     from awd.training.probes import observe_spec
 
@@ -321,7 +366,7 @@ def mechanisms(scale, suite, corpus):
     for row in resolved["rows"]:
         ours, theirs = (each["runs"][0]["run"] for each in (row, bases[row["corpus"]]))
         for name in {ours, theirs} - observed.keys():
-            sizes = plan.sizes(row["corpus"]) or {"vocabulary": 10_000}
+            sizes = plan.sizes[row["corpus"]] or {"vocabulary": 10_000}
             observed[name] = observe_spec(plan.runs[name].spec, sizes["vocabulary"])
         found = differences(observed[ours], observed[theirs], plan.runs[ours].spec)
         changed = [
@@ -366,18 +411,23 @@ def report(scale, suites, parts, formats, figures, results):
             click.echo(path)
 
 
-def _read_settings(text: str) -> dict:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"--settings is not JSON: {error}") from error
-
-
 def start_log(path: Path | None) -> None:
-    """Send what the program says to the terminal, and to ``path`` if given."""
-    logging.raiseExceptions = False  # a disk that is full is no reason to fail for want of a log
+    """Send log lines to the terminal, and to ``path`` if given: there crashes leave a trace."""
+    logging.raiseExceptions = False  # a full disk must not end a training that only logs
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     if path is not None:
+        handlers[0].setLevel(logging.WARNING)  # what else there is to see is in the log
         path.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
+        faulthandler.enable(handlers[-1].stream)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
+
+
+def _log_files() -> list[logging.FileHandler]:
+    handlers = logging.getLogger().handlers
+    return [each for each in handlers if isinstance(each, logging.FileHandler)]
+
+
+def _write_to_log_file(sentence: str) -> None:
+    for handler in _log_files():
+        handler.emit(logging.LogRecord("awd", logging.ERROR, "", 0, sentence, (), None))

@@ -1,36 +1,40 @@
-"""Files that appear whole or not at all."""
+"""Write files whole or not at all, and lock folders."""
 
+import errno
 import fcntl
 import json
 import logging
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from awd.errors import InputError
 
 log = logging.getLogger(__name__)
 
+UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.ENOLCK}
+"""What file systems answer to calls that they do not implement."""
+
 
 @contextmanager
 def atomic(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside ``path`` and rename it into place when the block succeeds.
+    """Yield a temporary path beside ``path`` and rename it to ``path`` when the block succeeds.
 
     The content is flushed to disk before the rename, so after a crash the file is either the
-    old one or the complete new one. If the block raises, the temporary file is removed.
+    old one or the complete new one. If the block raises, the temporary file is removed. Group and
+    permissions are those of any new file in that folder: umask and setgid decide. On a file system
+    that refuses to flush, the file is written nevertheless.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _new_file(path)
     try:
-        temporary.chmod(0o644)
         yield temporary
         with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
+            _flush(written.fileno(), path)
         temporary.replace(path)
     except OSError as error:
         # A full disk names no file.
@@ -41,12 +45,42 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink()
 
 
+def _new_file(path: Path) -> Path:
+    """Create an empty file with a new name beside ``path``.
+
+    Not by mkstemp, whose files belong to their user alone, and which would need a chmod that some
+    file systems refuse.
+    """
+    while True:
+        temporary = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+        with suppress(FileExistsError):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
+            return temporary
+
+
+def _flush(handle: int, path: Path) -> None:
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise  # as for a full disk
+        _warn_once(
+            f"the file system of {path.parent.resolve()} cannot flush files ({error.strerror}): "
+            "a power failure may cost the newest ones"
+        )
+
+
+@cache
+def _warn_once(sentence: str) -> None:
+    log.warning("%s", sentence)
+
+
 @contextmanager
 def alone(folder: Path) -> Iterator[bool]:
-    """Within the block no other process that asks for ``folder`` has it.
+    """Lock ``folder`` for the block, against other processes that lock it so.
 
-    Waits for that, and yields whether it took waiting. The lock is the kernel's and so ends with
-    the process that holds it, however that ends.
+    Waits for the lock, and yields whether it had to wait. The kernel releases the lock when the
+    process ends, however it ends. Without locks on the file system, warn and go on.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle, waited = os.open(folder, os.O_RDONLY), False
@@ -54,18 +88,18 @@ def alone(folder: Path) -> Iterator[bool]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.warning("another process is at work in %s; waiting", folder)
+            log.warning("another process works in %s; waiting for it", folder)
             fcntl.flock(handle, fcntl.LOCK_EX)
             waited = True
         except OSError as error:  # some network file systems have no locks
-            log.warning("%s cannot be locked (%s)", folder, error.strerror)
+            _warn_once(f"{folder} cannot be locked ({error.strerror}): start no second job there")
         yield waited
     finally:
         os.close(handle)
 
 
 def half_written(path: Path) -> Iterator[Path]:
-    """What killed processes left of their attempts to write ``path``."""
+    """Return what killed processes left of their attempts to write ``path``."""
     return path.parent.glob(f".{path.stem}-*{path.suffix}")
 
 

@@ -10,7 +10,6 @@ rate of each block; the test text plays no part.
 import csv
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import track
@@ -18,7 +17,8 @@ from rich.progress import track
 from awd import corpora
 from awd.corpora.batching import chunks
 from awd.machine import devices
-from awd.study.plan import Plan, load_config
+from awd.study.config import load_config
+from awd.study.plan import Plan
 from awd.training.trainer import Diverged, Trainer
 
 BLOCKS = {
@@ -42,7 +42,7 @@ def search(scale: str, folder: Path) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["block", "learning_rate", "epochs", "valid_perplexity"])
         for name, rate in track(trials, "learning rates"):
-            spec = replace(base, learning_rate=rate, epochs=EPOCHS[scale], **BLOCKS[name][0])
+            spec = base.changed(learning_rate=rate, epochs=EPOCHS[scale], **BLOCKS[name][0])
             found = best_perplexity(spec, corpus, device)
             table.writerow([name, rate, spec.epochs, round(found, 2)])
             file.flush()

@@ -26,6 +26,7 @@ from rich.progress import track
 from awd import corpora
 from awd.corpora.batching import as_stream, batchify, chunks
 from awd.machine import devices
+from awd.study.cost import operations
 from awd.study.spec import RunSpec
 
 HERE = Path(__file__).parent
@@ -213,7 +214,7 @@ def summary(lines: list[dict]) -> str:
         best = max((speeds[name] for name in ("plain", "fastai") if speeds[name]), default=None)
         spec = RunSpec(corpus="ptb", **CONFIGURATIONS[configuration])
         vocabulary = 33_278 if configuration.endswith("wikitext") else 10_000
-        work = spec.operations(vocabulary) / 1e9
+        work = operations(spec, vocabulary) / 1e9
         for name, speed in speeds.items():
             if speed is None:
                 continue

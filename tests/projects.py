@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import awd
-from awd.study.plan import CONFIG, load_config
+from awd.study.config import CONFIG, load_config
 
 ROOT = Path(awd.__file__).parents[1]
 
@@ -25,6 +25,7 @@ def make_project(folder: Path, **suites: str) -> Path:
         (folder / f"workflow/suites/{name}.yaml").write_text(text, encoding="utf-8")
     write_texts(folder / "texts")
     changes = {"corpus_folders": {"mine": str(folder / "texts")}, "device": "cpu"}
+    changes["suites"] = list(suites)
     (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     return folder
 

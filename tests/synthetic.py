@@ -63,14 +63,12 @@ def make_plan(seeds=(1,), corpora=("ptb", "wikitext-2"), scale="paper", name="me
                     "method": "stream",
                     "runs": items,
                     "changes": {},
-                    "group": None,
                     "note": None,
                     "published": [
                         {
                             "column": "paper",
                             "valid": valid,
                             "test": test,
-                            "verified": True,
                             "source": "Merity et al. 2018, Table 4",
                         }
                     ],

@@ -1,7 +1,7 @@
-"""Evaluation of trained weights: which method, on which text, into which record."""
+"""Evaluate trained weights by a method and write the record."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from awd.evaluation.perplexity import mean_loss, perplexity, reading_length, str
 from awd.files import atomic, write_json
 from awd.model.language_model import LanguageModel
 from awd.runs.checkpoint import Checkpoint
-from awd.runs.folder import read_record, read_weights
+from awd.runs.folder import FORMAT, read_record
 from awd.runs.protocol import make_protocol
 from awd.runs.provenance import now, provenance
+from awd.runs.weights import read_weights
 from awd.study.methods import Method
 from awd.study.spec import RunSpec, make_spec
+from awd.vocabulary import HELD_OUT, Split, Status
 
 
 def evaluate_stage(
@@ -39,60 +41,44 @@ def evaluate_stage(
     device: torch.device,
     members: Sequence[Path] = (),
     checkpoints: Path | None = None,
+    destination: Path | None = None,
 ) -> dict:
     """Measure the weights that ``stage`` left in ``folder`` and write {stage}.{method}.json there.
 
-    The record has the losses of the test text by block, too, which intervals of differences are
-    made of. Beside it goes {stage}.{method}.npz, the loss of each predicted token of both splits.
-    The plain stream is also measured on the training text. A model that sees the words it predicts,
-    or is better than the source of its text, is marked as leaking. Of a model of both directions
-    the forward one counts; the other stands beside it as a split of its own. A training that
-    diverged has no perplexity; its evaluation says so and goes on.
+    The record also has the losses of the test text by block, for intervals of differences. Beside
+    it goes {stage}.{method}.npz, the loss of each predicted token of both held-out splits. The
+    plain stream is also measured on the training text. The status is LEAKS if the model sees the
+    words that it predicts, or is better than the known source of the text. A model of both
+    directions is judged by the forward one; the backward one is a split of its own. The evaluation
+    of a diverged training has no splits.
 
     Args:
-        members: folders of the other runs of an ensemble, trained like this one.
+        members: folders of the other runs of an ensemble, trained by the same stage.
         checkpoints: folder of the checkpoints that are no longer needed; None keeps them.
+        destination: where to write instead of ``folder``.
 
-    Returns the record. Raises InputError where a stage has left no record or weights.
+    Returns the record. Raises InputError if a stage has left no record or no weights.
     """
     started, clock = now(), time.perf_counter()
     trained = read_record(folder, stage)
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")
     records = [trained, *(read_record(member, stage) for member in members)]
-    diverged = next((record for record in records if record["status"] == "diverged"), None)
-    status, reason = "done", None
-    splits, losses = {}, {"valid": np.empty(0), "test": np.empty(0)}
+    diverged = next((each for each in records if each["status"] == Status.DIVERGED), None)
+    splits, losses = {}, {split: np.empty(0) for split in HELD_OUT}
     if diverged is not None:
-        status, reason = "diverged", diverged["reason"]
+        status, reason = Status.DIVERGED, diverged["reason"]
     else:
         models = [_load(spec, corpus, path, stage, device) for path in (folder, *members)]
         measured, ahead = _measure(models, corpus, method, device)
-        for split, values in measured.items():
-            splits[split] = {
-                "nll": values.double().sum().item(),
-                "tokens": values.numel(),
-                "perplexity": perplexity(mean_loss(values)),
-                "batch_size": values.shape[1],
-            }
-        losses = {split: measured[split][:, 0].numpy() for split in losses}
-        end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
-        splits["test"]["blocks"] = block_sums(losses["test"], corpus.test[1:], end)
-        for split, nats in losses.items():
-            splits[split]["by_frequency"] = losses_by_frequency(
-                nats, getattr(corpus, split)[1:], corpus.train, len(corpus.vocabulary)
-            )
-        entropy = corpus.info.get("entropy", {})
-        for split in splits.keys() & entropy.keys():
-            source = entropy[split]
-            splits[split]["floor"] = perplexity(source["nll"] / source["tokens"])
-        if ahead is not None:
-            status, reason = "leaks", f"the model reads {ahead} token(s) ahead of what it predicts"
-        elif entropy and spec.objective != "cloze":
-            reason = below_floor(entropy, splits)
-            status = "leaks" if reason else "done"
+        losses = {split: measured[split][:, 0].numpy() for split in HELD_OUT}
+        splits = {
+            split: _summary(values) | _details(split, losses, corpus)
+            for split, values in measured.items()
+        }
+        status, reason = _judge(spec, corpus, splits, ahead)
     record = {
-        "format": 1,
+        "format": FORMAT,
         "run": trained["run"],
         "stage": stage,
         "method": method.name,
@@ -101,6 +87,7 @@ def evaluate_stage(
         "spec": trained["spec"],
         "corpus": trained["corpus"],
         "members": [member["run"] for member in records[1:]],
+        "weights_sha256": trained["weights_sha256"],
         "splits": splits,
         "protocol": make_protocol(spec, corpus, method, reading_length(spec, 1)),
         **provenance(device),
@@ -108,13 +95,52 @@ def evaluate_stage(
         "ended": now(),
         "seconds": round(time.perf_counter() - clock, 3),
     }
-    with atomic(folder / f"{stage}.{method.name}.npz") as temporary:
+    destination = destination or folder
+    with atomic(destination / f"{stage}.{method.name}.npz") as temporary:
         np.savez_compressed(temporary, **losses)
-    write_json(folder / f"{stage}.{method.name}.json", record)
+    write_json(destination / f"{stage}.{method.name}.json", record)
     if checkpoints is not None:
         for path in (folder, *members):
             Checkpoint(checkpoints, path.name, stage).remove()
     return record
+
+
+def _summary(losses: Tensor) -> dict:
+    """Sum up the losses (predicted tokens, parallel streams) of a split."""
+    return {
+        "nll": losses.double().sum().item(),
+        "tokens": losses.numel(),
+        "perplexity": perplexity(mean_loss(losses)),
+        "batch_size": losses.shape[1],
+    }
+
+
+def _details(split: str, losses: Mapping[str, np.ndarray], corpus: Corpus) -> dict:
+    """Break the losses of a split down; what is not measured of it is None."""
+    details: dict = {"blocks": None, "by_frequency": None, "floor": None}
+    if split == Split.TEST:
+        end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
+        details["blocks"] = block_sums(losses[split], corpus.test[1:], end)
+    if split in losses:
+        targets = getattr(corpus, split)[1:]
+        details["by_frequency"] = losses_by_frequency(
+            losses[split], targets, corpus.train, len(corpus.vocabulary)
+        )
+    if source := corpus.info.get("entropy", {}).get(split):
+        details["floor"] = perplexity(source["nll"] / source["tokens"])
+    return details
+
+
+def _judge(
+    spec: RunSpec, corpus: Corpus, splits: Mapping[str, Mapping], ahead: int | None
+) -> tuple[Status, str | None]:
+    """Return status and reason of an evaluation: whether the model sees what it predicts."""
+    if ahead is not None:
+        return Status.LEAKS, f"the model reads {ahead} token(s) ahead of what it predicts"
+    entropy = corpus.info.get("entropy")
+    if entropy and spec.objective != "cloze" and (reason := below_floor(entropy, splits)):
+        return Status.LEAKS, reason
+    return Status.DONE, None
 
 
 def tune_cache(
@@ -127,10 +153,10 @@ def tune_cache(
     *,
     device: torch.device,
 ) -> list[tuple[int, float, float, float]]:
-    """(window, theta, weight, validation perplexity) of each combination of cache settings.
+    """Return (window, theta, weight, validation perplexity) of each combination of settings.
 
-    For the weights that ``stage`` left in ``folder``; the test text is not touched. Raises
-    InputError where there are none, or they belong to another corpus.
+    Uses the weights that ``stage`` left in ``folder``, and never the test text. Raises InputError
+    if there are no weights, or if they belong to another corpus.
     """
     trained = read_record(folder, stage)
     spec = make_spec(trained["spec"], str(folder))
@@ -153,9 +179,9 @@ def _load(
 def _measure(
     models: list[LanguageModel], corpus: Corpus, method: Method, device: torch.device
 ) -> tuple[dict[str, Tensor], int | None]:
-    """Token losses (predicted tokens, parallel streams) of each split, on the CPU.
+    """Return the token losses (predicted tokens, parallel streams) of each split, on the CPU.
 
-    And how many words ahead of what is predicted the models, or the method, look.
+    And how many words the models or the method look ahead of what they predict; None if not.
     """
     model = models[0]
     leaks = [ahead for each in models if (ahead := first_leak(each)) is not None]
@@ -165,35 +191,35 @@ def _measure(
 
     measured = {}
     if method.kind == "stream":
-        # The training text is long and only its mean is asked for: parallel streams will do.
-        batch_sizes = {"train": model.spec.batch_size, "valid": 1, "test": 1}
+        # Of the long training text only the mean is needed: parallel streams are faster.
+        batch_sizes = {Split.TRAIN: model.spec.batch_size, **dict.fromkeys(HELD_OUT, 1)}
         for split, size in batch_sizes.items():
             losses = stream_losses(model, stream(split), size).cpu()
-            measured[split] = losses[:, :size]
+            measured[split.value] = losses[:, :size]
             if losses.shape[1] > size:
                 measured[f"{split}-backward"] = losses[:, size:]
         return measured, min(leaks, default=None)
     statistics = None
     if method.kind == "dynamic":
         bptt = method.settings["dynamic_bptt"]
-        statistics = gradient_statistics(model, stream("train"), bptt=bptt)
+        statistics = gradient_statistics(model, stream(Split.TRAIN), bptt=bptt)
     losses = _losses(models, method.kind, method.plain_settings(), statistics)
     shortened = method.plain_settings()
-    if "window" in shortened:  # so that a short text fills it
+    if "window" in shortened:  # a short text must fill it
         shortened["window"] = min(shortened["window"], 8)
     tried = _losses(models, method.kind, shortened, statistics)
-    text = stream("valid")[:40]
+    text = stream(Split.VALID)[:40]
     if (ahead := first_leak_of_losses(tried, text, len(corpus.vocabulary))) is not None:
         leaks.append(ahead)
-    for split in ("valid", "test"):
-        measured[split] = losses(stream(split)).cpu()[:, None]
+    for split in HELD_OUT:
+        measured[split.value] = losses(stream(split)).cpu()[:, None]
     return measured, min(leaks, default=None)
 
 
 def _losses(
     models: list[LanguageModel], kind: str, settings: dict, statistics: dict | None
 ) -> Callable[[Tensor], Tensor]:
-    """From a stream to the loss of each of its tokens but the first, by a method."""
+    """Return the function from a stream (tokens) to the (tokens - 1) losses of a method."""
     if kind == "cache":
         return partial(cache_losses, models[0], **settings)
     if kind == "dynamic":

@@ -1,9 +1,9 @@
-"""Does a model see the words that it is to predict?
+"""Check that a model does not see the words that it predicts.
 
-The question is put to the model as it is evaluated: through the same reading, chunk by chunk.
-A word of a text is replaced by another, and what is predicted at or before its place must not move.
-Which place that is, the evaluation itself tells: the one whose target is the replaced word. So
-targets that are off by one are found as well as a model that looks ahead.
+The check reads text as the evaluation does, chunk by chunk. It replaces a word of a text by
+another; predictions at or before its place must not change. Its place is taken from the targets of
+the evaluation: the one whose target is the replaced word. So the check finds targets that are off
+by one as well as a model that looks ahead.
 """
 
 from collections.abc import Callable

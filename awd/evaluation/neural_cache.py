@@ -52,15 +52,13 @@ def cache_losses(
     window: int,
     theta: float,
     weight: float,
-    partial: bool = False,
 ) -> Tensor:
     """Negative log likelihood of every predicted token of ``stream`` with a cache, in nats.
 
     Reads the stream as evaluation.perplexity.stream_losses does at batch size 1. As in the
     implementation Merity et al. ran, the cache takes part once *more than* ``window`` tokens came
-    before; the equation does not ask for that, and ``partial`` goes without. That implementation
-    also leaves the cache out at the first token of each of its chunks (one in 5,000); this one does
-    not.
+    before; the equation does not ask for that. That implementation also leaves the cache out at the
+    first token of each of its chunks (one in 5,000); this one does not.
 
     Memory beyond the model's is (window + BLOCK) states and a few times BLOCK x (window + BLOCK)
     scores, whatever the vocabulary: some 80 MB for the published setting on WikiText-2.
@@ -70,13 +68,12 @@ def cache_losses(
         window: positions the cache remembers.
         theta: how sharply it prefers similar states; 0 counts words.
         weight: share of the cache in the mixture, from 0 to 1.
-        partial: use a cache that is not yet full, too.
 
     Returns (tokens - 1). Raises InputError for values outside these ranges.
     """
     _check([window], [theta], [weight])
     blocks = _blocks(model, stream, window)
-    return torch.cat([_losses(block, window, theta, [weight], partial)[0] for block in blocks])
+    return torch.cat([_losses(block, window, theta, [weight])[0] for block in blocks])
 
 
 @torch.no_grad()
@@ -86,8 +83,6 @@ def grid(
     windows: Sequence[int],
     thetas: Sequence[float],
     weights: Sequence[float],
-    *,
-    partial: bool = False,
 ) -> list[tuple[int, float, float, float]]:
     """(window, theta, weight, perplexity) of every combination of cache settings.
 
@@ -100,7 +95,7 @@ def grid(
     totals = dict.fromkeys(shapes, 0.0)
     for block in _blocks(model, stream, max(windows)):
         for window, theta in shapes:
-            losses = _losses(block, window, theta, weights, partial)
+            losses = _losses(block, window, theta, weights)
             totals[window, theta] += losses.double().sum(1)
     return [
         (window, theta, weight, perplexity(total / (len(stream) - 1)))
@@ -123,19 +118,14 @@ def _check(windows: Sequence[int], thetas: Sequence[float], weights: Sequence[fl
                 raise InputError(f"cache: {name} must be {allowed}, not {value}")
 
 
-def _losses(
-    block: _Block, window: int, theta: float, weights: Sequence[float], partial: bool
-) -> Tensor:
+def _losses(block: _Block, window: int, theta: float, weights: Sequence[float]) -> Tensor:
     """Losses of the linear mixture for each of ``weights``, (weights, block)."""
     scores = theta * block.scores[:, -window:]
-    if partial:
-        distance = torch.arange(scores.shape[1], 0, -1, device=scores.device)
-        scores.masked_fill_(distance > block.position[:, None], -math.inf)
     attention = torch.softmax(scores, dim=1)
     cache = attention.mul_(block.matches[:, -window:]).sum(1).log_()
     shares = block.losses.new_tensor(weights)[:, None]
     mixed = -torch.logaddexp(shares.log() + cache, torch.log1p(-shares) - block.losses)
-    takes_part = block.position > (0 if partial else window)
+    takes_part = block.position > window
     return torch.where(takes_part, mixed, block.losses)
 
 

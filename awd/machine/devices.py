@@ -1,4 +1,4 @@
-"""Where a training runs, and how that place is set up."""
+"""Set up the device that a process computes on, and describe it for records."""
 
 import ctypes
 import os
@@ -9,44 +9,45 @@ import torch
 
 from awd.errors import InputError
 from awd.machine import gpu_lease
+from awd.vocabulary import Device
 
 MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": -3, "M_TRIM_THRESHOLD": -1, "M_TOP_PAD": -2}
 
 
-_held = []  # locks of this process's GPU, kept until it ends
+_held = []  # locks of this process's GPU; closing one would release it
 
 
 def prepare(device: str = "auto", threads: int = 1, gpu_slots: int = 1) -> torch.device:
-    """Set the process up for training and return its device.
+    """Set up the process for its computations and return its device.
 
-    On a machine with several GPUs it takes one of them for itself, or one of the ``gpu_slots`` on
-    it, waiting until there is one; unless CUDA_VISIBLE_DEVICES says that this was settled before.
+    On a machine with several GPUs, wait for one of them, or for one of its ``gpu_slots``, and
+    reserve it; if CUDA_VISIBLE_DEVICES names a single GPU, take that one without waiting.
 
     Args:
         device: "cpu", "cuda", or "auto": cuda where torch sees one.
-        threads: CPU threads. Several one-thread jobs beat one job of several threads.
+        threads: CPU threads. Several jobs of one thread are faster than one job of several.
 
-    Raises InputError if "cuda" is asked for and there is none.
+    Raises InputError if ``device`` is "cuda" and torch finds no GPU.
     """
     keep_freed_memory()
     torch.set_num_threads(threads)
     gpus = gpu_lease.visible()
-    if device != "cpu" and gpus and not gpu_lease.assigned():
+    if device != Device.CPU and gpus and not gpu_lease.assigned():
         chosen, lock = gpu_lease.acquire(gpus, gpu_slots, gpu_lease.lock_folder())
         _held.append(lock)
         os.environ["CUDA_VISIBLE_DEVICES"] = chosen  # read when CUDA is first used
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" and not cpu_flags() & {"amx_bf16", "amx_tile"}:
-        # Sends fp32 products to oneDNN, which on CPUs without AMX still computes them in fp32.
+        device = Device.CUDA if torch.cuda.is_available() else Device.CPU
+    if device == Device.CPU and not cpu_flags() & {"amx_bf16", "amx_tile"}:
+        # fp32 products go to oneDNN, which on CPUs without AMX still computes them in fp32.
         torch.set_float32_matmul_precision("medium")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: 'cuda' was asked for but torch finds no GPU; use 'auto' or 'cpu'")
-    return torch.device(device)
+    if device == Device.CUDA and not torch.cuda.is_available():
+        raise InputError("device is 'cuda' but torch finds no GPU; use 'auto' or 'cpu'")
+    return torch.device(str(device))
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks: each step needs the same large ones again."""
+    """Let glibc keep freed blocks: each step needs blocks of the same sizes again."""
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
@@ -56,16 +57,17 @@ def keep_freed_memory() -> None:
 
 
 def cpu_flags() -> set[str]:
-    """Instruction set extensions of the CPU, as Linux names them; empty elsewhere."""
+    """Return the CPU's instruction set extensions by their names in Linux; elsewhere none."""
     return set(_cpuinfo("flags").split())
 
 
-def describe(device: torch.device) -> str:
-    """The device's name, for records."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+def describe(device: torch.device) -> dict[str, str | int | None]:
+    """Describe ``device`` for records: its kind, its name, and its threads if it is a CPU."""
+    if device.type == Device.CUDA:
+        name = torch.cuda.get_device_name(device)
+        return {"kind": Device.CUDA.value, "name": name, "threads": None}
     name = _cpuinfo("model name") or platform.processor() or platform.machine()
-    return f"{name}, {torch.get_num_threads()} thread(s)"
+    return {"kind": Device.CPU.value, "name": name, "threads": torch.get_num_threads()}
 
 
 def _cpuinfo(key: str) -> str:

@@ -1,8 +1,8 @@
-"""Which GPU a job may use, where several jobs on one machine share several GPUs.
+"""Assign a GPU to a job, where several jobs on one machine share several GPUs.
 
-A workflow engine counts GPUs but does not hand out particular ones; every job would take the
-first. Here each device has a few slots, each slot a file, and who has the file locked has the
-slot. The kernel frees the lock when the process ends, however it ends.
+A workflow engine counts GPUs but does not assign particular ones; every job would take the first.
+Here each device has a few slots, each slot is a file, and a process that locks the file holds the
+slot. The kernel releases the lock when the process ends, however it ends.
 """
 
 import fcntl
@@ -18,11 +18,11 @@ log = logging.getLogger(__name__)
 
 GPUS = Path("/proc/driver/nvidia/gpus")
 PAUSE = 1.0
-"""Seconds between two looks for a free slot."""
+"""Seconds between two attempts to find a free slot."""
 
 
 def visible(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The GPUs that may be used here: those in CUDA_VISIBLE_DEVICES, or all of the machine's."""
+    """Return the usable GPUs: those in CUDA_VISIBLE_DEVICES, or all of the machine."""
     if "CUDA_VISIBLE_DEVICES" in environment:
         words = map(str.strip, environment["CUDA_VISIBLE_DEVICES"].split(","))
         return [word for word in words if word not in ("", "-1")]
@@ -30,15 +30,15 @@ def visible(environment: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def assigned(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether somebody else, a cluster or the user, has chosen this process's GPU, or none.
+    """Return whether a cluster or the user has chosen a single GPU for this process, or none.
 
-    Where several are listed, a choice among these remains.
+    If CUDA_VISIBLE_DEVICES lists several, this process still has to choose one of them.
     """
     return "CUDA_VISIBLE_DEVICES" in environment and len(visible(environment)) <= 1
 
 
 def lock_folder() -> Path:
-    """Where all of a user's jobs on this machine keep their locks."""
+    """Return the folder of the locks of all of a user's jobs on this machine."""
     return Path(tempfile.gettempdir()) / f"awd-gpus-{os.getuid()}"
 
 
@@ -49,12 +49,12 @@ def acquire(
 
     Args:
         devices: indices or other names of the GPUs.
-        slots: how many jobs may share one device.
+        slots: number of jobs that may share one device.
         folder: of the lock files; the same for all jobs that share the devices.
-        pause: seconds between two looks.
+        pause: seconds between two attempts.
 
-    Every device's first slot is tried before any second one, so jobs spread evenly. Returns the
-    device and the locked file, which must stay open for as long as the device is used.
+    The first slots of all devices are tried before any second one, so jobs spread evenly. Returns
+    the device and the locked file, which must stay open as long as the device is used.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     waiting = False

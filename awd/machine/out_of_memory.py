@@ -1,4 +1,4 @@
-"""Running out of memory, told in one sentence: how much there was, and what needs less."""
+"""Explain a lack of memory in one sentence: how much there is, and what would need less."""
 
 import os
 import re
@@ -10,16 +10,17 @@ from contextlib import contextmanager
 import torch
 
 from awd.errors import InputError
+from awd.vocabulary import Device
 
 SIGNS = re.compile("out of memory|can't allocate memory|bad_alloc|ALLOC_FAILED|size calculation")
-"""What torch, its libraries and C++ say where an allocation fails."""
+"""Parts of the messages of torch, its libraries and C++ when an allocation fails."""
 ASKED = re.compile(r"(?:tried|unable) to allocate ([\d.]+) ?(\w)", re.IGNORECASE)
 UNITS = {"b": 1, **{unit: 1 << 10 * power for power, unit in enumerate("KMGTPE", 1)}}
 
 
 @contextmanager
 def explained(device: torch.device) -> Iterator[None]:
-    """Turn what the block raises for want of memory of ``device`` into an InputError."""
+    """Turn errors of the block that mean a lack of memory into an InputError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -29,18 +30,18 @@ def explained(device: torch.device) -> Iterator[None]:
 
 
 def peak_memory(device: torch.device) -> float:
-    """Most memory held so far in MB: of the device if it is a GPU, else of the process."""
-    if device.type == "cuda":
+    """Return the peak memory so far in MB: of the device if it is a GPU, else of the process."""
+    if device.type == Device.CUDA:
         return torch.cuda.max_memory_allocated(device) / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _sentence(device: torch.device, said: str) -> str:
-    asked = ASKED.search(said)
+def _sentence(device: torch.device, message: str) -> str:
+    asked = ASKED.search(message)
     amount = _gigabytes(float(asked[1]) * UNITS[asked[2]]) if asked else "more"
     held = _gigabytes(peak_memory(device) * 1e6)
-    if device.type == "cuda":
+    if device.type == Device.CUDA:
         free, total = map(_gigabytes, torch.cuda.mem_get_info(device))
         place, fewer = f"{free} of the GPU's {total} are free", "gpu_slots in config.yaml"
     else:
@@ -53,7 +54,7 @@ def _sentence(device: torch.device, said: str) -> str:
 
 
 def _most() -> float:
-    """Bytes this process may have: the machine's, or less if ``ulimit -v`` says so."""
+    """Return the bytes this process may have: the machine's, or fewer by ``ulimit -v``."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return machine if limit == resource.RLIM_INFINITY else min(machine, limit)

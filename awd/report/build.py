@@ -10,7 +10,7 @@ from awd.files import read_json
 from awd.report import records as run_records
 from awd.report import tables
 from awd.report.published import published_curves
-from awd.study.schema import check
+from awd.study.plan_file import check_plan
 
 PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, "png", "pdf", "svg")
@@ -86,7 +86,7 @@ def read_plan(folder: Path, scale: str) -> dict:
         raise InputError(f"{path} does not exist; run `python -m awd plan --write` first")
     plan = read_json(path)
     try:
-        check(plan, "plan", str(path))
+        check_plan(plan, str(path))
     except InputError as error:
         raise InputError(f"{error}; write it again with `python -m awd plan --write`") from error
     return plan

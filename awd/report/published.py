@@ -8,7 +8,6 @@ from awd.errors import InputError
 from awd.places import PUBLISHED
 
 COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss"]
-CORPORA = {"wt2": "wikitext-2"}  # names in the files where they are not those of the suites
 
 
 def published_curves(suite: dict, folder: Path = PUBLISHED) -> pd.DataFrame:
@@ -23,7 +22,6 @@ def published_curves(suite: dict, folder: Path = PUBLISHED) -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     try:
         epochs = pd.read_csv(path)
-        epochs["corpus"] = epochs["corpus"].replace(CORPORA)
         logs = dict(list(epochs.groupby(["log", "corpus"], sort=False)))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of published curves: {error}") from error

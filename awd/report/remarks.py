@@ -62,11 +62,6 @@ class NoInterval:
 
 
 @dataclass(frozen=True)
-class Unverified:
-    """The published value is not verified."""
-
-
-@dataclass(frozen=True)
 class OtherInterval:
     """The interval is of another ``kind`` (report.stats) than the caption says."""
 
@@ -74,13 +69,5 @@ class OtherInterval:
 
 
 Remark = (
-    Note
-    | Unfinished
-    | Ended
-    | Backward
-    | NeverAveraged
-    | Incomparable
-    | NoInterval
-    | Unverified
-    | OtherInterval
+    Note | Unfinished | Ended | Backward | NeverAveraged | Incomparable | NoInterval | OtherInterval
 )

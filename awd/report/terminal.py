@@ -20,8 +20,10 @@ from rich.table import Table
 
 from awd.errors import InputError
 from awd.files import read_json
+from awd.places import RESULTS
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
-from awd.study.plan import CPU_RATE, GPU_RATE, RESULTS, UPDATE, Plan, Run
+from awd.study.cost import CPU_RATE, GPU_RATE, UPDATE, core_seconds, gpu_seconds
+from awd.study.plan import Plan, Run
 from awd.vocabulary import Stage, Status
 
 STALE = 12 * WRITE
@@ -207,7 +209,7 @@ def show_plan(plan: Plan) -> None:
             f"{parameters:,}" if parameters else "?",
             *(
                 "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
-                for seconds in (plan.core_seconds(run), plan.gpu_seconds(run))
+                for seconds in _seconds(run, plan)
             ),
             "done" if run.name in done else "to do",
         )
@@ -228,11 +230,14 @@ def _seeds(plan: Plan) -> str:
     return f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
 
 
+def _seconds(run: Run, plan: Plan) -> tuple[float | None, float | None]:
+    what = (run.spec, run.stages, plan.sizes[run.spec.corpus])
+    return core_seconds(*what), gpu_seconds(*what)
+
+
 def _still_to_train(runs: list[Run], plan: Plan) -> str:
-    core, gpu = (
-        [seconds for run in runs if (seconds := cost(run)) is not None]
-        for cost in (plan.core_seconds, plan.gpu_seconds)
-    )
+    known = [seconds for run in runs if (seconds := _seconds(run, plan))[0] is not None]
+    core, gpu = zip(*known, strict=True) if known else ((), ())
     rates = " or ".join(f"{rate / 1e9:.0f} ({name})" for name, rate in CPU_RATE.items())
     text = (
         f"Still to train: about {sum(core) / 3600:,.2f} core-hours (at {rates} GFLOP/s and "

@@ -14,14 +14,12 @@ from awd.report.remarks import (
     OtherInterval,
     Remark,
     Unfinished,
-    Unverified,
 )
 from awd.report.structures import UsedDevice
 from awd.vocabulary import Device, Status
 
 CORPORA = {
     "ptb": "Penn Treebank",
-    "wt2": "WikiText-2",
     "wikitext-2": "WikiText-2",
     "wikitext2": "WikiText-2",
 }
@@ -124,8 +122,6 @@ def remark(each: Remark) -> str:
             return f"not comparable with the other rows: {differences(found)}"
         case NoInterval():
             return "no interval: one seed, and no losses by block on record"
-        case Unverified():
-            return "published value unverified"
         case OtherInterval(kind):
             return f"interval {interval(kind)}"
     raise TypeError(f"{each!r} is no remark")

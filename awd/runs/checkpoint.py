@@ -1,12 +1,12 @@
-"""What an interrupted training needs to go on as if nothing had happened.
+"""Save and load the state of a training, so that it can be interrupted without a trace.
 
-A checkpoint lies where the workflow engine does not know of it, because engines delete what a
-failed job was to produce. The file is a SHA-256 digest followed by what ``torch.save`` wrote, and
-the generation before it is kept.
+Checkpoints are no declared outputs of a rule, because workflow engines delete the outputs of a
+failed job. A file is a SHA-256 digest followed by the bytes of ``torch.save``, and the previous
+generation is kept.
 
-It stays when its stage is done, until somebody reads what the stage has left. Only then is it known
-that the engine has not deleted that for reasons of its own, such as clocks that differ or files
-that a network file system shows late.
+A checkpoint stays after its stage is done until another job has read the stage's weights. Before
+that, the engine may still delete them, for example if clocks differ or if a network file system
+shows files late.
 """
 
 import hashlib
@@ -17,8 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 
-import torch
-
 from awd.errors import InputError
 from awd.files import atomic, half_written
 
@@ -26,10 +24,10 @@ log = logging.getLogger(__name__)
 
 DIGEST = hashlib.sha256().digest_size
 SHARE = 0.01
-"""Of its time, a training spends at most this on the checkpoints of its epochs' ends."""
+"""Largest share of its time that a training spends on checkpoints at ends of epochs."""
 
 
-class Checkpoint:
+class Checkpoint:  # imports torch only to save and load: removing one takes milliseconds
     """The checkpoint of one ``stage`` of one ``run`` under ``folder``."""
 
     def __init__(self, folder: Path, run: str, stage: str):
@@ -40,9 +38,9 @@ class Checkpoint:
         self.cost = 0.0  # seconds that the last save took
 
     def due(self, every: float, *, epoch_ended: bool = False) -> bool:
-        """Whether to save now: ``every`` seconds after the last time.
+        """Return whether to save now: ``every`` seconds after the last save.
 
-        At the end of an epoch earlier, too, as soon as a save takes at most SHARE of that time.
+        At the end of an epoch also earlier, if a save takes at most SHARE of the time since then.
         """
         since = time.monotonic() - self.saved
         return since >= (min(every, self.cost / SHARE) if epoch_ended else every)
@@ -50,8 +48,10 @@ class Checkpoint:
     def save(self, state: dict) -> None:
         """Write ``state`` (tensors, numbers, texts, lists and dictionaries of them) atomically.
 
-        Raises OSError, as for a full disk; the generation before is then as it was.
+        Raises OSError, as for a full disk; the previous generation is then unchanged.
         """
+        import torch
+
         started = time.monotonic()
         content = io.BytesIO()
         torch.save({"identity": self.identity, "state": state}, content)
@@ -65,12 +65,13 @@ class Checkpoint:
         self.cost = self.saved - started
 
     def load(self) -> dict | None:
-        """The newest intact state, its tensors on the CPU, or None where there is none.
+        """Return the newest intact state, its tensors on the CPU, or None.
 
-        For whoever goes on from it: what was half-written before is removed.
-
-        Raises InputError if the file belongs to another run.
+        Removes half-written files of killed processes. Raises InputError if the file belongs to
+        another run.
         """
+        import torch
+
         for path in half_written(self.path):
             path.unlink()
         for path in (self.path, self.previous):
@@ -79,7 +80,7 @@ class Checkpoint:
             content = path.read_bytes()
             if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
                 aside = path.replace(path.with_suffix(".damaged"))
-                log.warning("%s is damaged and was set aside as %s", path, aside.name)
+                log.warning("%s is damaged and was renamed to %s", path, aside.name)
                 continue
             try:
                 saved = torch.load(
@@ -87,7 +88,7 @@ class Checkpoint:
                 )
                 identity, state = saved["identity"], saved["state"]
             except (UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
-                log.warning("%s cannot be read (%s) and was passed over", path, error)
+                log.warning("%s cannot be read (%s); the previous checkpoint is used", path, error)
                 continue
             if identity != self.identity:
                 raise InputError(
@@ -98,7 +99,7 @@ class Checkpoint:
         return None
 
     def remove(self) -> None:
-        """Delete all of the stage's, and the run's folder if nothing else is in it."""
+        """Delete the stage's checkpoints, and the run's folder if it is then empty."""
         for path in (*self.path.parent.glob(f"{self.path.stem}.*"), *half_written(self.path)):
             path.unlink(missing_ok=True)
         with suppress(OSError):

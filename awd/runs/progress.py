@@ -1,5 +1,6 @@
-"""What a training says while it runs: a live line on a terminal, plain lines in a log, and a small
-file that `awd status` reads, on this machine or on another that sees the same folder.
+"""Report the progress of a training: a bar on a terminal, lines in a log, and a small file.
+
+`awd status` reads the file, on this machine or on another that shares the folder.
 """
 
 import logging
@@ -18,32 +19,32 @@ from awd.files import write_json
 log = logging.getLogger(__name__)
 
 LOOK = 0.2
-"""Seconds between two looks at how far the training is; what it costs is below measure."""
+"""Seconds between two updates of the state; their cost is not measurable."""
 WRITE = 5.0
 """Seconds between two versions of the file."""
 
 
 def progress_file(checkpoints: Path, run: str, stage: str) -> Path:
-    """Where a training says how far it is: beside its checkpoint."""
+    """Return the path of a training's progress file, beside its checkpoint."""
     return checkpoints / run / f"{stage}.progress.json"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 40 s, 12 min, 3.5 h."""
+    """Return seconds in a readable unit: 40 s, 12 min, 3.5 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
 
 
 class Progress:
-    """Reports on the training called ``title``.
+    """Report on the training called ``title``.
 
     Args:
-        epochs: how many it has.
-        tokens: how many are predicted in one.
+        epochs: number of epochs.
+        tokens: number of tokens predicted in an epoch.
         live: whether to draw a line with a bar on the terminal.
-        file: rewritten every WRITE seconds, also while the training evaluates, so that a file
-            that is older than that belongs to a training that is no more.
+        file: rewritten every WRITE seconds, also during validation; so an older file belongs to a
+            training whose process has ended.
     """
 
     def __init__(
@@ -87,10 +88,10 @@ class Progress:
         total: int,
         running_loss: Callable[[], float | None] = lambda: None,
     ) -> None:
-        """``done`` of an epoch's ``total`` chunks are trained.
+        """Note that ``done`` of an epoch's ``total`` chunks are trained.
 
-        ``running_loss`` returns the mean loss of the epoch so far in nats, or None if asking for
-        it would hold up the training; it is called every LOOK seconds at most.
+        ``running_loss`` returns the mean loss of the epoch so far in nats, or None if computing it
+        would delay the training; it is called at most every LOOK seconds.
         """
         now = time.monotonic()
         if now < self.next_look and epoch == self.began[0]:
@@ -112,7 +113,7 @@ class Progress:
             self.bar.show(self.state)
 
     def epoch(self, line: dict) -> None:
-        """An epoch ended with this ``line`` of the training's curve."""
+        """Note that an epoch ended with this ``line`` of the training's curve."""
         epoch, before, then = self.began
         self.epoch_seconds = line["seconds"]
         if epoch == line["epoch"] and before < 1:
@@ -138,7 +139,7 @@ class Progress:
         )
 
     def remove(self) -> None:
-        """Delete the file: there is a record now, which says more."""
+        """Delete the file, once there is a record, which holds more."""
         if self.file:
             # A kill in the middle of a write leaves its temporary file.
             for path in (self.file, *self.file.parent.glob(f".{self.file.stem}-*")):
@@ -148,7 +149,7 @@ class Progress:
         who = {"host": socket.gethostname(), "pid": os.getpid()}
         while True:
             ended = self.ended.is_set()
-            # Nobody's training ends because nobody can be told about it.
+            # Failing to write the progress file must not stop training.
             with suppress(OSError):
                 write_json(self.file, who | self.state | {"written": time.time()})
             if ended:
@@ -160,7 +161,7 @@ class _Bar:
     """The line on the terminal, drawn by rich; log lines appear above it."""
 
     def __init__(self, title: str):
-        from rich.console import Console  # slow to import, and only people look at it
+        from rich.console import Console  # slow to import, and only needed on a terminal
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bar
 
@@ -168,15 +169,15 @@ class _Bar:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(20),
-            TextColumn("{task.fields[say]}"),
+            TextColumn("{task.fields[words]}"),
         )
         self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
-        self.task = self.bar.add_task(title, total=1.0, say="")
+        self.task = self.bar.add_task(title, total=1.0, words="")
         self.handlers: list[logging.StreamHandler] = []
 
     def start(self) -> None:
         to_terminal = sys.stderr
-        self.bar.start()  # from here sys.stderr is one that writes above the bar
+        self.bar.start()  # replaces sys.stderr by a stream that writes above the bar
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is to_terminal:
                 handler.setStream(sys.stderr)
@@ -188,18 +189,22 @@ class _Bar:
             handler.setStream(sys.stderr)
 
     def show(self, state: dict) -> None:
-        said = [f"epoch {state['epoch']}/{state['epochs']}"]
-        if state["tokens_per_second"]:
-            said.append(f"{state['tokens_per_second']:,.0f} tokens/s")
-        said.append(perplexity_in_words(state))
-        if state["seconds_left"] is not None:
-            said.append(f"{duration(state['seconds_left'])} left")
-        said = "  ".join(filter(None, said))
-        self.bar.update(self.task, completed=state["fraction"], say=said)
+        self.bar.update(self.task, completed=state["fraction"], words=describe(state))
+
+
+def describe(state: dict) -> str:
+    """Return epoch, speed, perplexity and time left of a progress file's content."""
+    words = [f"epoch {state['epoch']}/{state['epochs']}"]
+    if state["tokens_per_second"]:
+        words.append(f"{state['tokens_per_second']:,.0f} tokens/s")
+    words.append(perplexity_in_words(state))
+    if state["seconds_left"] is not None:
+        words.append(f"{duration(state['seconds_left'])} left")
+    return "  ".join(filter(None, words))
 
 
 def perplexity_in_words(state: dict) -> str:
-    """The newest validation perplexity; before there is one, that of the training text so far."""
+    """Return the newest validation perplexity, or before the first the training perplexity."""
     if state.get("valid_perplexity") is not None:
         return f"valid perplexity {state['valid_perplexity']:,.2f}"
     if state.get("train_perplexity") is not None:
@@ -208,5 +213,5 @@ def perplexity_in_words(state: dict) -> str:
 
 
 def _perplexity(loss: float | None) -> float | None:
-    """exp(``loss``) where that is a finite number: JSON has no others."""
+    """Return exp(``loss``) if it is finite, else None: JSON has no infinity."""
     return math.exp(loss) if loss is not None and loss < 700 else None

@@ -1,10 +1,11 @@
-"""How a perplexity was measured: what must agree before two of them may be compared."""
+"""Describe how a perplexity was measured."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from awd.corpora.builtin import END
+from awd.vocabulary import HELD_OUT
 
 if TYPE_CHECKING:
     from awd.corpora import Corpus
@@ -13,15 +14,15 @@ if TYPE_CHECKING:
 
 LEFT, AROUND = "left", "left and right"
 CONTEXTS = {"next-word": LEFT, "both-directions": LEFT, "cloze": AROUND}
-"""Per objective, what a word is predicted from; a second direction's numbers stand apart."""
+"""What a word is predicted from, by objective; a second direction is a split of its own."""
 
 
 def make_protocol(spec: RunSpec, corpus: Corpus, method: Method, chunk: int) -> dict:
-    """The protocol of an evaluation, as its record holds it.
+    """Describe an evaluation for its record.
 
     Args:
-        chunk: tokens that the model reads at a time. It limits how much right context there is,
-            and has no effect on a model that has none.
+        chunk: tokens that the model reads at a time. It limits right context; a model without
+            right context has the same perplexity for any chunk.
     """
     return {
         "mode": "stream",
@@ -30,7 +31,7 @@ def make_protocol(spec: RunSpec, corpus: Corpus, method: Method, chunk: int) -> 
         "carried_state": True,
         "eos_counted": END in corpus.vocabulary,
         "vocabulary": len(corpus.vocabulary),
-        "tokens": {split: len(getattr(corpus, split)) - 1 for split in ("valid", "test")},
+        "tokens": {split: len(getattr(corpus, split)) - 1 for split in HELD_OUT},
         "chunk": chunk,
-        **method.settings,
+        "settings": dict(method.settings),
     }

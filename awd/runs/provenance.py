@@ -1,5 +1,6 @@
-"""What a record says about where its numbers come from."""
+"""Describe where a record's numbers come from: device, versions, commit."""
 
+import os
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -13,16 +14,22 @@ from awd.machine.devices import describe
 from awd.model import kernels
 from awd.study.spec import RECIPE
 
+ELSEWHERE = {
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_NAMESPACE"),
+    *("GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+}
+"""Variables that make git read another repository; its hooks, for example, set them."""
+
 
 def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
+    """Return the time in UTC as ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def provenance(device: torch.device, precision: str = "fp32") -> dict:
-    """Device, precision of matrix products, versions and commit, in every kind of record."""
+    """Return devices, precision of matrix products, versions and commit for a record."""
     return {
-        "device": describe(device),
+        "devices": [describe(device)],
         "precision": precision,
         "kernels": _kernels(device, precision),
         "libraries": {"python": platform.python_version(), "torch": torch.__version__},
@@ -40,9 +47,13 @@ def _kernels(device: torch.device, precision: str) -> str:
 
 @cache
 def commit() -> str | None:
-    """The git commit of this code, with "+" if it was changed since; None outside a checkout."""
+    """Return the git commit of this code, with "+" if the code was changed since.
+
+    None if git does not track the code, which may be installed inside another project's checkout.
+    """
     folder = Path(awd.__file__).parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", "--", Path(awd.__file__).name)
         head = _git(folder, "rev-parse", "--short=10", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--", ".")
     except (OSError, subprocess.CalledProcessError):
@@ -51,9 +62,11 @@ def commit() -> str | None:
 
 
 def _git(folder: Path, *words: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     result = subprocess.run(
         ["git", "--no-optional-locks", *words],
         cwd=folder,
+        env=environment,
         capture_output=True,
         check=True,
         text=True,

@@ -1,33 +1,58 @@
-"""Evaluation methods and their settings, as suites name them and files carry them.
+"""Evaluation methods and their settings, as suites name them and file names carry them.
 
-A row's method is applied to weights that are trained anyway, so its settings are no part of a run:
-they are part of the evaluation's file name, ``finetune.cache-2000-1-0.1.json``.
+A row's method is applied to finished weights, so its settings are not part of a run. They are part
+of the evaluation's file name: ``finetune.cache-2000-1-0.1.json``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, Field
 
 from awd.errors import InputError, nearest
+from awd.study.schema import Model, Whole, described, refuse, validate
+
+Kind = Literal["stream", "cache", "dynamic", "ensemble"]
+DIGITS = 24
+"""Longest number in a file name."""
+
+
+def _short(value: float) -> float:
+    if len(_positional(value)) > DIGITS:
+        raise refuse(f"{value!r} has too many digits to be part of a file name")
+    return value
+
+
+Number = Annotated[float, Field(ge=0, le=1e12), AfterValidator(_short)]
+
+
+class MethodSettings(Model):
+    """Settings of evaluation methods; a method needs its own ones."""
+
+    cache_window: Annotated[Whole, Field(ge=1, le=10**12)] = described(
+        "neural cache: how many positions it remembers", None
+    )
+    cache_theta: Number = described("neural cache: how sharply it prefers similar states", None)
+    cache_weight: Annotated[Number, Field(lt=1)] = described(
+        "neural cache: its share in the mixture with the model", None
+    )
+    dynamic_rate: Number = described("dynamic evaluation: step size", None)
+    dynamic_decay: Number = described("dynamic evaluation: pull towards the trained weights", None)
+    dynamic_epsilon: Number = described("dynamic evaluation: epsilon", None)
+    dynamic_bptt: Annotated[Whole, Field(ge=1, le=10**12)] = described(
+        "dynamic evaluation: time steps per update", None
+    )
+    ensemble_size: Annotated[Whole, Field(ge=2, le=1000)] = described(
+        "ensemble: how many seeds are averaged, as probabilities", None
+    )
+
 
 SETTINGS = {
-    "stream": {},
-    # Neural cache: positions remembered, flatness theta, share of the cache in the mixture
-    "cache": {"cache_window": int, "cache_theta": float, "cache_weight": float},
-    # Dynamic evaluation: step size, pull towards the trained weights, epsilon, steps per update
-    "dynamic": {
-        "dynamic_rate": float,
-        "dynamic_decay": float,
-        "dynamic_epsilon": float,
-        "dynamic_bptt": int,
-    },
-    # Mean of the probabilities of this many seeds
-    "ensemble": {"ensemble_size": int},
+    kind: [key for key in MethodSettings.model_fields if key.startswith(f"{kind}_")]
+    for kind in get_args(Kind)
 }
-KEYS = {key: kind for settings in SETTINGS.values() for key, kind in settings.items()}
-LEAST = {"cache_window": 1, "dynamic_bptt": 1, "ensemble_size": 2}
-MOST = {"ensemble_size": 1000}  # of the others, what keeps file names short
-DIGITS = 24
 
 
 @dataclass(frozen=True)
@@ -43,7 +68,7 @@ class Method:
         return "-".join([self.kind, *map(_positional, self.settings.values())])
 
     def plain_settings(self) -> dict[str, int | float]:
-        """The settings as the function of this kind names its arguments."""
+        """Return the settings by the argument names of the function of this kind."""
         names = {"dynamic_rate": "learning_rate"}
         return {
             names.get(key, key.partition("_")[2]): value for key, value in self.settings.items()
@@ -51,51 +76,32 @@ class Method:
 
 
 def make_method(kind: str, settings: Mapping, where: str) -> Method:
-    """The method of this ``kind`` with what it needs from ``settings``; others are ignored.
+    """Return the method of this ``kind`` with its part of ``settings``; others are ignored.
 
     Raises InputError, prefixed with ``where``, for a setting that is missing or not allowed.
     """
-    chosen = {}
-    for key, number in SETTINGS[kind].items():
+    for key in SETTINGS[kind]:
         if key not in settings:
             raise InputError(f"{where}: method '{kind}' needs {key}")
-        value = settings[key]
-        least, most = LEAST.get(key, 0), MOST.get(key, 10**12)
-        allowed = (int,) if number is int else (int, float)
-        if type(value) not in allowed or not least <= value <= most:
-            whole = "a whole number" if number is int else "a number"
-            raise InputError(
-                f"{where}: {key} must be {whole} of at least {least} and at most {most}, "
-                f"not {value!r}"
-            )
-        if len(_positional(value)) > DIGITS:
-            raise InputError(
-                f"{where}: {key} has too many digits to be part of a file name: {value!r}"
-            )
-        if key == "cache_weight" and value >= 1:
-            raise InputError(f"{where}: cache_weight must be below 1, not {value}")
-        chosen[key] = number(value)
-    return Method(kind, chosen)
+    checked = validate(MethodSettings, {key: settings[key] for key in SETTINGS[kind]}, where)
+    return Method(kind, {key: getattr(checked, key) for key in SETTINGS[kind]})
 
 
 def parse_method(name: str) -> Method:
-    """The method that a file name carries; raises InputError if it is not one."""
+    """Return the method that a file name carries; raises InputError if it is not one."""
     kind, *values = name.split("-")
     if kind not in SETTINGS:
         raise InputError(f"no evaluation method '{kind}'; {nearest(kind, SETTINGS)}")
     if len(values) != len(SETTINGS[kind]):
         raise InputError(f"method '{name}' must give {', '.join(SETTINGS[kind]) or 'no settings'}")
     try:
-        settings = {
-            key: number(value)
-            for (key, number), value in zip(SETTINGS[kind].items(), values, strict=True)
-        }
+        settings = {key: float(value) for key, value in zip(SETTINGS[kind], values, strict=True)}
     except ValueError as error:
         raise InputError(f"method '{name}' has a setting that is not a number") from error
     return make_method(kind, settings, f"method '{name}'")
 
 
 def _positional(value: float) -> str:
-    """0.00002 for 2e-05, 1 for 1.0: exact, and without the minus sign that separates settings."""
+    """Return 0.00002 for 2e-05 and 1 for 1.0: exact, without the minus that separates settings."""
     text = format(Decimal(repr(value)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

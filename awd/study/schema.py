@@ -1,158 +1,213 @@
-"""Configuration and suites, read and checked: a mistake is one sentence that says where it is."""
+"""Checked data: the base of all typed models, and their mistakes as one sentence.
 
-import math
+A model is a class of pydantic. `validate` makes one of plain data; what is wrong in it becomes an
+InputError that names the place, what is allowed and, for a key, the nearest valid one.
+"""
+
 import re
-from collections.abc import Iterable, Iterator
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, TypeVar, get_args
 
-import jsonschema
-import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from awd.errors import InputError, nearest
-from awd.places import SCHEMAS
 
-MERGE = "tag:yaml.org,2002:merge"  # of the key <<
-
-
-class UniqueKeyLoader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
-    """A safe YAML loader to which a key written twice is a mistake, not the last one's victory."""
-
-    def construct_mapping(self, node, deep=False):
-        """As the base class does; raises ConstructorError for a key written twice."""
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == MERGE:
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"'{key}' is given twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, str) else None)
-        return super().construct_mapping(node, deep)
+LONGEST_NAME = 60  # letters; a run's name has its corpus's and must fit a file name
+REPEATS = 20  # of an ending, from which on Snakemake refuses a name
+PATTERN = r"^[a-z0-9][a-z0-9-]*$"
 
 
-def read_yaml(path: Path) -> object:
-    """The content of a YAML file.
+class Model(BaseModel):
+    """Data with named, typed parts: no others, no conversions between types, no changes later."""
 
-    Raises InputError if it is missing or not YAML, with the line.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    part: ClassVar[str] = "key"
+    """The word for one of the model's parts in messages."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_unknown_parts(cls, value: object) -> object:
+        known = cls.model_fields
+        unknown = [key for key in value if key not in known] if isinstance(value, Mapping) else []
+        if unknown:
+            key = unknown[0]
+            hint = nearest(key, known)
+            if not isinstance(key, str) and value[key] is None:
+                hint = "write numbers with a decimal point, and text with a comma in quotes"
+            context = {"part": cls.part, "key": _short(key, plain=True), "hint": hint}
+            raise PydanticCustomError("unknown", "{part} {key} {hint}", context)
+        return value
+
+
+def described(text: str, default: object = ...) -> object:
+    """Return a field of a model with its meaning, for readers and editors; it may be required."""
+    return Field(default, description=text)
+
+
+def refuse(sentence: str) -> PydanticCustomError:
+    """Return the error that a model's own check raises."""
+    return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
+
+
+def _usable(name: str) -> str:
+    if re.search(rf"(.+)\1{{{REPEATS - 1}}}$", name):
+        raise refuse(
+            f"'{name}' repeats its ending {REPEATS} times, which Snakemake refuses; shorten it"
+        )
+    return name
+
+
+def _different(items: list) -> list:
+    if len(set(items)) < len(items):
+        raise refuse(f"{_short(items)} holds the same twice")
+    return items
+
+
+def split_at_commas(value: object) -> object:
+    """Return the list that ``a,b`` stands for; whatever is not such text is returned as it is."""
+    if isinstance(value, str) and "," in value:
+        return [part.strip() for part in value.strip("[] ").split(",") if part.strip()]
+    return value
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Name = Annotated[
+    str, StringConstraints(pattern=PATTERN, max_length=LONGEST_NAME), AfterValidator(_usable)
+]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Positive = Annotated[float, Field(gt=0)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, which may be written 40.0."""
+Item = TypeVar("Item")
+Several = Annotated[list[Item], Field(min_length=1), AfterValidator(_different)]
+"""A list that is not empty and holds nothing twice."""
+
+
+def alternative(value: object) -> str:
+    """Return which alternative of "one or several" a value is; messages leave these marks out."""
+    return "<list>" if isinstance(value, list) else "<one>"
+
+
+Names = Annotated[
+    Annotated[Name, Tag("<one>")] | Annotated[Several[Name], Tag("<list>")],
+    Discriminator(alternative),
+    BeforeValidator(split_at_commas),
+]
+"""One name, or several: ``a``, ``a,b`` or ``[a, b]``."""
+
+Checked = TypeVar("Checked", bound=Model)
+
+
+def validate(model: type[Checked], value: object, where: str) -> Checked:
+    """Return ``value`` as a ``model``.
+
+    Raises InputError with the first mistake: ``where``, its place there, and what is allowed.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text: {error.reason}") from error
-    return parse_yaml(text, str(path))
+        return model.model_validate(value)
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False)
+        raise InputError(f"{where}: {_sentence(model, first)}") from error
 
 
-def parse_yaml(text: str, where: str) -> object:
-    """The value of YAML ``text``; errors say they were found in ``where``."""
-    try:
-        return yaml.load(text, UniqueKeyLoader)  # noqa: S506 - derived from the safe loader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{where}{line}: not valid YAML: {problem}") from error
-    except (ValueError, RecursionError, TypeError) as error:
-        raise InputError(f"{where}: not valid YAML: {error}") from error
-
-
-def check(value: object, schema: str, where: str) -> None:
-    """Check ``value`` against the named schema of workflow/schemas.
-
-    Raises InputError with the first mistake: its place in ``where`` and what is allowed there.
-    """
-    error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(value))
-    if error is not None:
-        raise InputError(f"{where}: {_sentence(error)}")
-
-
-@cache
-def _validator(name: str) -> jsonschema.protocols.Validator:
-    schema = yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    return _Validator(schema)
-
-
-def _is_integer(_, value: object) -> bool:
-    return type(value) is int
-
-
-def _is_number(_, value: object) -> bool:
-    return _is_integer(_, value) or (type(value) is float and math.isfinite(value))
-
-
-def _matches(_, pattern: str, value: object, __) -> Iterator[jsonschema.ValidationError]:
-    if isinstance(value, str) and not re.fullmatch(pattern, value):
-        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")
-
-
-# JSON Schema takes 3.0 for a whole number, and knows neither nan nor inf. To Python's patterns, $
-# is also what precedes a line break at the end; a name with one would end a command.
-_Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    validators={"pattern": _matches},
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
-        {"integer": _is_integer, "number": _is_number}
-    ),
-)
-
-
-def _sentence(error: jsonschema.ValidationError) -> str:
-    place = _place(error.absolute_path)
-    rule, allowed, value = error.validator, error.validator_value, error.instance
-    if rule == "additionalProperties" and allowed is False:
-        known = error.schema.get("properties", {})
-        unknown = next(key for key in value if key not in known)
-        return f"unknown key '{unknown}'{place and f' in {place}'}; {nearest(unknown, known)}"
+def _sentence(model: type[Model], error: Mapping) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    place, is_key = _place(error["loc"]), error["loc"][-1:] == ("[key]",)
     subject = place or "the file"
-    if "propertyNames" in error.absolute_schema_path:
+    if kind == "unknown":
+        key, hint = context["key"], context["hint"]
+        if context["part"] == "key":
+            return f"unknown key '{key}'{place and f' in {place}'}; {hint}"
+        return f"{place and f'{place}: '}no {context['part']} '{key}'; {hint}"
+    if kind == "refused":
+        return f"{place and f'{place}: '}{context['sentence']}"
+    if kind == "missing":
+        key = error["loc"][-1]
+        place = _place(error["loc"][:-1])
+        return f"{place and f'{place}: '}{model.part} '{key}' is missing"
+    if is_key and not isinstance(value, str):
+        return f"{subject}: {_short(value)} is no name; put it in quotes if it is meant to be one"
+    if kind == "string_pattern_mismatch":
         return f"{subject}: {_short(value)} is no name; allowed are a-z, 0-9 and '-'"
-    if rule == "required":
-        missing = next(key for key in allowed if key not in value)
-        return f"{place and f'{place}: '}key '{missing}' is missing"
-    if rule == "enum":
-        return f"{subject}: no {_short(value)}; {nearest(value, allowed)}"
-    if rule == "type":
-        kinds = allowed if isinstance(allowed, list) else [allowed]
-        return f"{subject} must be {' or '.join(map(KINDS.get, kinds))}, not {_short(value)}"
-    if rule == "pattern":
-        return f"{subject}: {_short(value)} is no name; allowed are a-z, 0-9 and '-'"
-    if rule == "anyOf":
-        return f"{subject} needs one of train, valid or test"
-    if rule == "oneOf":
-        return f"{subject}: {_short(value)} is not allowed; see the comments in config.yaml"
-    if rule in ("minItems", "minLength", "minProperties"):
+    if kind == "literal_error":
+        return f"{subject}: no {_short(value)}; {nearest(value, _choices(context['expected']))}"
+    if kind in ("string_too_short", "too_short"):
         return f"{subject} must not be empty"
-    if rule == "uniqueItems":
-        return f"{subject}: {_short(value)} holds the same twice"
-    if rule in BOUNDS:
-        return f"{subject} must be {BOUNDS[rule]} {allowed}, not {_short(value)}"
-    return f"{subject}: {_short(value)} is not allowed ({rule}: {_short(allowed)})"
+    if kind == "string_too_long":
+        return f"{subject}: {_short(value)} is longer than {context['max_length']} letters"
+    for bound, words in BOUNDS.items():
+        if bound in context and kind in KINDS_OF_BOUNDS:
+            return f"{subject} must be {words} {context[bound]:g}, not {_short(value)}"
+    allowed = KINDS.get(kind, "something else")
+    if len(error["loc"]) == 1 and _may_be_null(model, error["loc"][0]):
+        allowed += " or null"
+    return f"{subject} must be {allowed}, not {_short(value)}{_hint(kind, value)}"
 
 
 KINDS = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "text",
-    "number": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "null": "null",
+    "model_type": "a mapping",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "string_type": "text",
+    "float_type": "a number",
+    "finite_number": "a number",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
 }
+BOUNDS = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "below"}
+KINDS_OF_BOUNDS = ("greater_than", "greater_than_equal", "less_than", "less_than_equal")
 
-BOUNDS = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than"}
+
+def _hint(kind: str, value: object) -> str:
+    if kind == "string_type" and isinstance(value, int | float):
+        return "; put it in quotes if it is meant as text"
+    if isinstance(value, str) and kind in ("float_type", "int_type"):
+        if kind == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
+            return f"; write {value.replace(',', '.')} with a decimal point"
+        try:
+            float(value)
+        except ValueError:
+            return ""
+        return f"; write {value} without quotes"
+    return ""
 
 
-def _place(path: Iterable) -> str:
+def _choices(expected: str) -> list[str]:
+    return re.findall(r"'([^']*)'", expected) or [expected]
+
+
+def _may_be_null(model: type[Model], name: object) -> bool:
+    field = model.model_fields.get(name)
+    return field is not None and type(None) in get_args(field.annotation)
+
+
+def _place(path: tuple) -> str:
+    """Return ``rows.full.set`` or ``seeds[2]``; marks of alternatives are left out."""
     place = ""
+    if path[-1:] == ("[key]",):
+        path = path[:-2]
     for part in path:
+        if isinstance(part, str) and part.startswith("<"):
+            continue
         place += f"[{part + 1}]" if isinstance(part, int) else f"{'.' if place else ''}{part}"
     return place
 
 
-def _short(value: object) -> str:
-    text = repr(value)
+def _short(value: object, *, plain: bool = False) -> str:
+    text = str(value) if plain else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -2,12 +2,15 @@
 
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from awd.errors import InputError
 from awd.machine import gpu_lease
+from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
+from awd.vocabulary import Device
 
 
 class WorkflowPlan(Plan):
@@ -17,23 +20,43 @@ class WorkflowPlan(Plan):
         gpus: how many jobs may hold a GPU at once; 0 means that jobs ask for none.
     """
 
-    def __init__(self, config: Mapping, workflow):
-        super().__init__(config)
+    def __init__(self, workflow):
+        super().__init__(configuration(workflow))
         self._in_job = not workflow.is_main_process
+        self._deployed = bool(workflow.deployment_settings.deployment_method)
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
 
+    @property
+    def interpreter(self) -> str:
+        """The interpreter of jobs: this one, or the one of the environment made for them."""
+        return "python" if self._deployed else sys.executable
+
+    def environment(self, _wildcards) -> str | None:
+        """Return the file of the environment of jobs, only if Snakemake is to make it.
+
+        Snakemake takes braces in the project's path for wildcards of this file.
+        """
+        return "../envs/awd.yaml" if self._deployed else None
+
     def corpus_record(self, wildcards) -> Path:
-        """corpus.json of the run's corpus."""
+        """Return corpus.json of the run's corpus."""
         return self.corpus_folder(self._run(wildcards).spec.corpus) / "corpus.json"
 
     def spec(self, wildcards) -> str:
-        """The run's hyperparameters as JSON."""
+        """Return the run's hyperparameters as JSON."""
         return self._run(wildcards).spec.canonical()
+
+    def evaluates(self, stage: str) -> Callable[..., str]:
+        """Return the function from a job's wildcards to whether a row asks for its plain stream.
+
+        The answer is "True" or "False", and a resource like those of `resources`.
+        """
+        return lambda wildcards: str((stage, "stream") in self._run(wildcards).evaluations)
 
     def source_options(self, wildcards) -> list[str]:
         """Options of ``fetch``: where the corpus may lie on this machine."""
-        folder = self.config["corpus_folders"].get(wildcards.corpus)
-        options = {"--folder": folder, "--mirror": self.config["mirror"]}
+        folder = self.config.corpus_folders.get(wildcards.corpus)
+        options = {"--folder": folder, "--mirror": self.config.mirror}
         return [word for option in options.items() if option[1] for word in option]
 
     def member_weights(self, wildcards) -> list[Path]:
@@ -76,7 +99,7 @@ class WorkflowPlan(Plan):
 
     def settings(self) -> str:
         """The whole configuration, in a form that does not depend on the order of its keys."""
-        return json.dumps(self.config, sort_keys=True)
+        return json.dumps(self.config.model_dump(), sort_keys=True)
 
     def resources(self) -> dict[str, int | str]:
         """Where and how a job trains or evaluates, with one GPU where GPUs are to be used.
@@ -84,11 +107,11 @@ class WorkflowPlan(Plan):
         These are resources and no parameters, since changing them is no reason to train again.
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
-        settings = {key: str(self.config[key]) for key in keys}
+        settings = {key: str(getattr(self.config, key)) for key in keys}
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.
-        return settings | ({"device": "cpu"} if self._in_job else {})
+        return settings | ({"device": Device.CPU.value} if self._in_job else {})
 
     def _count_gpus(self, limit: int | None) -> int:
         """The limit that a profile or a command line gives, or the slots on this machine's GPUs.
@@ -96,13 +119,13 @@ class WorkflowPlan(Plan):
         On a cluster it is the profile that knows: where Snakemake is started there may be no GPU. A
         job of the cluster is told by its environment what it was given.
         """
-        if self.config["device"] == "cpu":
+        if self.config.device == Device.CPU:
             return 0
         # Where cuda is asked for, at least one, so that its absence is a job's clear complaint.
-        least = int(self.config["device"] == "cuda")
+        least = int(self.config.device == Device.CUDA)
         if self._in_job:
             given = "CUDA_VISIBLE_DEVICES" in os.environ and gpu_lease.visible()
             return least or int(bool(given))
         if limit is not None:
             return limit
-        return (len(gpu_lease.visible()) or least) * self.config["gpu_slots"]
+        return (len(gpu_lease.visible()) or least) * self.config.gpu_slots

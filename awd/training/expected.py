@@ -1,7 +1,7 @@
-"""What a spec means, in the terms of what is observed; and whether an observation is that.
+"""Expected probe results for a spec, compared with the observed ones.
 
-See `training.probes` for the names. A training whose model does not do what its spec says does not
-begin, and rows are told apart by what they really change.
+See `training.probes` for the names. A training does not begin if its model contradicts its spec,
+and rows are compared by what they really change.
 """
 
 import math
@@ -11,24 +11,25 @@ from awd.study.spec import GATES, RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
 from awd.training.probes import COLUMNS, WORDS, WORSE, changes
 from awd.training.schedules import Schedule
+from awd.vocabulary import Stage
 
 SEEN_FOR_SURE = 30
-"""Dropped units to be expected before seeing none means that there is no dropout."""
+"""Expected number of dropped units above which none at all means that there is no dropout."""
 
 
 def contradiction(spec: RunSpec, stage: str, observed: Mapping) -> str | None:
-    """The first observation that is not what ``spec`` says, as a sentence, or None."""
+    """Return the first observation that contradicts ``spec`` as a sentence, or None."""
     for name, value in expected(spec, stage).items():
         if name in observed and differs(name, observed[name], value, spec):
             return (
-                f"{name} is {_plain(observed[name])} as observed on the model that was to be "
-                f"trained, where its spec means {_plain(value)}"
+                f"{name} is {_plain(observed[name])} as observed on the model to be trained, but "
+                f"its spec requires {_plain(value)}"
             )
     return None
 
 
 def differences(one: Mapping, other: Mapping, spec: RunSpec) -> dict[str, tuple]:
-    """(one, other) of each observation in which two trainings differ; ``spec`` is of the first."""
+    """Return (one, other) of each observation that differs; ``spec`` belongs to the first."""
     return {
         name: (one[name], other[name])
         for name in one
@@ -37,7 +38,7 @@ def differences(one: Mapping, other: Mapping, spec: RunSpec) -> dict[str, tuple]
 
 
 def expected(spec: RunSpec, stage: str) -> dict:
-    """What should be observed of ``spec``; what cannot be seen of it is left out."""
+    """Return the probe results that ``spec`` requires, without those that no probe can show."""
     rate, decay = spec.learning_rate, spec.weight_decay
     last = spec.layers == 1
     dropouts = {name: getattr(spec, name) for name in ("dropout_input", "dropout_output")}
@@ -72,22 +73,24 @@ def expected(spec: RunSpec, stage: str) -> dict:
     values |= {"carried_state": True, "learning_rate": rate}
     values["rate_rescaling"] = spec.variable_bptt
     if rate:
-        values["optimizer"] = "adamw" if (spec.optimizer, stage) == ("adamw", "train") else "sgd"
+        values["optimizer"] = (
+            "adamw" if (spec.optimizer, stage) == ("adamw", Stage.TRAIN) else "sgd"
+        )
         values["clip"] = spec.clip
         if rate * decay > 1e-6 or not decay:  # else it is lost in rounding
             values["weight_decay"] = decay
     values["averaging_from"] = _averaging_from(spec, stage)
     values["learning_rate_changes"] = _rate_changes(spec)
-    values["epochs"] = spec.epochs if stage == "train" else spec.finetune_epochs
+    values["epochs"] = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
     values["ends_early"] = _ends_early(spec, stage, values["epochs"])
     return values
 
 
 def differs(name: str, one: object, other: object, spec: RunSpec) -> bool:
-    """Whether two values of an observation cannot be the same one, measured twice.
+    """Return whether two values of a probe differ by more than its measurement error.
 
-    Shares of dropped recurrent weights are counted; a rate or a coefficient is computed from
-    single-precision weights; dropout may be too rare to be seen.
+    Shares of dropped recurrent weights are counts; rates and coefficients are computed from
+    single-precision weights; rare dropout may not show at all.
     """
     if isinstance(one, bool) or not all(isinstance(value, int | float) for value in (one, other)):
         return one != other
@@ -108,7 +111,7 @@ def _plain(value: object) -> str:
 
 
 def _averaging_from(spec: RunSpec, stage: str) -> int | None:
-    if stage == "finetune":
+    if stage == Stage.FINETUNE:
         return 0
     return _first_firing(spec) if spec.optimizer == "nt-asgd" else None
 
@@ -119,7 +122,7 @@ def _first_firing(spec: RunSpec) -> int | None:
 
 
 def _ends_early(spec: RunSpec, stage: str, epochs: int) -> int | None:
-    if stage == "finetune":
+    if stage == Stage.FINETUNE:
         end = _first_firing(spec)
     else:
         end = spec.patience + 1 if spec.patience else None  # the first epoch stays the best

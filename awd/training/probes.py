@@ -1,11 +1,11 @@
-"""What is really switched on: observed on the model and the optimizer that are to be trained.
+"""Probe what a training really does, on the model and the optimizer to be trained.
 
-A regulariser may be configured and yet do nothing, and a row may change more than its label says.
-So each mechanism has an observation, made by running the code that training runs and looking at
-what came out, never by reading the setting. Everything happens to a twin of the trainer, with
-random numbers of its own: the training that follows is the same to the last bit.
+A configured regulariser may still have no effect, and a row may change more than its label states.
+So each mechanism has a probe, which runs the code of training and measures its effect, and never
+reads the setting. Probes work on a copy of the trainer with random numbers of its own, so they do
+not change one bit of the training.
 
-Observations carry the names of hyperparameters where they have their meaning. Besides there are
+Probe results have the names of the hyperparameters that they measure. There are also
 
 rate_rescaling          the learning rate follows the length of each chunk
 averaging_from          the epoch whose end starts averaging, if validation only gets worse; 0: the
@@ -19,6 +19,7 @@ carried_state           a chunk starts in the state in which the last one ended
 
 import copy
 import math
+from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,7 +32,8 @@ from awd.corpora import Corpus
 from awd.corpora.batching import Chunk
 from awd.model.language_model import LanguageModel, Output, RecurrentLayer
 from awd.study.spec import GATES, RunSpec
-from awd.training.trainer import Trainer
+from awd.training.trainer import Diverged, Trainer
+from awd.vocabulary import Device, Stage
 
 STEPS, COLUMNS = 4, 256
 """Size of the random text whose dropout masks are looked at."""
@@ -45,8 +47,8 @@ FEWEST_CHUNKS = 8
 
 
 def observe(trainer: Trainer) -> dict:
-    """What a trainer that has not begun will do; see above for the names. Changes nothing."""
-    devices = [trainer.device] if trainer.device.type == "cuda" else []
+    """Return the probe results of a trainer that has not begun, by name; changes nothing."""
+    devices = [trainer.device] if trainer.device.type == Device.CUDA else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
         shared = (trainer.batches, trainer.valid, trainer.test, trainer.best_weights)
@@ -72,13 +74,13 @@ def observe(trainer: Trainer) -> dict:
 
 
 def observe_spec(spec: RunSpec, vocabulary: int) -> dict:
-    """What a training of ``spec`` would do, built at its full size for a random text."""
+    """Return the probe results of ``spec``, built at its full size for a random text."""
     draw = np.random.default_rng(0)
     words = [str(number) for number in range(vocabulary)]
     sizes = {"train": 2 * FEWEST_CHUNKS * spec.bptt * spec.batch_size, "valid": 100, "test": 100}
     splits = {name: draw.integers(0, vocabulary, size) for name, size in sizes.items()}
     corpus = Corpus(spec.corpus, "", words, **splits, info={})
-    return observe(Trainer(spec, corpus, "train", torch.device("cpu")))
+    return observe(Trainer(spec, corpus, Stage.TRAIN, torch.device("cpu")))
 
 
 # the model ----------------------------------------------------------------------------------
@@ -388,8 +390,11 @@ def _of_worse_epochs(twin: Trainer) -> dict:
         if twin.finished and epoch < twin.epochs:
             ends.append(epoch)
     rates = [line["learning_rate"] for line in twin.history]
-    return {
-        "averaging_from": averaging if averaging is None or _averages(twin) else None,
+    seen = {}
+    with suppress(Diverged):  # at so large a rate two steps show nothing
+        averages = averaging is None or _averages(twin)
+        seen["averaging_from"] = averaging if averages else None
+    return seen | {
         "learning_rate_changes": changes(rates),
         "epochs": twin.epochs,
         "ends_early": ends[0] if ends else None,

@@ -4,6 +4,7 @@ import math
 
 from awd.study.spec import RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
+from awd.vocabulary import Event
 
 
 class Schedule:
@@ -12,9 +13,7 @@ class Schedule:
     constant: always the initial rate. step: divided by decay_factor after epoch decay_first and
     every decay_every epochs from then on (Zaremba et al. 2014). plateau: divided after each epoch
     that is not better than the best before it. non-monotonic: divided where NT-ASGD would start
-    to average. cosine: falls to minimum_rate over the epochs as half a cosine (Loshchilov and
-    Hutter 2017, equation 5). cyclical: rises and falls linearly between minimum_rate and the
-    initial rate, cycle_epochs a period, from the initial rate down first (Smith 2017).
+    to average.
     """
 
     def __init__(self, spec: RunSpec):
@@ -25,13 +24,12 @@ class Schedule:
         self.best = math.inf
 
     def epoch_ended(self, loss: float) -> str:
-        """Take the epoch's validation ``loss``; returns what happened to the rate, if a jump."""
+        """Take the epoch's validation ``loss``; returns what happened to the rate, if anything."""
         before = self.rate
         self.epoch += 1
         self.rate = getattr(self, f"_{self.spec.schedule.replace('-', '_')}")(loss)
         self.best = min(self.best, loss)
-        jumped = self.rate != before and self.spec.schedule in ("step", "plateau", "non-monotonic")
-        return f"learning rate {self.rate:.4g}" if jumped else ""
+        return f"{Event.LEARNING_RATE} {self.rate:.4g}" if self.rate != before else ""
 
     def _constant(self, _: float) -> float:
         return self.rate
@@ -50,18 +48,6 @@ class Schedule:
         # A decay is judged by what follows it, else it would be followed by one each epoch.
         self.trigger.losses.clear()
         return self.rate / self.spec.decay_factor
-
-    def _cosine(self, _: float) -> float:
-        done = (self.epoch - 1) / self.spec.epochs
-        return self._between((1 + math.cos(math.pi * min(done, 1.0))) / 2)
-
-    def _cyclical(self, _: float) -> float:
-        phase = (self.epoch - 1) % self.spec.cycle_epochs / self.spec.cycle_epochs
-        return self._between(abs(1 - 2 * phase))
-
-    def _between(self, share: float) -> float:
-        low, high = self.spec.minimum_rate, self.spec.learning_rate
-        return low + share * (high - low)
 
     def state(self) -> dict:
         """What a checkpoint keeps."""

@@ -1,4 +1,4 @@
-"""One stage of a run, from its inputs or its checkpoint to its record, curve and weights."""
+"""Run one stage, from its inputs or its checkpoint to its record, curve and weights."""
 
 import csv
 import hashlib
@@ -10,19 +10,24 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
-from awd.corpora import SPLITS, Corpus
+from awd.corpora import Corpus
 from awd.errors import InputError
+from awd.evaluation.evaluate import evaluate_stage
 from awd.evaluation.perplexity import perplexity
 from awd.files import alone, atomic, half_written, read_json, write_json
 from awd.machine.out_of_memory import peak_memory
 from awd.runs.checkpoint import Checkpoint
-from awd.runs.folder import read_weights
+from awd.runs.early_evaluation import early_folder
+from awd.runs.folder import FORMAT
 from awd.runs.progress import Progress, progress_file
 from awd.runs.provenance import now, provenance
+from awd.runs.weights import read_weights
+from awd.study.methods import make_method
 from awd.study.spec import RunSpec
 from awd.training.expected import contradiction
 from awd.training.probes import observe
-from awd.training.trainer import Diverged, Trainer
+from awd.training.trainer import Diverged, Trainer, stop_signals
+from awd.vocabulary import Event, Split, Stage, Status
 
 log = logging.getLogger(__name__)
 
@@ -37,42 +42,78 @@ def train_stage(
     checkpoints: Path,
     checkpoint_seconds: float = 300,
     keep_checkpoints: bool = False,
+    evaluate: bool = False,
     live: bool = False,
 ) -> dict:
     """Train one stage of a run and leave its record, curve and weights in ``folder``.
 
     Resumes from a checkpoint under ``checkpoints`` if there is one. A training that diverges is a
-    result: its record says so, and its weights are its best ones. What another process has done of
-    the stage meanwhile, as one that outlived its workflow, is not done again.
+    result: its record has that status, and its weights are the best so far. If another process
+    finishes the stage in the meantime (one that outlived its workflow), its result is returned.
 
     Args:
-        keep_checkpoints: of the stage before, which is otherwise no longer needed.
+        keep_checkpoints: keep those of the previous stage, which is now no longer needed.
+        evaluate: also measure the weights by the plain stream, see ``runs.early_evaluation``.
 
-    Returns the record. Raises InputError if fine-tuning lacks trained weights, if the checkpoint is
-    not of this code, or if the model does something else than its spec says; and Interrupted.
+    Returns the record. Raises InputError if fine-tuning lacks trained weights, if another version
+    of the code wrote the checkpoint, or if the model contradicts its spec; and Interrupted.
     """
     run = spec.run(corpus.fingerprint)
     if folder.name != run:
-        raise InputError(f"this spec and corpus make the run {run}, which {folder} is not named")
+        raise InputError(f"{folder} must be named {run}, the run of this spec and this corpus")
     checkpoint = Checkpoint(checkpoints, run, stage)
     with alone(folder) as waited:
         if waited and (folder / f"{stage}.json").exists():
             return read_json(folder / f"{stage}.json")
         trainer, mechanisms = _trainer(spec, corpus, stage, folder, device, checkpoint)
-        status, reason = "done", None
-        told = {"tokens": trainer.batches.numel(), "file": progress_file(checkpoints, run, stage)}
-        with Progress(f"{run} {stage}", trainer.epochs, live=live, **told) as progress:
+        status, reason = Status.DONE, None
+        tokens, file = trainer.batches.numel(), progress_file(checkpoints, run, stage)
+        title = f"{run} {stage}"
+        with Progress(title, trainer.epochs, live=live, tokens=tokens, file=file) as progress:
             try:
                 trainer.run(checkpoint, checkpoint_seconds, progress)
             except Diverged as error:
-                status, reason = "diverged", str(error)
-                log.warning("%s: diverged: %s", run, reason)
+                status, reason = Status.DIVERGED, str(error)
+                log.info("%s: diverged: %s", run, reason)
         record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
-    if stage == "finetune" and not keep_checkpoints:
-        Checkpoint(checkpoints, run, "train").remove()
+        if evaluate:
+            del trainer  # its memory is free for the evaluation
+            _evaluate_early(spec, corpus, stage, folder, device, checkpoints)
+    if stage == Stage.FINETUNE and not keep_checkpoints:
+        Checkpoint(checkpoints, run, Stage.TRAIN).remove()
     return record
+
+
+def _evaluate_early(
+    spec: RunSpec,
+    corpus: Corpus,
+    stage: str,
+    folder: Path,
+    device: torch.device,
+    checkpoints: Path,
+) -> None:
+    """Evaluate what the stage has left; failing at that, or a signal, ends no training."""
+    stream = make_method("stream", {}, stage)
+    destination = early_folder(checkpoints, folder.name)
+    try:
+        with stop_signals(_abandon):
+            evaluate_stage(
+                spec, corpus, stage, stream, folder, device=device, destination=destination
+            )
+    except _Abandoned as error:
+        log.warning("%s %s: trained; %s before its evaluation ended", folder.name, stage, error)
+    except Exception as error:  # the job of the evaluation will meet it again and report it
+        log.warning("%s %s: trained; not yet evaluated: %s", folder.name, stage, error)
+
+
+class _Abandoned(Exception):
+    """A signal asked the process to stop while it evaluated."""
+
+
+def _abandon(name: str) -> None:
+    raise _Abandoned(f"stopped by {name}")
 
 
 def _trainer(
@@ -83,19 +124,18 @@ def _trainer(
     device: torch.device,
     checkpoint: Checkpoint,
 ) -> tuple[Trainer, dict]:
-    """The stage's trainer, where its checkpoint says or at its beginning, and what it does."""
+    """Return a trainer at the stage's checkpoint or beginning, and what probes found in it."""
     weights = None
-    if stage == "finetune":
-        weights = read_weights(folder, "train", device, "fine-tuning")
+    if stage == Stage.FINETUNE:
+        weights = read_weights(folder, Stage.TRAIN, device, "fine-tuning")
     trainer = Trainer(spec, corpus, stage, device, weights)
     mechanisms = observe(trainer)
-    if (said := contradiction(spec, stage, mechanisms)) is not None:
-        raise InputError(f"{checkpoint.identity}: {said}")
+    if (sentence := contradiction(spec, stage, mechanisms)) is not None:
+        raise InputError(f"{checkpoint.identity}: {sentence}")
     if (state := checkpoint.load()) is not None:
-        ours = trainer.state()
-        if (state.keys(), state["weights"].keys()) != (ours.keys(), ours["weights"].keys()):
+        if _layout(state) != _layout(trainer.state()):
             raise InputError(
-                f"{checkpoint.path} was written by another version of awd: go on with that one, "
+                f"{checkpoint.path} was written by another version of awd: use that version, "
                 "or delete the file to start this run from its beginning"
             )
         trainer.restore(state)
@@ -103,11 +143,15 @@ def _trainer(
     return trainer, mechanisms
 
 
+def _layout(state: dict) -> tuple:
+    return state.get("format"), state.keys(), state["weights"].keys()
+
+
 def _record(
     run: str, trainer: Trainer, mechanisms: dict, corpus: Corpus, status: str, reason: str | None
 ) -> dict:
     return {
-        "format": 1,
+        "format": FORMAT,
         "run": run,
         "stage": trainer.stage,
         "status": status,
@@ -120,7 +164,7 @@ def _record(
         **_speed(trainer.history),
         "peak_memory_mb": round(peak_memory(trainer.device), 1),
         **provenance(trainer.device, trainer.spec.precision),
-        "device": ", then ".join(trainer.devices),
+        "devices": trainer.devices,
         "started": trainer.started,
         "ended": now(),
         "seconds": round(trainer.elapsed, 3),
@@ -129,7 +173,7 @@ def _record(
 
 
 def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
-    """The record comes last: it vouches for weights and curve."""
+    """Write weights, curve, and last the record: where it is, the others are, too."""
     weights = save(trainer.best_weights, metadata=_identity(record))
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
@@ -143,14 +187,14 @@ def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
 
 
 def _identity(record: dict) -> dict[str, str]:
-    """What the file of weights says about itself: docs/weights.md describes it."""
-    return {
-        "run": record["run"],
-        "stage": record["stage"],
-        "spec": json.dumps(record["spec"]),
-        "corpus": record["corpus"]["name"],
-        "fingerprint": record["corpus"]["fingerprint"],
-    }
+    """Return the metadata of the file of weights, which docs/weights.md describes.
+
+    One key: safetensors writes several in random order, but equal weights must be equal files.
+    """
+    identity = {key: record[key] for key in ("run", "stage", "spec")}
+    corpus = record["corpus"]
+    identity |= {"corpus": corpus["name"], "fingerprint": corpus["fingerprint"]}
+    return {"awd": json.dumps(identity)}
 
 
 def _corpus_identity(corpus: Corpus) -> dict:
@@ -158,13 +202,13 @@ def _corpus_identity(corpus: Corpus) -> dict:
         "name": corpus.name,
         "fingerprint": corpus.fingerprint,
         "vocabulary": len(corpus.vocabulary),
-        "tokens": {split: len(getattr(corpus, split)) for split in SPLITS},
+        "tokens": {split: len(getattr(corpus, split)) for split in Split},
     }
 
 
 def _result(trainer: Trainer) -> dict:
     best = trainer.best
-    starts = [line["epoch"] for line in trainer.history if line["event"] == "averaging starts"]
+    starts = [line["epoch"] for line in trainer.history if line["event"] == Event.AVERAGING_STARTS]
     return {
         "epochs": len(trainer.history),
         "best_epoch": best["epoch"] or None,

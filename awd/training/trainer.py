@@ -9,7 +9,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 
@@ -23,6 +23,7 @@ from awd.machine.devices import describe
 from awd.model.language_model import LanguageModel, Output
 from awd.model.regularizers import activation_regularization, temporal_activation_regularization
 from awd.runs.checkpoint import Checkpoint
+from awd.runs.folder import FORMAT
 from awd.runs.progress import Progress
 from awd.runs.provenance import now
 from awd.study.spec import RunSpec
@@ -30,13 +31,13 @@ from awd.training import optimizers
 from awd.training.cuda_graphs import CudaCapture, Replayed
 from awd.training.ntasgd import Average, NonMonotonicTrigger
 from awd.training.schedules import Schedule
+from awd.vocabulary import Device, Event, Stage
 
 log = logging.getLogger(__name__)
 
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
-"""The signals that ask a process to stop."""
+"""Signals that ask a process to stop."""
 
-STAGES = ("train", "finetune")
 VALIDATION_BATCH = 10
 """Parallel streams in which the text is read after each epoch, as the reference does."""
 
@@ -55,7 +56,7 @@ class Trainer:
     On a GPU nothing within an epoch waits for it, and an update is launched as a whole.
 
     Args:
-        stage: "train" or "finetune".
+        stage: a ``Stage``.
         device: where the model and the data live.
         weights: the trained weights that fine-tuning starts from.
     """
@@ -69,8 +70,8 @@ class Trainer:
         weights: dict | None = None,
     ):
         self.spec, self.stage, self.device = spec, stage, device
-        self.epochs = spec.epochs if stage == "train" else spec.finetune_epochs
-        self.seeds = (spec.seed, STAGES.index(stage))
+        self.epochs = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
+        self.seeds = (spec.seed, list(Stage).index(stage))
         torch.manual_seed(int(np.random.SeedSequence(self.seeds).generate_state(1)[0]))
         self.model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
         if self.model.adaptive is not None:
@@ -82,7 +83,7 @@ class Trainer:
         self.optimizer = self.new_optimizer()
         self.schedule = Schedule(spec)
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
-        self.average = Average(self.parameters) if stage == "finetune" else None
+        self.average = Average(self.parameters) if stage == Stage.FINETUNE else None
         self.update = self.new_update()
 
         streams = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
@@ -114,8 +115,8 @@ class Trainer:
     def new_optimizer(self) -> torch.optim.Optimizer:
         """An optimizer of this stage's kind, without a past."""
         rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
-        adamw = self.stage == "train" and self.spec.optimizer == "adamw"
-        if self.device.type == "cuda":
+        adamw = self.stage == Stage.TRAIN and self.spec.optimizer == "adamw"
+        if self.device.type == Device.CUDA:
             rules |= {"lr": torch.tensor(float(rules["lr"]), device=self.device), "fused": True}
             rules |= {"capturable": True} if adamw else {}
         return (optimizers.AdamW if adamw else optimizers.SGD)(self.parameters, **rules)
@@ -123,7 +124,7 @@ class Trainer:
     def new_update(self) -> Callable[[int], None]:
         """``_update`` in the fastest way there is for the device, without a past."""
         # The adaptive softmax looks at the words to decide what to compute.
-        if self.device.type == "cuda" and self.spec.softmax != "adaptive":
+        if self.device.type == Device.CUDA and self.spec.softmax != "adaptive":
             return Replayed(self._update, CudaCapture())
         return self._update
 
@@ -137,7 +138,7 @@ class Trainer:
 
         Raises Interrupted after a signal that asks to stop, and Diverged.
         """
-        with _stop_signals() as stop:
+        with stop_signals() as stop:
             while not self.finished:
                 chunks = self.chunks()
                 for chunk in chunks[self.position :]:
@@ -175,7 +176,7 @@ class Trainer:
         self.token_steps += chunk.length
         self.position += 1
         # Looking at a GPU's numbers makes the host wait for it, so it does so now and then.
-        if self.device.type == "cpu" or self.position % 100 == 0:
+        if self.device.type == Device.CPU or self.position % 100 == 0:
             loss = self.loss_sum.item()
             if not math.isfinite(loss):
                 place = f"epoch {self.epoch}, step {self.position}"
@@ -211,7 +212,7 @@ class Trainer:
 
     def running_loss(self) -> float | None:
         """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
-        return self.loss_sum.item() / self.token_steps if self.device.type == "cpu" else None
+        return self.loss_sum.item() / self.token_steps if self.device.type == Device.CPU else None
 
     def penalty(self, output: Output) -> torch.Tensor | float:
         """What AR and TAR add to the loss."""
@@ -247,13 +248,13 @@ class Trainer:
                 self.best_weights = self._weights()
         event = self.schedule.epoch_ended(loss)
         self.finished = self.epoch >= self.epochs
-        if self.stage == "finetune" and self.trigger.fires(loss):
+        if self.stage == Stage.FINETUNE and self.trigger.fires(loss):
             self.finished = True
         elif self.spec.optimizer == "nt-asgd" and not averaging and self.trigger.fires(loss):
             self.average = Average(self.parameters)
             self.update = self.new_update()
-            event = "averaging starts"
-        if self.stage == "train" and 0 < self.spec.patience <= self.epoch - self.best["epoch"]:
+            event = Event.AVERAGING_STARTS.value
+        if self.stage == Stage.TRAIN and 0 < self.spec.patience <= self.epoch - self.best["epoch"]:
             self.finished = True
         self.history.append(
             {
@@ -296,10 +297,11 @@ class Trainer:
             "best_weights": self.best_weights,
             "loss_sum": self.loss_sum,
             **{name: getattr(self, name) for name in PLAIN_STATE},
+            "format": FORMAT,
         }
 
     def _random_device(self) -> list[torch.Tensor]:
-        return [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+        return [torch.cuda.get_rng_state(self.device)] if self.device.type == Device.CUDA else []
 
     def restore(self, state: dict) -> None:
         """Go on from what ``state`` returned, here or in another process.
@@ -319,7 +321,7 @@ class Trainer:
         self.trigger.losses = list(state["trigger"])
         self.schedule.restore(state["schedule"])
         torch.set_rng_state(state["random"])
-        if self.device.type == "cuda" and state["random_device"]:
+        if self.device.type == Device.CUDA and state["random_device"]:
             torch.cuda.set_rng_state(state["random_device"][0], self.device)
         self.hidden = [tuple(part.to(self.device) for part in layer) for layer in state["hidden"]]
         self.best_weights = {
@@ -331,7 +333,7 @@ class Trainer:
             setattr(self, name, state[name])
         self.resumes += 1
         if self.devices[-1] != here:
-            log.warning("goes on on %s what %s began", here, self.devices[-1])
+            log.warning("continues on %s; began on %s", here["name"], self.devices[-1]["name"])
             self.devices.append(here)
 
 
@@ -351,13 +353,21 @@ PLAIN_STATE = (
 
 
 @contextmanager
-def _stop_signals():
-    """Within the block the signals that ask to stop are noted in the yielded list, not obeyed."""
+def stop_signals(act: Callable[[str], None] = lambda _: None) -> Iterator[list[str]]:
+    """Within the block, note a signal that asks to stop, in place of its usual effect.
+
+    Yields the list of the names of received signals. ``act`` is called with each name.
+    """
     received: list[str] = []
+
+    def note(number: int, _) -> None:
+        received.append(signal.Signals(number).name)
+        act(received[-1])
+
     before = {
-        kind: signal.signal(kind, lambda number, _: received.append(signal.Signals(number).name))
+        kind: signal.signal(kind, note)
         for kind in STOP
-        if signal.getsignal(kind) is not signal.SIG_IGN  # nohup has it ignore hangups
+        if signal.getsignal(kind) is not signal.SIG_IGN  # nohup ignores hangups
     }
     try:
         yield received

@@ -22,7 +22,7 @@ from projects import write_texts
 
 import awd
 from awd.machine import gpu_lease
-from awd.study.plan import CONFIG, load_config
+from awd.study.config import CONFIG, load_config
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,6 @@ ROOT = Path(awd.__file__).parents[1]
 PROFILE = "workflow/profiles/slurm"
 SUITE = """
 title: Bad days
-paper: {citation: Nobody 2000}
 base_row: full
 base:
   hidden_size: 16
@@ -96,6 +95,7 @@ def make_project(folder: Path) -> Path:
     write_suite(folder, 4)
     write_texts(folder / "texts")
     changes = {"checkpoint_minutes": 0.005, "corpus_folders": {"mine": "texts"}}
+    changes["suites"] = "faults"
     (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     change_profile(folder, "slurm_partition: gpu", "slurm_partition: work")
     return folder

@@ -1,11 +1,12 @@
 """A disk that is full: one sentence, nothing half-written, and with room again the same result."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from trainings import Training
+from trainings import PATIENCE, Training, freeze_after_save, wait_until_frozen
 
 from awd.runs.checkpoint import Checkpoint
 
@@ -51,10 +52,11 @@ def test_while_a_checkpoint_is_saved(disk, texts, tmp_path, undisturbed):
     training = Training(disk, texts)
     training.said = tmp_path / "said"
     checkpoint = Checkpoint(training.checkpoints, training.run.name, "train")
-    process = training.start()
-    training.wait_for_save()
+    process = training.start(fault=freeze_after_save)
+    wait_until_frozen(process)
     ballast = fill(disk, 0)
-    process.join(60)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(PATIENCE)
     assert process.exitcode == 1
     saved = checkpoint.load()
     assert saved["epoch"] < training.spec.epochs

@@ -22,11 +22,12 @@ from synthetic import make_plan, write_runs
 from awd import corpora
 from awd.errors import LONGEST, InputError
 from awd.files import write_json
+from awd.places import SUITES
 from awd.report import overview
 from awd.report.build import report
 from awd.runs.checkpoint import Checkpoint
-from awd.study import plan
-from awd.study.plan import CONFIG, SUITES, Plan, load_config
+from awd.study.config import CONFIG, load_config
+from awd.study.plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,7 @@ ORIGINALS = {path.stem: path.read_text(encoding="utf-8") for path in SUITES.glob
 NUMBERS = [0, 1, -1, 2, 300, 10**9, 2**63, 10**400, 0.0, 0.5, 1.0, -0.0, 1e-300, 1e308]
 NUMBERS += [float("nan"), float("inf"), -float("inf")]
 TEXTS = ["", " ", "x", "true", "1", "1e-3", "nan", "..", "/", "ä", "\u202e", "\U0001f600", "a\nb"]
+TEXTS += ["010", "1:30", "0,5", "1_000", "0x1F", "no", "On", "2020-01-01", "1,2", "a,b", "<<", "="]
 TEXTS += ["$(reboot)", "; reboot", "{run}", "'", '"', "x" * 5000, "-", "full", "ptb", "default"]
 TREES = [None, True, False, [], {}, [[]], [None], {"": None}, {"x": {"x": {"x": []}}}, [1, "a"]]
 VALUES = some.sampled_from(NUMBERS + TEXTS + TREES)
@@ -158,7 +160,7 @@ def folder(tmp_path_factory):
 
 
 @cases(700)
-@given(text=texts(CONFIG.read_text().replace("suites: all", "suites: kim2024")))
+@given(text=texts(re.sub(r"(?m)^suites: .*$", "suites: kim2024", CONFIG.read_text())))
 def test_a_configuration(folder, text):
     (folder / "config.yaml").write_text(text)
     assert is_planned(folder / "config.yaml")
@@ -171,7 +173,7 @@ def test_a_suite(folder, name, data):
     (folder / "suite.yaml").write_text(data.draw(texts(ORIGINALS[name])))
     scale = data.draw(some.sampled_from(["demo", "small", "paper"]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "SUITES", folder)
+        patch.setattr("awd.study.suite.SUITES", folder)
         assert is_planned(CONFIG, suites="suite", scale=scale)
 
 

@@ -9,14 +9,12 @@ import sys
 import time
 from datetime import UTC, datetime
 
-import psutil
 import pytest
-from trainings import Training
+from trainings import PATIENCE, Training, freeze_after_save, wait_until_frozen
 
 from awd.cli import STOPPED
 from awd.report.records import collect
 from awd.runs import provenance
-from awd.runs.checkpoint import Checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +94,7 @@ def test_the_command_itself_is_killed(training, undisturbed):
         training.wait_for_save()
         process.kill()
         assert process.wait() == KILLED
-    assert training.start_afresh().wait(60) == 0, training.said.read_text()
+    assert training.start_afresh().wait(PATIENCE) == 0, training.said.read_text()
     assert training.outcome() == undisturbed().outcome()
     assert training.record()["resumes"] == 2
 
@@ -109,7 +107,7 @@ def test_asked_to_stop(training, undisturbed, kind):
         wait_until_frozen(process)
         os.kill(process.pid, getattr(signal, kind))
         os.kill(process.pid, signal.SIGCONT)
-        process.join(60)
+        process.join(PATIENCE)
         assert process.exitcode == STOPPED
         assert training.files() == []
     assert training.end() == 0
@@ -117,36 +115,18 @@ def test_asked_to_stop(training, undisturbed, kind):
     assert training.record()["resumes"] == 3
 
 
-def freeze_after_save() -> None:
-    """Once it has saved a checkpoint the process stands still."""
-    save = Checkpoint.save
-
-    def freeze(checkpoint: Checkpoint, state: dict) -> None:
-        save(checkpoint, state)
-        Checkpoint.save = save
-        os.kill(os.getpid(), signal.SIGSTOP)
-
-    Checkpoint.save = freeze
-
-
-def wait_until_frozen(process) -> None:
-    """Until a process that does `freeze_after_save` stands still."""
-    deadline = time.monotonic() + 60
-    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def ignore_hangups() -> None:
-    """What ``nohup`` does for the command that it starts."""
+    """Ignore hangups as ``nohup`` does for the command that it starts; freeze after a save."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    freeze_after_save()
 
 
 def test_after_nohup_the_terminal_may_close(training, undisturbed):
     process = training.start(fault=ignore_hangups)
-    training.wait_for_save()
+    wait_until_frozen(process)
     os.kill(process.pid, signal.SIGHUP)
-    process.join(60)
+    os.kill(process.pid, signal.SIGCONT)
+    process.join(PATIENCE)
     assert process.exitcode == 0
     assert training.outcome() == undisturbed().outcome()
 
@@ -157,12 +137,12 @@ def test_two_processes_of_one_training(training, undisturbed, killed):
     first = training.start(fault=freeze_after_save)
     wait_until_frozen(first)
     second = training.start()
-    while "waiting" not in training.said.read_text():
+    while "waiting for it" not in training.said.read_text():
         assert second.is_alive()
         time.sleep(0.002)
     os.kill(first.pid, signal.SIGKILL if killed else signal.SIGCONT)
     for process in (first, second):
-        process.join(60)
+        process.join(PATIENCE)
     assert (first.exitcode, second.exitcode) == (KILLED if killed else 0, 0)
     assert training.outcome() == undisturbed().outcome()
     assert training.record()["resumes"] == killed

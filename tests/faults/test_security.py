@@ -4,16 +4,16 @@ import json
 import sys
 
 import pytest
-from projects import make_project, run, snakemake
+from projects import make_project, run, snakemake, write_texts
 from synthetic import make_plan, write_runs
 from trainings import PROCESSES, Training, command
 
 from awd import corpora
 from awd.errors import InputError
 from awd.files import write_json
-from awd.study import plan
-from awd.study.plan import CONFIG, Plan, load_config
-from awd.study.schema import parse_yaml
+from awd.study.config import CONFIG, load_config
+from awd.study.plan import Plan
+from awd.study.yaml_text import parse_yaml
 
 HOSTILE = 'it\'s "a" $(touch pwned) `touch pwned`; touch pwned & {run} {wildcards.corpus} \\ %s #'
 NAMES = ["a; touch pwned", "$(touch pwned)", "`touch pwned`", "a'b", 'a"b', "a b", "a\n", "../a"]
@@ -81,9 +81,11 @@ def test_hostile_names_in_a_suite(tmp_path, monkeypatch, name, place):
             suite["scales"]["demo"]["corpora"] = [name]
     file = tmp_path / f"{name if place == 'file' else 'study'}.yaml"
     file.write_text(json.dumps(suite))
-    monkeypatch.setattr(plan, "SUITES", tmp_path)
+    monkeypatch.setattr("awd.study.suite.SUITES", tmp_path)
+    folder = write_texts(tmp_path / "texts")
+    changes = {"corpus_folders": {"mine": str(folder)}, "suites": [file.stem]}
     with pytest.raises(InputError):
-        Plan(load_config(CONFIG, {"corpus_folders": {"mine": "/nonexistent"}}))
+        Plan(load_config(CONFIG, changes))
 
 
 NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.bind", "socket.sendto")

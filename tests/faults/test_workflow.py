@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,14 +13,13 @@ import pytest
 from projects import make_project, run, snakemake, start
 
 from awd import corpora
-from awd.study import plan
-from awd.study.plan import load_config
+from awd.study.config import load_config
+from awd.study.plan import Plan
 
 pytestmark = pytest.mark.slow
 
 SUITE = """
 title: A study of some seconds
-paper: {citation: Nobody 2000}
 base_row: full
 base:
   hidden_size: 12
@@ -53,6 +53,7 @@ def failed(tmp_path_factory) -> Path:
     project = make_project(tmp_path_factory.mktemp("workflow") / "project", study=SUITE)
     answer = run(["snakemake", "--cores", "2", TABLE], project)
     assert answer.returncode == 1
+    (project / "said").write_text(answer.stdout)
     return project
 
 
@@ -89,7 +90,7 @@ def start_training(project: Path) -> subprocess.Popen:
     """Snakemake, in a process group of its own, some epochs into the training."""
     words = ["--cores", "2", "--config", "checkpoint_minutes=0.001", "--", record(project)]
     process = start(["snakemake", *words], project, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(project.glob("results/checkpoints/mine-lstm1x12-*/train.checkpoint")):
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
@@ -101,6 +102,12 @@ def test_a_row_without_enough_memory_stops_no_other(failed):
     """Its log says what was missing; the report has the other row's numbers."""
     (log,) = failed.glob("results/logs/train-mine-lstm1x100000000-*.log")
     assert "awd: out of memory: this job held up to" in log.read_text()
+    said = (failed / "said").read_text()
+    _, _, listed = said.partition(f"Failed: train {log.stem.removeprefix('train-')}\n")
+    assert listed.splitlines()[1].strip().startswith("awd: out of memory")
+    assert "python -m awd status" in listed
+    assert "Error" not in said
+    assert len(said.splitlines()) < 50
     assert len(list(failed.glob("results/runs/*/train.stream.json"))) == 1
     answer = run(["awd", "report", "--scale", "demo", "--part", "tables"], failed)
     assert answer.returncode == 0, answer.stdout
@@ -132,7 +139,12 @@ def test_interrupted_and_started_again(failed, project):
     """As by Ctrl-C in a terminal, which every process of the group receives."""
     process = start_training(project)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) != 0
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
+    assert paragraph.startswith("Stopped. 0 of 1 steps are done; 1 training saved a checkpoint. ")
+    assert "To continue, run the same command: snakemake --cores 2" in paragraph
+    assert not re.search("Error|Traceback|Aborted", said), said
     snakemake(project, record(project))
     assert outcome(project) == outcome(failed)
     assert json.loads((project / record(project)).read_text())["resumes"] == 1
@@ -146,7 +158,7 @@ def test_two_at_once(failed, project):
     os.killpg(process.pid, signal.SIGCONT)
     assert second.returncode == 1
     assert "cannot be locked" in second.stdout
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     assert outcome(project) == outcome(failed)
 
@@ -199,8 +211,8 @@ def test_a_suite_edited_while_its_jobs_wait(tmp_path):
     project = make_project(tmp_path / "project", study=SUITE)
     config = load_config(project / "config.yaml", {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "SUITES", project / "workflow/suites")
-        (old,) = [name for name in plan.Plan(config).runs if name.startswith("mine-lstm1x12-")]
+        patch.setattr("awd.study.suite.SUITES", project / "workflow/suites")
+        (old,) = [name for name in Plan(config).runs if name.startswith("mine-lstm1x12-")]
     suite = project / "workflow/suites/study.yaml"
     suite.write_text(suite.read_text().replace("weight_drop: 0.2", "weight_drop: 0.3"))
     for target in (f"results/runs/{old}/train.json", f"results/runs/{old}/train.stream.json"):

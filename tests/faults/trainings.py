@@ -6,6 +6,7 @@ that comes out runs the same command line as ``python -m awd`` does.
 
 import json
 import multiprocessing
+import os
 import shutil
 import signal
 import subprocess
@@ -16,12 +17,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
+import psutil
 
 import awd
 from awd import corpora
 from awd.cli import main
+from awd.runs.checkpoint import Checkpoint
 from awd.study.spec import make_spec
 
+PATIENCE = 300
+"""Seconds after which a test gives up, also on a machine with much else to do."""
 ROOT = Path(awd.__file__).parents[1]
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluation.evaluate", "awd.training.stage"])
@@ -94,7 +99,7 @@ class Training:
     def end(self, *words: object, fault: Callable | None = None, **arguments) -> int:
         """The exit code of the command."""
         process = self.start(*words, fault=fault, **arguments)
-        process.join(60)
+        process.join(PATIENCE)
         assert process.exitcode is not None, "it hangs"
         return process.exitcode
 
@@ -119,7 +124,7 @@ class Training:
                 return path.stat().st_mtime_ns
             return None
 
-        before, deadline = written(), time.monotonic() + 60
+        before, deadline = written(), time.monotonic() + PATIENCE
         while written() in (None, before) and alive():
             assert time.monotonic() < deadline, self.said.read_text()
             time.sleep(0.002)
@@ -142,6 +147,26 @@ class Training:
         hidden = [path for path in self.checkpoints.rglob(".*") if path.is_file()]
         names = [path.name for path in (*self.run.glob("*"), *hidden)]
         return sorted(name for name in names if name.startswith((*stages, ".")) or not stages)
+
+
+def freeze_after_save() -> None:
+    """Stop this process once it has saved a checkpoint, as long as nobody continues it."""
+    save = Checkpoint.save
+
+    def freeze(checkpoint: Checkpoint, state: dict) -> None:
+        save(checkpoint, state)
+        Checkpoint.save = save
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    Checkpoint.save = freeze
+
+
+def wait_until_frozen(process) -> None:
+    """Wait until a process that called `freeze_after_save` is stopped."""
+    deadline = time.monotonic() + PATIENCE
+    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def command(words: list[str], said: Path, fault: Callable | None, arguments: dict) -> None:

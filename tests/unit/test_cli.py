@@ -15,7 +15,7 @@ import pytest
 import awd
 from awd import corpora
 from awd.corpora import catalogue
-from awd.study.plan import load_config
+from awd.study.config import load_config
 from awd.study.spec import make_spec
 
 ROOT = Path(awd.__file__).parents[1]
@@ -94,13 +94,15 @@ def test_the_plan_is_written(tmp_path):
     [
         ("sedes=1", "unknown key 'sedes'; did you mean 'seeds'?"),
         ("seeds=0", "seeds must be at least 1, not 0"),
-        ("seeds=many", "seeds: 'many' is not allowed"),
-        ("seeds", "'seeds' must have the form key=value"),
-        ("seeds=[", "the value of seeds"),
+        ("seeds=many", "seeds must be a whole number, not 'many'"),
+        ("seeds", "'seeds' must have the form KEY=VALUE"),
+        ("seeds=[", "seeds: not valid YAML"),
+        ("seeds=010", "seeds: 010 is a different number to different programs"),
+        ("suites=no", "suites: no is true or false to some programs"),
         ("suites=merity2017", "no suite 'merity2017'; did you mean 'merity2018'?"),
         ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
         ("scale=big", "scale: no 'big'; allowed: demo, paper, small"),
-        ("corpus_folders={ptb: /tmp}", "'ptb' is taken by a built-in corpus"),
+        ("corpus_folders={ptb: /tmp}", "'ptb' is a built-in corpus; use another name"),
     ],
 )
 def test_a_mistake_in_an_override(override, said):
@@ -112,10 +114,10 @@ def test_a_mistake_in_an_override(override, said):
     ("content", "said"),
     [
         (None, "config.yaml cannot be read: No such file or directory"),
-        ("", "a mapping of keys is expected"),
-        ("- scale\n", "a mapping of keys is expected, not list"),
+        ("", "config.yaml: the file must be a mapping, not NoneType"),
+        ("- scale\n", "config.yaml: the file must be a mapping, not list"),
         ("scale: [demo\n", "config.yaml, line 2: not valid YAML"),
-        ("scale: demo\nseeds: 1\nscale: demo\n", "config.yaml, line 3: not valid YAML: 'scale'"),
+        ("scale: demo\nseeds: 1\nscale: demo\n", "config.yaml, line 3: 'scale' is given twice"),
         ("scale: demo\n", "is missing"),
     ],
 )
@@ -133,7 +135,7 @@ def test_a_mistake_in_the_configuration_file(project, content, said):
         ("  layers: 3", "  layer: 3", "base: no hyperparameter 'layer'; did you mean 'layers'?"),
         ("  clip: 0.25", "  clip: quarter", "clip must be a number, not 'quarter'"),
         ("  layers: 3", "  layers: 3\n  layers: 3", "'layers' is given twice"),
-        ("set: {weight_drop: 0}", "set: {weight_dorp: 0}", "row 'minus-weight-drop': set: no"),
+        ("set: {weight_drop: 0}", "set: {weight_dorp: 0}", "rows.minus-weight-drop.set: no hyper"),
         ("set: {weight_drop: 0}", "set: {clip: 0.25}", "set.clip is what the base row has"),
         ("base_row: full", "base_row: [full", "merity2018.yaml, line "),
     ],
@@ -318,3 +320,52 @@ def test_what_rows_change_is_shown_as_observed():
     )
     assert said["python-reference  lstm"] == "as the base row"
     assert len(said) == 15
+
+
+# logs of jobs -------------------------------------------------------------------------------
+
+BREAK = """
+import sys
+from awd import cli, corpora
+def fail(*_, **__):
+    {fault}
+corpora.fetch = fail
+cli.main(["fetch", "python-reference", "raw", "--log", "job.log"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "trace"),
+    [
+        ("raise KeyError('run')", "KeyError: 'run'"),
+        ("from awd import nothing", "ImportError: cannot import name 'nothing'"),
+        ("import os; os.abort()", "Fatal Python error: Aborted"),
+    ],
+    ids=["exception", "import", "crash"],
+)
+def test_a_mistake_in_awd_leaves_its_traceback_in_the_log(tmp_path, fault, trace):
+    """Snakemake points to the log of a failed job."""
+    program = BREAK.format(fault=fault)
+    environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment)
+    assert done.returncode != 0
+    log = (tmp_path / "job.log").read_text()
+    assert trace in log
+    assert "in fail" in log
+
+
+def test_a_value_that_an_option_does_not_take_is_in_the_log(tmp_path):
+    words = ("train", tmp_path, tmp_path, "--spec", "{}", "--gpu-slots", "many")
+    answer = call(*words, "--log", tmp_path / "job.log")
+    assert answer.returncode == 2
+    for text in (answer.stderr, (tmp_path / "job.log").read_text()):
+        assert "'many' is not a valid integer" in text
+
+
+def test_with_a_log_the_terminal_shows_errors_alone(tmp_path):
+    spec = make_spec({"corpus": "mine"}, "test").canonical()
+    words = ("train", tmp_path / "none", tmp_path / "run", "--spec", spec, "--device", "cpu")
+    answer = call(*words, "--log", tmp_path / "job.log")
+    sentence = refused(answer)
+    assert answer.stderr.splitlines() == [sentence]
+    assert (tmp_path / "job.log").read_text().splitlines() == [sentence]

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import awd
 from awd.errors import InputError, nearest
 from awd.files import alone, atomic, read_json, write_json, write_text
+from awd.runs.checkpoint import Checkpoint
 
 ROOT = Path(awd.__file__).parents[1]
 
@@ -22,12 +24,76 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_appears_with_its_folder(tmp_path):
-    """Readable by others, and nothing beside it."""
+    """With nothing beside it."""
     path = tmp_path / "a" / "b" / "record.json"
     write_json(path, {"n": 1})
     assert read_json(path) == {"n": 1}
     assert names(path.parent) == ["record.json"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_permissions_follow_the_umask(tmp_path, umask, mode):
+    """For records, checkpoints and folders alike; a group can share a folder, or nobody."""
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "runs" / "record.json", {})
+        write_text(tmp_path / "runs" / "record.json", "again")
+        Checkpoint(tmp_path, "a-run", "train").save({"epoch": 1})
+    finally:
+        os.umask(before)
+    for path in (tmp_path / "runs" / "record.json", tmp_path / "a-run" / "train.checkpoint"):
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o777 & ~umask
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to any group")
+def test_files_in_a_folder_of_a_group_are_the_groups(tmp_path):
+    """The folder has its setgid bit; so have the folders made in it."""
+    os.chown(tmp_path, -1, 4242)
+    tmp_path.chmod(0o2775)
+    write_json(tmp_path / "runs" / "a-run" / "record.json", {})
+    for path in tmp_path.rglob("*"):
+        assert path.stat().st_gid == 4242
+
+
+@pytest.mark.parametrize("code", ["EINVAL", "ENOTSUP", "EPERM"])
+def test_a_file_system_that_refuses_to_flush(tmp_path, monkeypatch, caplog, code):
+    """Files are written nevertheless, with one warning for a folder."""
+
+    def refuse(_):
+        raise OSError(getattr(errno, code), "refused")
+
+    monkeypatch.setattr("awd.files.os.fsync", refuse)
+    for number in range(3):
+        write_json(tmp_path / f"{number}.json", {"n": number})
+    assert [read_json(tmp_path / f"{number}.json")["n"] for number in range(3)] == [0, 1, 2]
+    assert len(caplog.messages) == 1
+    assert f"file system of {tmp_path} cannot flush files" in caplog.text
+
+
+def test_a_file_system_that_refuses_to_change_permissions(tmp_path, monkeypatch):
+    """Nothing needs that."""
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    for name in ("chmod", "fchmod", "chown", "utime"):
+        monkeypatch.setattr(os, name, refuse)
+    write_json(tmp_path / "runs" / "record.json", {"n": 1})
+    Checkpoint(tmp_path, "a-run", "train").save({"epoch": 1})
+    assert read_json(tmp_path / "runs" / "record.json") == {"n": 1}
+    assert Checkpoint(tmp_path, "a-run", "train").load() == {"epoch": 1}
+
+
+def test_a_flush_that_fails_for_another_reason_is_an_error(tmp_path, monkeypatch):
+    def fail(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("awd.files.os.fsync", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_json(tmp_path / "record.json", {})
+    assert caught.value.filename == str(tmp_path / "record.json")
+    assert names(tmp_path) == []
 
 
 def test_a_failure_keeps_the_old_file(tmp_path):
@@ -109,8 +175,8 @@ def test_the_nearest_word_is_offered_or_all():
     assert nearest(3, ["b", "a"]) == "allowed: a, b"
 
 
-def test_a_folder_is_one_processs_at_a_time(tmp_path):
-    """Whoever comes second is told that it had to wait; another folder is not concerned."""
+def test_a_folder_belongs_to_one_process_at_a_time(tmp_path, caplog):
+    """A second one waits, and learns that it did; another folder is free."""
     waited = []
 
     def second():
@@ -121,9 +187,12 @@ def test_a_folder_is_one_processs_at_a_time(tmp_path):
         other = threading.Thread(target=second)
         other.start()
         with alone(tmp_path / "another") as another:
-            other.join(0.3)
+            deadline = time.monotonic() + 60
+            while "waiting for it" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.002)
             assert (first, another, waited) == (False, False, [])
-    other.join(10)
+    other.join(60)
     assert waited == [True]
 
 

@@ -1,5 +1,6 @@
 """The program in docs/weights.md reads weights without awd and finds the recorded perplexity."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from safetensors import safe_open
 
 from awd.evaluation.evaluate import evaluate_stage
 from awd.study.methods import parse_method
-from awd.study.spec import RunSpec, parse_spec
+from awd.study.spec import RunSpec, make_spec
 from awd.training.stage import train_stage
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "weights.md"
@@ -51,8 +52,8 @@ def test_weights_say_which_run_they_belong_to(corpus, tmp_path):
     folder.mkdir()
     train_stage(spec, corpus, "train", folder, device=CPU, checkpoints=tmp_path / "checkpoints")
     with safe_open(folder / "train.safetensors", "pt") as file:
-        metadata = file.metadata()
-    assert parse_spec(metadata.pop("spec")) == spec
+        metadata = json.loads(file.metadata()["awd"])
+    assert make_spec(metadata.pop("spec"), "metadata") == spec
     assert metadata == {
         "run": folder.name,
         "stage": "train",

@@ -6,6 +6,8 @@ import math
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +20,6 @@ pytestmark = pytest.mark.slow
 
 SUITE = """
 title: A small study
-paper: {citation: Nobody 2000}
 base_row: full
 base:
   hidden_size: 16
@@ -44,7 +45,14 @@ scales:
   demo: {corpora: [mine], context: ptb}
   small: {corpora: [mine]}
   paper: {corpora: [ptb]}
-published:
+published: nobody2000
+"""
+PUBLISHED = """
+title: A small study
+authors: [Nobody]
+venue: Nowhere 2000
+read_in: the report
+numbers:
   - {row: full, corpus: ptb, valid: 12.5, test: 11.5, source: Table 1}
 """
 
@@ -60,6 +68,7 @@ def jobs(said: str, rule: str) -> list[str]:
 def finished(tmp_path_factory) -> Path:
     """A copy of the project with a small suite, run to its end. Tests that change it copy it."""
     project = make_project(tmp_path_factory.mktemp("workflow") / "project", tiny=SUITE)
+    (project / "workflow/published/nobody2000.yaml").write_text(PUBLISHED, encoding="utf-8")
     snakemake(project)
     return project
 
@@ -246,6 +255,10 @@ def test_the_report_needs_records_alone(project):
     ("option", "said"),
     [
         ("seeds=0", "config.yaml: seeds must be at least 1, not 0"),
+        ("seeds=010", "--config seeds: 010 is a different number to different programs"),
+        ("keep_checkpoints=on", "--config keep_checkpoints: on is true or false to some programs"),
+        (f"corpora={'a' * 20}", f"config.yaml: corpora: '{'a' * 20}' repeats its ending 20 times"),
+        ("suites=all", "config.yaml: suites: 'all' is no suite; list the suites you want: tiny"),
         ("sedes=2", "config.yaml: unknown key 'sedes'; did you mean 'seeds'?"),
         ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
         ("suites=tinny", "config.yaml: no suite 'tinny'; did you mean 'tiny'?"),
@@ -259,3 +272,48 @@ def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):
     complaints = [line for line in answer.stdout.splitlines() if not line.startswith(announced)]
     assert len(complaints) == 1
     assert complaints[0].startswith(f"awd: {said}")
+
+
+# where it runs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a{b}", "{run} {{corpus}}", "it's {0} $HOME"])
+def test_braces_in_the_path_of_the_project(tmp_path, name):
+    """They are no wildcards. The plan reads every suite, and is the job of no other input."""
+    (tmp_path / name).mkdir()
+    project = make_project(tmp_path / name / "project", tiny=SUITE)
+    snakemake(project, "results/demo/plan.json")
+    said = snakemake(project, "-n")
+    assert len(jobs(said, "train")) == 3
+
+
+def test_jobs_use_the_interpreter_that_runs_snakemake(tmp_path):
+    """Where no `python` is on the path, as without activating the environment."""
+    project = make_project(tmp_path / "project", tiny=SUITE)
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("bash", "sh", "git", "cat", "mkdir", "rm"):
+        if path := shutil.which(tool):
+            (tools / tool).symlink_to(path)
+    answer = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", "results/demo/plan.json"],
+        cwd=project,
+        env={"PATH": str(tools), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert (project / "results/demo/plan.json").exists()
+
+
+def test_a_run_fits_on_a_screen(tmp_path):
+    """Each job is a line at most; what Snakemake logs of it stays in its own log."""
+    project = make_project(tmp_path / "project", tiny=SUITE.replace("epochs: 2", "epochs: 1"))
+    (path,) = [
+        f"results/runs/{each}/train.json" for each in jobs(snakemake(project, "-n"), "train")
+    ][:1]
+    said = snakemake(project, path)
+    assert len(said.splitlines()) < 20
+    assert re.search(r"^3/3 train .*: 1 epoch, ", said, re.MULTILINE)
+    (log,) = (project / ".snakemake/log").glob("*.log")
+    assert "rule train:" in log.read_text()

@@ -10,12 +10,12 @@ rule fetch:
         "results/logs/fetch-{corpus}-{fingerprint}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     params:
         destination=subpath(output[0], parent=True),
         source=plan.source_options,
     shell:
-        "exec python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
+        "exec $python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
         " {params.source:q} --fingerprint {wildcards.fingerprint:q} --log {log:q}"
 
 
@@ -32,10 +32,10 @@ rule encode:
         "results/logs/encode-{corpus}-{fingerprint}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     params:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),
     shell:
-        "exec python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
+        "exec $python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
         " --fingerprint {wildcards.fingerprint:q} --log {log:q}"

@@ -13,7 +13,7 @@ rule evaluate:
     log:
         "results/logs/evaluate-{run}.{stage}.{method}.log",
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     threads: 1
     resources:
         **plan.resources(),
@@ -23,7 +23,7 @@ rule evaluate:
         spec=plan.spec,
         members=plan.member_options,
     shell:
-        "exec python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec $python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --stage {wildcards.stage:q} --method {wildcards.method:q} {params.members:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"

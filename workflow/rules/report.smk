@@ -1,20 +1,21 @@
 # From records to what people read. None of this needs torch, a corpus or a GPU.
 
 
+# Relative paths: braces in the path of the project are no wildcards.
 rule plan:
     input:
-        plan.suite_files,
+        [os.path.relpath(path) for path in plan.suite_files],
     output:
         f"results/{plan.name}/plan.json",
     log:
         f"results/logs/plan-{plan.name}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     params:
         settings=lambda wildcards: plan.settings(),
     shell:
-        "exec python -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
+        "exec $python -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
 
 
 rule collect:
@@ -28,9 +29,9 @@ rule collect:
         f"results/logs/collect-{plan.name}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     shell:
-        f"exec python -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
+        f"exec $python -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
 
 
 rule table:
@@ -48,9 +49,9 @@ rule table:
         f"results/logs/table-{plan.name}-{{suite}}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     shell:
-        f"exec python -m awd report --scale {plan.name}"
+        f"exec $python -m awd report --scale {plan.name}"
         " --suite {wildcards.suite:q} --part tables > {log:q} 2>&1"
 
 
@@ -69,9 +70,9 @@ rule combined:
         f"results/logs/combined-{plan.name}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     shell:
-        f"exec python -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
+        f"exec $python -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
 
 
 # One process draws all of them: starting one takes longer than drawing a figure.
@@ -94,9 +95,9 @@ rule figures:
         f"results/logs/figures-{plan.name}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     shell:
-        f"exec python -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
+        f"exec $python -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
 
 
 rule page:
@@ -114,6 +115,6 @@ rule page:
         f"results/logs/page-{plan.name}.log",
     localrule: True
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     shell:
-        f"exec python -m awd report --scale {plan.name} --part page > {{log:q}} 2>&1"
+        f"exec $python -m awd report --scale {plan.name} --part page > {{log:q}} 2>&1"

@@ -1,8 +1,10 @@
 # Training and fine-tuning: one thread a job, as many jobs as cores or GPUs.
 #
-# Checkpoints lie outside the declared outputs, which Snakemake deletes when a job fails; run the
-# same command again and a training goes on where it was. The corpus is ancient() because a run's
-# name carries its fingerprint: a newer copy of the same text is no reason to train again.
+# A job also evaluates its weights where a row asks for that; rule evaluate collects the result,
+# or evaluates if there is none. Checkpoints and such results are no declared outputs, which
+# Snakemake deletes when a job fails: run the same command again and a training continues. The
+# corpus is ancient() because a run's name has its fingerprint: a newer copy of the same text is
+# no reason to train again.
 
 
 rule train:
@@ -15,17 +17,19 @@ rule train:
     log:
         "results/logs/train-{run}.log",
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     threads: 1
     resources:
         **plan.resources(),
+        evaluate=plan.evaluates("train"),
     params:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec $python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
+        " --evaluate {resources.evaluate}"
         " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
 
 
@@ -40,16 +44,18 @@ rule finetune:
     log:
         "results/logs/finetune-{run}.log",
     conda:
-        "../envs/awd.yaml"
+        plan.environment
     threads: 1
     resources:
         **plan.resources(),
+        evaluate=plan.evaluates("finetune"),
     params:
         corpus=subpath(input.corpus, parent=True),
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec $python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
+        " --evaluate {resources.evaluate}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"

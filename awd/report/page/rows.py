@@ -11,7 +11,7 @@ from markupsafe import Markup
 from awd.report import words
 from awd.report.costs import Costs
 from awd.report.page.intervals import Span, Spans, spans
-from awd.report.remarks import Ended, Incomparable, NoInterval, Note, Unfinished, Unverified
+from awd.report.remarks import Ended, Incomparable, NoInterval, Note, Unfinished
 from awd.report.tables.build import Verdict, published_columns
 from awd.report.tables.html import MARKUP
 from awd.report.tables.layout import (
@@ -195,7 +195,7 @@ def _sortable(entry: Entry) -> tuple[Markup, float | None]:
 
 def reason(line: dict) -> str:
     """Return why a row has the state that it has, as far as its remarks give a reason."""
-    others = (Note, Unfinished, Incomparable, NoInterval, Unverified)
+    others = (Note, Unfinished, Incomparable, NoInterval)
     found = [each for each in line["remarks"] if not isinstance(each, others)]
     plain = [
         each.reason if isinstance(each, Ended) and not each.seeds and each.reason else each

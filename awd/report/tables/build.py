@@ -17,7 +17,6 @@ from awd.report.remarks import (
     Note,
     Remark,
     Unfinished,
-    Unverified,
 )
 from awd.report.stats import Difference, Result, holm, mean_and_deviation, paired_difference
 from awd.vocabulary import Stage, Status
@@ -114,17 +113,13 @@ def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.Da
 
 
 def published_columns(row: dict) -> dict[str, dict]:
-    """Return the published values of a row by column; the first one given for a value counts.
-
-    A column is verified only if every value taken from it is.
-    """
+    """Return the published values of a row by column; the first one given for a value counts."""
     columns: dict[str, dict] = {}
     for entry in row.get("published") or []:
-        column = columns.setdefault(entry.get("column", "paper"), {"verified": True})
+        column = columns.setdefault(entry.get("column", "paper"), {})
         for value in ("train", "valid", "test", *COSTS):
             if entry.get(value) is not None and value not in column:
                 column[value] = entry[value]
-                column["verified"] &= bool(entry.get("verified", False))
     return columns
 
 
@@ -186,7 +181,6 @@ def _line(
         _never_averaged(row, results, planned),
         Incomparable(differing) if differing else None,
         NoInterval() if not math.isnan(delta.difference) and not delta.interval else None,
-        None if published.get("verified", True) else Unverified(),
     ]
     return {
         **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},

@@ -40,4 +40,4 @@ def test_the_bands_of_a_record_add_up_to_its_split(corpus, tmp_path):
         assert sum(nats for nats, _ in bands.values()) == pytest.approx(values["nll"])
         rarer = counts[getattr(corpus, split)[1:]] < 100
         assert bands["10"] == [pytest.approx(losses[split][rarer].sum()), rarer.sum()]
-    assert "by_frequency" not in record["splits"]["train"]
+    assert record["splits"]["train"]["by_frequency"] is None

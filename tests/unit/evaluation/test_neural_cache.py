@@ -50,7 +50,7 @@ def make_stream(tokens, vocabulary=VOCABULARY):
 
 
 @torch.no_grad()
-def slow_distributions(model, stream, window, theta, weight, partial):
+def slow_distributions(model, stream, window, theta, weight):
     """The full distribution at each predicted position, (tokens - 1, vocabulary), in float64."""
     model.eval()
     output, raw, _ = model(stream[:-1, None], model.initial_state(1))
@@ -61,7 +61,7 @@ def slow_distributions(model, stream, window, theta, weight, partial):
     for t, vocabulary in enumerate(torch.softmax(logits, 1)):
         distribution = vocabulary
         first = max(0, t - window)
-        if t > window or (partial and t > 0):
+        if t > window:
             similarity = torch.stack([hidden[t] @ hidden[i] for i in range(first, t)])
             recent = torch.softmax(theta * similarity, 0) @ history[first:t]
             distribution = weight * recent + (1 - weight) * vocabulary
@@ -73,17 +73,14 @@ def slow_losses(model, stream, *setting):
     return -slow_distributions(model, stream, *setting).gather(1, stream[1:, None])[:, 0].log()
 
 
-@pytest.mark.parametrize("partial", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_matches_the_definition(kind, partial, monkeypatch):
+def test_matches_the_definition(kind, monkeypatch):
     """Blocks, sliding buffer and band give what explicit loops give, for windows of all sizes."""
     monkeypatch.setattr(neural_cache, "BLOCK", 16)
     model, stream = make_model(**kind), make_stream(90)
     for window, theta, weight in [(1, 0.7, 0.3), (9, 1.3, 0.2), (40, 0, 0.9), (88, 0.5, 0.4)]:
-        found = cache_losses(
-            model, stream, window=window, theta=theta, weight=weight, partial=partial
-        )
-        expected = slow_losses(model, stream, window, theta, weight, partial)
+        found = cache_losses(model, stream, window=window, theta=theta, weight=weight)
+        expected = slow_losses(model, stream, window, theta, weight)
         assert found.shape == (89,)
         assert found.dtype == torch.float32
         torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
@@ -96,13 +93,13 @@ def test_blocks_change_nothing(block, bptt, monkeypatch):
     monkeypatch.setattr(neural_cache, "BLOCK", block)
     model, stream = make_model(bptt=bptt), make_stream(120)
     found = cache_losses(model, stream, window=11, theta=1.0, weight=0.5)
-    expected = slow_losses(model, stream, 11, 1.0, 0.5, False)
+    expected = slow_losses(model, stream, 11, 1.0, 0.5)
     torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_definition_is_a_distribution():
     """The yardstick itself: probabilities of the whole vocabulary sum to one."""
-    sums = slow_distributions(make_model(), make_stream(60), 20, 1.0, 0.4, False).sum(1)
+    sums = slow_distributions(make_model(), make_stream(60), 20, 1.0, 0.4).sum(1)
     torch.testing.assert_close(sums, torch.ones_like(sums))
 
 
@@ -120,17 +117,16 @@ def test_probabilities_sum_to_one():
 def test_sees_no_future():
     """Losses of a beginning do not depend on what comes after it."""
     model, stream = make_model(), make_stream(100)
-    setting = {"window": 15, "theta": 1.0, "weight": 0.5, "partial": True}
+    setting = {"window": 15, "theta": 1.0, "weight": 0.5}
     whole = cache_losses(model, stream, **setting)
     for tokens in (2, 16, 17, 60):
         beginning = cache_losses(model, stream[:tokens], **setting)
         torch.testing.assert_close(whole[: tokens - 1], beginning, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("partial", [False, True])
-def test_weight_zero_is_the_model(partial):
+def test_weight_zero_is_the_model():
     model, stream = make_model(), make_stream(80)
-    found = cache_losses(model, stream, window=10, theta=1.0, weight=0, partial=partial)
+    found = cache_losses(model, stream, window=10, theta=1.0, weight=0)
     # Both read the same words in chunks of other lengths, which some CPUs round otherwise.
     torch.testing.assert_close(found, stream_losses(model, stream)[:, 0], rtol=1e-6, atol=0)
 
@@ -141,18 +137,13 @@ def test_full_window_rule():
     plain = stream_losses(model, stream)[:, 0]
     found = cache_losses(model, stream, window=10, theta=1.0, weight=0.5)
     assert (found != plain).nonzero()[0].item() == 11
-    found = cache_losses(model, stream, window=10, theta=1.0, weight=0.5, partial=True)
-    assert (found != plain).nonzero()[0].item() == 1
 
 
 def test_window_longer_than_the_stream():
-    """Such a cache never fills; it is not allocated either. Partial, it holds all there was."""
+    """Such a cache never fills; it is not allocated either."""
     model, stream = make_model(), make_stream(50)
     setting = {"window": 10**9, "theta": 1.0, "weight": 0.5}
     assert torch.equal(cache_losses(model, stream, **setting), stream_losses(model, stream)[:, 0])
-    found = cache_losses(model, stream, **setting, partial=True)
-    expected = slow_losses(model, stream, 10**9, 1.0, 0.5, True)
-    torch.testing.assert_close(found.double(), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_cache_alone():
@@ -168,17 +159,14 @@ def test_large_scores_do_not_overflow():
     assert cache_losses(model, stream, window=10, theta=1e4, weight=0.1).isfinite().all()
 
 
-@pytest.mark.parametrize("partial", [False, True])
-def test_grid_is_every_combination(partial):
+def test_grid_is_every_combination():
     """One pass for all settings equals one pass for each."""
     model, stream = make_model(), make_stream(90)
-    found = grid(model, stream, [5, 30, 200], [0, 1.5], [0.0, 0.1, 0.6], partial=partial)
+    found = grid(model, stream, [5, 30, 200], [0, 1.5], [0.0, 0.1, 0.6])
     settings = [setting for *setting, _ in found]
     assert settings == [[w, t, s] for w in (5, 30, 200) for t in (0, 1.5) for s in (0, 0.1, 0.6)]
     for window, theta, weight, value in found:
-        losses = cache_losses(
-            model, stream, window=window, theta=theta, weight=weight, partial=partial
-        )
+        losses = cache_losses(model, stream, window=window, theta=theta, weight=weight)
         assert value == pytest.approx(perplexity(mean_loss(losses)), rel=1e-6)
 
 

@@ -1,68 +1,74 @@
 """GPU leases: never more jobs on a device than slots, evenly spread, freed by death."""
 
 import os
+import select
 import subprocess
 import sys
-import time
 from collections import Counter
+from subprocess import PIPE
 
 import pytest
 
 from awd.machine import devices, gpu_lease
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from awd.machine.gpu_lease import acquire
-folder, log, slots, seconds = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
-device, held = acquire([0, 1], slots, folder, pause=0.02)
-with log.open("a") as file:
-    file.write(f"{time.monotonic()} {device} 1\\n")
-time.sleep(float(seconds))
-with log.open("a") as file:
-    file.write(f"{time.monotonic()} {device} -1\\n")
+device, held = acquire([0, 1], int(sys.argv[2]), Path(sys.argv[1]), pause=0.02)
+print(device, flush=True)
+sys.stdin.read()
 """
 
 
-def start(tmp_path, slots, seconds):
-    words = [sys.executable, "-c", HOLD, str(tmp_path / "locks"), str(tmp_path / "log")]
-    return subprocess.Popen([*words, str(slots), str(seconds)])
+@pytest.fixture
+def start(tmp_path):
+    """Start a job that holds a slot until its input ends; all are ended after the test."""
+    jobs = []
+
+    def start(slots: int) -> subprocess.Popen:
+        words = [sys.executable, "-c", HOLD, str(tmp_path / "locks"), str(slots)]
+        job = subprocess.Popen(words, stdin=PIPE, stdout=PIPE, text=True)
+        jobs.append(job)
+        return job
+
+    yield start
+    for job in jobs:
+        job.kill()
+        job.communicate()
 
 
-def events(tmp_path):
-    lines = (tmp_path / "log").read_text().splitlines()
-    return sorted(
-        (float(when), int(device), int(change)) for when, device, change in map(str.split, lines)
-    )
+def device(job: subprocess.Popen) -> int:
+    """Wait until the job has a slot; returns on which device."""
+    return int(job.stdout.readline())
 
 
-def test_six_jobs_on_two_devices_never_exceed_the_slots_and_spread_evenly(tmp_path):
-    for slots in (1, 2):
-        folder = tmp_path / str(slots)
-        folder.mkdir()
-        jobs = [start(folder, slots, 0.4) for _ in range(6)]
-        assert [job.wait(timeout=60) for job in jobs] == [0] * 6
-        busy, most, starts = Counter(), Counter(), Counter()
-        for _, device, change in events(folder):
-            busy[device] += change
-            most[device] = max(most[device], busy[device])
-            starts[device] += change == 1
-        assert most == {0: slots, 1: slots}
-        assert starts[0] + starts[1] == 6
-        assert abs(starts[0] - starts[1]) <= 2
-        assert 2 <= starts[0] <= 4
+@pytest.mark.parametrize("slots", [1, 2])
+def test_jobs_fill_the_slots_of_two_devices_and_others_wait(start, slots):
+    """Evenly spread; a slot that becomes free goes to one that waits."""
+    holders = [start(slots) for _ in range(2 * slots)]
+    devices = [device(job) for job in holders]
+    assert Counter(devices) == {0: slots, 1: slots}
+    waiting = [start(slots) for _ in range(2)]
+    for holder, freed in zip(holders, devices, strict=True):
+        if not waiting:
+            break
+        ready, _, _ = select.select([job.stdout for job in waiting], [], [], 0)
+        assert not ready, "all slots are taken"
+        holder.communicate("")
+        ready, _, _ = select.select([job.stdout for job in waiting], [], [], 60)
+        (job,) = [job for job in waiting if job.stdout in ready]
+        assert device(job) == freed
+        waiting.remove(job)
 
 
-def test_a_killed_jobs_slot_is_free_at_once(tmp_path):
-    job = start(tmp_path, 1, 60)
-    while not (tmp_path / "log").exists():
-        time.sleep(0.01)
-    taken = events(tmp_path)[0][1]
+def test_a_killed_jobs_slot_is_free_at_once(start, tmp_path):
+    job = start(1)
+    assert device(job) in (0, 1)
     job.kill()
     job.wait()
     held = [gpu_lease.acquire([0, 1], 1, tmp_path / "locks", pause=0.02) for _ in range(2)]
     assert sorted(device for device, _ in held) == [0, 1]
-    assert taken in (0, 1)
 
 
 def test_first_slots_of_all_devices_come_before_second_ones(tmp_path):

@@ -6,6 +6,7 @@ import torch
 from awd.errors import InputError
 from awd.model.adaptive_softmax import AdaptiveDecoder
 from awd.model.language_model import LanguageModel
+from awd.study.cost import parameters
 from awd.study.spec import RunSpec, cutoffs
 
 
@@ -42,7 +43,7 @@ def test_the_plan_counts_the_same_parameters(vocabulary):
     with torch.device("meta"):
         model = LanguageModel(spec, vocabulary)
     count = sum(parameter.numel() for parameter in model.parameters())
-    assert count == spec.parameters(vocabulary)
+    assert count == parameters(spec, vocabulary)
     assert model.adaptive.softmax.cutoffs == [*cutoffs(vocabulary), vocabulary]
 
 

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from awd.model.language_model import LanguageModel, RecurrentLayer
+from awd.study.cost import parameters
 from awd.study.spec import RunSpec
 
 AWD = {"layers": 3, "hidden_size": 1150, "embedding_size": 400, "tied": True}
@@ -39,7 +40,7 @@ def test_parameter_counts_are_the_published_ones_and_the_plans(settings, vocabul
     with torch.device("meta"):
         model = LanguageModel(spec, vocabulary)
     count = sum(parameter.numel() for parameter in model.parameters())
-    assert count == spec.parameters(vocabulary)
+    assert count == parameters(spec, vocabulary)
     assert expected is None or count == expected
 
 

@@ -110,7 +110,7 @@ def test_input_errors(results):
     with pytest.raises(InputError, match="did you mean 'merity2018'"):
         report(results, "demo", ["merity2017"])
     write_json(results / "paper" / "plan.json", {"format": 0})
-    with pytest.raises(InputError, match="is missing; write it again with"):
+    with pytest.raises(InputError, match="format: no 0; allowed: 1; write it again with"):
         report(results, "paper")
 
 

@@ -4,31 +4,30 @@ import pandas as pd
 import pytest
 
 from awd.errors import InputError
-from awd.places import PUBLISHED, SUITES
+from awd.places import PUBLISHED
 from awd.report.published import COLUMNS, published_curves
-from awd.study.schema import read_yaml
+from awd.study.config import CONFIG, load_config
+from awd.study.plan import Plan
+from awd.study.suite import read_suite, suite_files
 
-SUITES_WITH_CURVES = {
-    path.stem: suite
-    for path in sorted(SUITES.glob("*.yaml"))
-    if "curves" in (suite := read_yaml(path))
-}
+PLAN = Plan(load_config(CONFIG, {"suites": list(suite_files())}))
+SUITES_WITH_CURVES = {name: suite for name, suite in PLAN.suites.items() if suite["curves"]}
 
 
 def test_the_logs_are_the_rows():
     """Every log exists, of that corpus, and is of the stage and layers that its row is."""
     assert set(SUITES_WITH_CURVES) == {"yoon2019"}
     suite = SUITES_WITH_CURVES["yoon2019"]
+    rows = read_suite("yoon2019", "here")[0].rows
     lines = pd.read_csv(PUBLISHED / suite["curves"]["file"])
     logs = {log: epochs.iloc[0] for log, epochs in lines.groupby("log")}
     named = set()
     for row, by_corpus in suite["curves"]["logs"].items():
         for corpus, log in by_corpus.items():
             named.add(log)
-            assert {"ptb": "ptb", "wikitext-2": "wt2"}[corpus] == logs[log]["corpus"], log
-            settings = suite["rows"][row]
-            assert logs[log]["stage"] == settings.get("stage", "finetune"), log
-            changed = settings.get("set", {})
+            assert corpus == logs[log]["corpus"], log
+            assert logs[log]["stage"] == (rows[row].stage or "finetune"), log
+            changed = rows[row].set.given()
             model = {"lstm": "LSTM", "gru": "GRU"}[changed.get("cell", "lstm")]
             model += f"-{changed['layers']}" if "layers" in changed else ""
             model = "biLSTM" if changed.get("bidirectional") else model
@@ -66,6 +65,6 @@ def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "x.csv").write_text("some,text\n1,2\n")
     with pytest.raises(InputError, match=r"x\.csv is not a file of published curves"):
         published_curves(suite, tmp_path)
-    (tmp_path / "x.csv").write_text(f"log,{','.join(COLUMNS[1:])}\na.log,wt2,train,1,5,5\n")
+    (tmp_path / "x.csv").write_text(f"log,{','.join(COLUMNS[1:])}\na.log,wikitext-2,train,1,5,5\n")
     with pytest.raises(InputError, match=r"no log 'a\.log' of ptb, named by row 'lstm'"):
         published_curves(suite, tmp_path)

@@ -3,12 +3,11 @@
 import json
 
 from synthetic import make_plan, write_runs
-from table_study import Page, line, study
+from table_study import Page, study
 
 from awd.report import records, tables, words
 from awd.report.remarks import (
     NoInterval,
-    Unverified,
 )
 from awd.report.tables.html import html
 from awd.report.tables.latex import latex
@@ -27,21 +26,16 @@ def test_one_row_without_losses_by_block_has_a_footnote(tmp_path):
     assert f"<sup>1</sup> {words.remark(NoInterval()).capitalize()}." in text
 
 
-def test_unverified_and_additional_published_values(tmp_path):
-    """An unverified value carries a note; other published columns are shown beside."""
-
+def test_additional_published_values_are_shown_beside(tmp_path):
     def change(plan):
         entries = plan["suites"][0]["rows"][0]["published"]
-        entries[0]["verified"] = False
-        entries.append({"column": "repository", "test": 56.5, "verified": True, "source": "README"})
+        entries.append({"column": "repository", "test": 56.5, "source": "README"})
 
     suite, table = study(tmp_path, change=change)
-    assert line(table, "full")["remarks"] == (Unverified(),)
     text = markdown(table, suite, "paper")
     assert "Repository test" in text
     assert "56.50" in text
     assert "Repository valid" not in text
-    assert "<sup>1</sup> Published value unverified." in text
 
 
 def test_the_combined_table_has_every_suite_under_its_name(tmp_path):

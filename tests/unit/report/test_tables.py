@@ -127,7 +127,7 @@ def test_verdict(tmp_path, published, verdict):
 
     def change(plan):
         row = plan["suites"][0]["rows"][0]
-        row["published"] = [{"column": "paper", "verified": True, **published}]
+        row["published"] = [{"column": "paper", **published}]
         splits = {
             split: {"nll": 1.0, "tokens": 1, "perplexity": value}
             for split, value in (("valid", 200.0), ("test", 100.0))

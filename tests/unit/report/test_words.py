@@ -22,7 +22,6 @@ from awd.report.remarks import (
     Note,
     OtherInterval,
     Unfinished,
-    Unverified,
 )
 from awd.report.structures import UsedDevice
 from awd.report.tables import layout
@@ -51,7 +50,6 @@ GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
             "12 word types",
         ),
         (NoInterval(), "no interval"),
-        (Unverified(), "published value unverified"),
         (OtherInterval("seeds"), "interval over seeds"),
     ],
 )

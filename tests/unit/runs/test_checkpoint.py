@@ -89,9 +89,7 @@ def test_when_to_save(tmp_path, monkeypatch):
 def test_a_save_is_timed(checkpoint, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("awd.runs.checkpoint.time", clock)
-    monkeypatch.setattr(
-        "awd.runs.checkpoint.torch.save", lambda *_: setattr(clock, "seconds", 107.0)
-    )
+    monkeypatch.setattr(torch, "save", lambda *_: setattr(clock, "seconds", 107.0))
     checkpoint.save({})
     assert (checkpoint.cost, checkpoint.saved) == (7.0, 107.0)
 

@@ -13,9 +13,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import awd.study.plan
+import awd.study.suite
 from awd.errors import InputError
-from awd.study.plan import CONFIG, Plan, load_config, parse_override
+from awd.study.config import CONFIG, load_config
+from awd.study.plan import Plan
 from awd.study.spec import HYPERPARAMETERS
 
 ROOT = Path(awd.__file__).parents[1]
@@ -53,7 +54,7 @@ def plan_of(tmp_path, monkeypatch):
     """Plan a suite that a test has changed."""
     folder = tmp_path / "suites"
     folder.mkdir()
-    monkeypatch.setattr(awd.study.plan, "SUITES", folder)
+    monkeypatch.setattr(awd.study.suite, "SUITES", folder)
 
     def make(suite: dict | str, **changes) -> Plan:
         if not isinstance(suite, str):
@@ -117,32 +118,6 @@ def test_each_row_differs_in_what_it_sets_alone(scale, suite):
     assert spec.embedding_size == spec.hidden_size
 
 
-def test_the_published_table_is_complete():
-    """All 18 cells of Table 4, typed a second time."""
-    table = {
-        "full": (60.0, 57.3, 68.6, 65.8),
-        "minus-fine-tuning": (60.7, 58.8, 69.1, 66.0),
-        "minus-nt-asgd": (66.3, 63.7, 73.3, 69.7),
-        "minus-variable-lengths": (61.3, 58.9, 69.3, 66.2),
-        "minus-embedding-dropout": (65.1, 62.7, 71.1, 68.1),
-        "minus-weight-decay": (63.7, 61.0, 71.9, 68.7),
-        "minus-ar-tar": (62.7, 60.3, 73.2, 70.1),
-        "full-sized-embedding": (68.0, 65.6, 73.7, 70.7),
-        "minus-weight-drop": (71.1, 68.9, 78.4, 74.9),
-    }
-    found = {}
-    for row in Plan(config(scale="paper")).suites[SUITE]["rows"]:
-        if row["row"] not in NINE:
-            continue
-        (cell,) = (each for each in row["published"] if each["column"] == "paper")
-        assert cell["verified"] is True
-        found[row["row"], row["corpus"]] = (cell["valid"], cell["test"])
-    expected = {}
-    for name, values in table.items():
-        expected[name, "ptb"], expected[name, "wikitext-2"] = values[:2], values[2:]
-    assert found == expected
-
-
 def test_the_full_model_at_paper_scale_is_the_papers():
     """24 million parameters on PTB, 33 million on WikiText-2."""
     plan = Plan(config(scale="paper"))
@@ -157,7 +132,7 @@ def test_the_full_model_at_paper_scale_is_the_papers():
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_suite_can_be_planned_at_every_scale(scale):
     """Whatever lies in workflow/suites; each row has a run per seed and a known place in it."""
-    names = sorted(path.stem for path in awd.study.plan.SUITES.glob("*.yaml"))
+    names = sorted(path.stem for path in awd.study.suite.SUITES.glob("*.yaml"))
     plan = Plan(config(suites=names, scale=scale, seeds=2))
     assert list(plan.suites) == names
     for each in plan.suites.values():
@@ -209,22 +184,28 @@ def test_suites_are_a_name_or_a_list(asked):
     assert list(Plan(config(suites=asked)).suites) == [SUITE]
 
 
-def test_a_suite_on_request_runs_only_if_it_is_named(plan_of, suite):
-    """The demo does not grow with every check of the instruments."""
-    suite["on_request"] = True
-    assert plan_of(suite, suites="all").suites == {}
-    assert list(plan_of(suite, suites=SUITE).suites) == [SUITE]
+def test_the_demo_is_the_five_studies_in_the_order_of_the_configuration():
+    """The flagship first; the order of files plays no part."""
+    plan = Plan(load_config(CONFIG))
+    assert list(plan.suites) == ["merity2018", "yoon2019", "bonetto2024", "kim2024", "factors"]
+    assert list(Plan(config(suites="kim2024,merity2018")).suites) == ["kim2024", "merity2018"]
 
 
-def test_the_demo_is_the_five_studies():
-    """What takes five minutes; the rest is there on request."""
-    assert list(Plan(config(suites="all")).suites) == [
-        "bonetto2024",
-        "factors",
-        "kim2024",
-        "merity2018",
-        "yoon2019",
-    ]
+def test_all_is_no_suite():
+    """The combined table has this name; the sentence lists what there is."""
+    with pytest.raises(InputError, match="'all' is no suite; list the suites you want: bon"):
+        Plan(config(suites="all"))
+
+
+@pytest.mark.parametrize(
+    "name", [".#merity2018", "._merity2018", "merity2018 (copy)", "merity2018~", "Merity2018", "é"]
+)
+def test_side_files_among_suites_are_ignored(plan_of, suite, tmp_path, name):
+    """Editors, file managers and operating systems leave them there."""
+    (tmp_path / "suites" / f"{name}.yaml").write_bytes(b"\xff: {")
+    assert list(plan_of(suite).suites) == [SUITE]
+    with pytest.raises(InputError, match="no suite 'merity'; did you mean 'merity2018'"):
+        plan_of(suite, suites="merity")
 
 
 @pytest.mark.parametrize("method", ["cache", "dynamic", "ensemble"])
@@ -283,17 +264,9 @@ def test_an_own_corpus(tmp_path):
     options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
     before = Plan(config(**options))
     assert all(name.startswith("mine-") for name in before.runs)
-    assert {before.core_seconds(run) for run in before.runs.values()} == {None}
+    assert before.sizes == {"mine": None}
     (tmp_path / "train.txt").write_text("a c\n")
     assert not set(Plan(config(**options)).runs) & set(before.runs)
-
-
-def test_overrides_are_read_as_yaml():
-    """As in the file: numbers are numbers and lists are lists."""
-    assert parse_override("seeds=[1, 2]") == ("seeds", [1, 2])
-    assert parse_override("mirror=http://a/?b=c") == ("mirror", "http://a/?b=c")
-    with pytest.raises(InputError, match="'seeds' must have the form key=value"):
-        parse_override("seeds")
 
 
 # what changes a run, and what does not ------------------------------------------------------
@@ -327,12 +300,13 @@ def test_a_hyperparameter_of_one_scale_changes_that_scale_alone(plan_of, suite):
 
 
 def test_words_and_order_change_no_run(plan_of, suite):
-    """Labels, notes, groups, published numbers and the order of keys and rows are not training."""
+    """Labels, notes, published numbers and the order of keys and rows are not training."""
     before = runs_of(plan_of(suite))
     suite["title"] = "Another title"
-    suite["notes"], suite["published"] = [], []
+    suite["notes"] = []
+    del suite["published"]
     for row in suite["rows"].values():
-        row["label"], row["group"], row["note"] = "renamed", "another", "new"
+        row["label"], row["note"] = "renamed", "new"
     for key in ("base", "rows"):
         suite[key] = dict(reversed(suite[key].items()))
     assert runs_of(plan_of(dict(reversed(suite.items())))) == before
@@ -349,7 +323,7 @@ def test_the_name_of_a_suite_changes_no_run(plan_of, tmp_path):
     """Two suites that ask for the same training share it."""
     plan_of(TEXT)
     shutil.copy(tmp_path / "suites" / f"{SUITE}.yaml", tmp_path / "suites" / "copy.yaml")
-    plan = Plan(config(suites="all"))
+    plan = Plan(config(suites=["copy", SUITE]))
     assert len(plan.runs) == 8
     shared = plan.runs[runs_of(plan)["full", "python-reference"][0]].rows
     assert {"copy/full", "copy/minus-fine-tuning", f"{SUITE}/full"} <= set(shared)
@@ -386,13 +360,13 @@ def test_a_row_that_changes_nothing_is_refused(plan_of, suite, scale):
         (("scales", "demo", "rows", "ful"), {}, "scales.demo.rows: no row 'ful'; did you mean"),
         (("scales", "demo", "corpora"), ["pbt"], "unknown corpus 'pbt': did you mean 'ptb'?"),
         (("base_row",), "ful", "base_row: no row 'ful'; did you mean 'full'?"),
-        (("published", 0, "row"), "ful", "published[1]: no row 'ful'; did you mean 'full'?"),
-        (("curves",), {"file": "x.csv", "logs": {"ful": {}}}, "curves.logs: no row 'ful'; did you"),
-        (("curves",), {"file": "../x.csv", "logs": {}}, "curves.file"),
+        (("published",), "merity2017", "published: no published study 'merity2017'; did you mean"),
+        (("published",), "../x", "published: '../x' is no name"),
+        (("rows", "full", "published"), "ful", "rows.full.published: no published row 'ful'; did"),
         (("rows", "full", "stage"), "finetuning", "rows.full.stage: no 'finetuning'; did you mean"),
         (("scales", "demo", "set", "finetune_epochs"), 0, "needs finetune_epochs of at least 1"),
-        (("scales", "demo", "set", "layers"), 10**30, "layers is too large"),
-        (("base", "weight_decay"), "1e-6", "write 1e-06 with a decimal point"),
+        (("scales", "demo", "set", "layers"), 10**30, "scales.demo.set.layers must be "),
+        (("base", "weight_decay"), "0,5", "write 0.5 with a decimal point"),
     ],
 )
 def test_a_mistake_in_a_suite_is_found_at_any_scale(plan_of, suite, path, value, said):
@@ -487,7 +461,6 @@ def test_any_suite_is_a_plan_or_an_input_error(plan_of, suite):
         try:
             plan = plan_of(mutated, scale=chance.choice(SCALES))
             json.dumps(plan.as_dict(), allow_nan=False)
-            [plan.core_seconds(run) for run in plan.runs.values()]
             outcomes["plan"] += 1
         except InputError as error:
             if "\n" in str(error):

@@ -1,29 +1,44 @@
-"""Mistakes in YAML files are one sentence: where, what, and what is allowed."""
+"""A mistake in checked data is one sentence: where, what, and what is allowed."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from jsonschema import Draft202012Validator
 
-import awd
 from awd.errors import InputError
-from awd.study.schema import check, parse_yaml, read_yaml
+from awd.places import HOME, SCHEMAS
+from awd.study.__main__ import schemas
+from awd.study.config import CONFIG, Config, load_config
+from awd.study.published_studies import Study
+from awd.study.schema import Model, validate
+from awd.study.suite import Suite
+from awd.study.yaml_text import read_yaml
 
-CONFIG = read_yaml(Path(awd.__file__).parents[1] / "config.yaml")
+CONFIGURATION = load_config(CONFIG)
 SUITE = {
     "title": "A study",
-    "paper": {"citation": "Somebody 2020"},
     "base_row": "full",
     "base": {"layers": 1},
     "rows": {"full": {"label": "full"}},
     "figures": ["curves"],
     "scales": {scale: {"corpora": ["ptb"]} for scale in ("demo", "small", "paper")},
 }
+NUMBER = {"row": "full", "corpus": "ptb", "source": "Table 1", "test": 60}
+STUDY = {
+    "title": "T",
+    "authors": ["A", "B", "C"],
+    "venue": "V 2020",
+    "read_in": "the report",
+    "numbers": [NUMBER],
+}
 
 
-def complaint(value: object, schema: str) -> str:
+def complaint(value: object, model: type[Model]) -> str:
     with pytest.raises(InputError) as caught:
-        check(value, schema, "file.yaml")
+        validate(model, value, "file.yaml")
     sentence = str(caught.value)
     assert sentence.startswith("file.yaml: ")
     assert "\n" not in sentence
@@ -32,12 +47,13 @@ def complaint(value: object, schema: str) -> str:
 
 def test_the_examples_are_valid():
     """Otherwise the tests below would prove nothing."""
-    check(CONFIG, "config", "file.yaml")
-    check(SUITE, "suite", "file.yaml")
+    validate(Config, CONFIGURATION, "file.yaml")
+    validate(Suite, SUITE, "file.yaml")
+    assert validate(Study, STUDY, "file.yaml").citation == "A, B and C. T. V 2020."
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "sentence"),
     [
         ("sede", 1, "unknown key 'sede'; did you mean 'seeds'?"),
         ("scale", "big", "scale: no 'big'; allowed: demo, paper, small"),
@@ -48,58 +64,98 @@ def test_the_examples_are_valid():
         ("seeds", [], "seeds must not be empty"),
         ("seeds", [1, 1], "seeds: [1, 1] holds the same twice"),
         ("seeds", [-1], "seeds[1] must be at least 0, not -1"),
-        ("seeds", [1, "2"], "seeds[2] must be a whole number, not '2'"),
-        ("seeds", 3.0, "seeds: 3.0 is not allowed; see the comments in config.yaml"),
+        ("seeds", [1, "2"], "seeds[2] must be a whole number, not '2'; write 2 without quotes"),
+        ("seeds", 3.0, "seeds must be a whole number, not 3.0"),
         ("seeds", [1.0], "seeds[1] must be a whole number, not 1.0"),
-        ("seeds", True, "seeds: True is not allowed; see the comments in config.yaml"),
+        ("seeds", True, "seeds must be a whole number, not True"),
+        ("seeds", "1,010", "seeds must be a whole number, not '1,010'"),
         ("suites", "My Suite", "suites: 'My Suite' is no name; allowed are a-z, 0-9 and '-'"),
         ("suites", ["a", "a"], "suites: ['a', 'a'] holds the same twice"),
+        ("suites", 1984, "suites must be text, not 1984; put it in quotes if it is meant as text"),
+        ("suites", [False], "suites[1] must be text, not False; put it in quotes if it is meant"),
+        ("corpora", "a" * 20, f"corpora: '{'a' * 20}' repeats its ending 20 times"),
+        ("corpora", "x" + "ab" * 21, f"corpora: 'x{'ab' * 21}' repeats its ending 20 times"),
+        ("corpora", "ab" * 100, "corpora: 'ababab"),
+        ("corpora", "abc-" * 50 + "x", "corpora: 'abc-abc"),
         ("corpus_folders", {"A": "/tmp"}, "corpus_folders: 'A' is no name"),
+        ("corpus_folders", {1984: "/"}, "corpus_folders: 1984 is no name; put it in quotes"),
+        ("corpus_folders", {False: "/"}, "corpus_folders: False is no name; put it in quotes"),
         ("corpus_folders", {"a": 1}, "corpus_folders.a must be text, not 1"),
+        ("corpus_folders", {"ptb": "/tmp"}, "corpus_folders: 'ptb' is a built-in corpus; use"),
+        ("corpus_folders", {"known-entropy": "/"}, "corpus_folders: 'known-entropy' is a built-"),
+        ("corpus_folders", {"default": "/"}, "corpus_folders: 'default' stands for each suite's"),
+        ("recipe", "bf16", "recipe: 'bf16' is reserved (results/{scale}-bf16)"),
         ("mirror", 5, "mirror must be text or null, not 5"),
         ("mirror", "", "mirror must not be empty"),
         ("checkpoint_minutes", 0, "checkpoint_minutes must be more than 0, not 0"),
         ("checkpoint_minutes", float("nan"), "checkpoint_minutes must be a number, not nan"),
         ("checkpoint_minutes", float("inf"), "checkpoint_minutes must be a number, not inf"),
+        ("checkpoint_minutes", "0,5", "checkpoint_minutes must be a number, not '0,5'; write 0.5"),
+        ("keep_checkpoints", "yes", "keep_checkpoints must be true or false, not 'yes'"),
     ],
 )
-def test_mistakes_in_the_configuration(key, value, said):
-    """Each says the key and what is allowed there."""
-    assert complaint({**CONFIG, key: value}, "config").startswith(said)
+def test_mistakes_in_the_configuration(key, value, sentence):
+    """Each names the key and what is allowed there."""
+    assert complaint({**CONFIGURATION, key: value}, Config).startswith(sentence)
 
 
-@pytest.mark.parametrize("key", CONFIG)
+def test_a_name_is_at_most_sixty_letters():
+    """A run's folder has the name of its corpus in its own."""
+    name = "abcdefghij" * 6
+    assert validate(Config, {**CONFIGURATION, "corpora": name}, "x").corpora == name
+    sentence = complaint({**CONFIGURATION, "corpora": name + "x"}, Config)
+    assert sentence.endswith("is longer than 60 letters")
+
+
+@pytest.mark.parametrize("key", CONFIGURATION)
 def test_a_missing_key_is_named(key):
     """A configuration is complete, so that nothing is decided out of sight."""
-    content = {name: value for name, value in CONFIG.items() if name != key}
-    assert complaint(content, "config") == f"key '{key}' is missing"
+    content = {name: value for name, value in CONFIGURATION.items() if name != key}
+    assert complaint(content, Config) == f"key '{key}' is missing"
 
 
 @pytest.mark.parametrize("value", [None, [], "x", 1])
 def test_a_file_must_be_a_mapping(value):
     """An empty file is one of the ways to get this wrong."""
-    for schema in ("config", "suite"):
-        assert complaint(value, schema).startswith("the file must be a mapping, not ")
+    for model in (Config, Suite, Study):
+        assert complaint(value, model).startswith("the file must be a mapping, not ")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("value", "expected"),
+    [("a,b", ["a", "b"]), ("[a, b]", ["a", "b"]), (["a", "b"], ["a", "b"]), ("a", "a")],
+)
+def test_several_names_may_be_text_with_commas(value, expected):
+    """So `suites=a,b` on a command line needs no quotes."""
+    assert validate(Config, {**CONFIGURATION, "suites": value}, "x").suites == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1,2", [1, 2]), ([7], [7]), (3, 3)])
+def test_several_seeds_may_be_text_with_commas(value, expected):
+    assert validate(Config, {**CONFIGURATION, "seeds": value}, "x").seeds == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
     [
         ({"tittle": "x"}, "unknown key 'tittle'; did you mean 'title'?"),
         ({"title": ""}, "title must not be empty"),
-        ({"base": {"layers": [1]}}, "base.layers must be text or a number or true or false"),
-        ({"base": {"layers": None}}, "base.layers must be text or a number or true or false"),
+        ({"title": 1984}, "title must be text, not 1984; put it in quotes"),
+        ({"base": {"layers": [1]}}, "base.layers must be a whole number, not [1]"),
+        ({"base": {"layers": None}}, "base.layers must be a whole number, not None"),
+        ({"base": {"weight_drop": "0,5"}}, "base.weight_drop must be a number, not '0,5'; write 0"),
+        ({"base": {"weight_drop": 0, 5: None}}, "base: no hyperparameter '5'; write numbers with"),
+        ({"base": {"weigth_drop": 0}}, "base: no hyperparameter 'weigth_drop'; did you mean 'wei"),
+        ({"base": {"cache_window": 0}}, "base.cache_window must be at least 1, not 0"),
         ({"rows": {}}, "rows must not be empty"),
         ({"rows": {"full": {}}}, "rows.full: key 'label' is missing"),
         ({"rows": {"Full": {"label": "x"}}}, "rows: 'Full' is no name"),
-        ({"rows": {1: {"label": "x"}}}, "rows: 1 is no name"),
+        ({"rows": {1: {"label": "x"}}}, "rows: 1 is no name; put it in quotes"),
+        ({"rows": {"full": {"label": True}}}, "rows.full.label must be text, not True; put it in"),
         ({"rows": {"full": {"label": "x", "sett": {}}}}, "unknown key 'sett' in rows.full"),
         ({"rows": {"full": {"label": "x", "stage": "tune"}}}, "rows.full.stage: no 'tune'"),
-        ({"published": [{"row": "full", "corpus": "ptb", "source": "T"}]}, "published[1] needs"),
-        (
-            {"published": [{"row": "full", "corpus": "ptb", "source": "T", "test": -1}]},
-            "published[1].test must be more than 0, not -1",
-        ),
+        ({"recipes": {"default": {}}}, "recipes: 'default' is reserved"),
+        ({"recipes": {"bf16": {}}}, "recipes: 'bf16' is reserved"),
         ({"scales": {"demo": {"corpora": ["ptb"]}}}, "scales: key 'small' is missing"),
         (
             {"scales": SUITE["scales"] | {"demo": {"corpora": []}}},
@@ -108,56 +164,92 @@ def test_a_file_must_be_a_mapping(value):
         ({"scales": SUITE["scales"] | {"huge": {}}}, "unknown key 'huge' in scales"),
     ],
 )
-def test_mistakes_in_a_suite(change, said):
+def test_mistakes_in_a_suite(change, sentence):
     """The place is a path through the file, counted as people count."""
-    assert complaint({**SUITE, **change}, "suite").startswith(said)
-
-
-# YAML ---------------------------------------------------------------------------------------
+    assert complaint({**SUITE, **change}, Suite).startswith(sentence)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("change", "sentence"),
     [
-        ("a: 1\nb: 2\na: 3", "x, line 3: not valid YAML: 'a' is given twice"),
-        ("rows:\n  a: {b: 1, b: 2}", "x, line 2: not valid YAML: 'b' is given twice"),
-        ("a: [1\n", "x, line 2: not valid YAML: did not find expected"),
-        ("a: b: c", "x, line 1: not valid YAML: mapping values are not allowed"),
-        ("a:\n\t- b", "x, line 2: not valid YAML"),
-        ("a: *b", "x, line 1: not valid YAML: found undefined alias"),
-        ("!!python/object:os.system x", "could not determine a constructor"),
-        ("{[1]: 2}", "x, line 1: not valid YAML: found unhashable key"),
-        ("a: 2020-99-99", "x: not valid YAML"),
-        ("a: \x07", "x: not valid YAML"),
-        ("1\n---\n2", "but found another document"),
+        ({"numbers": []}, "numbers must not be empty"),
+        ({"numbers": [{**NUMBER, "test": -1}]}, "numbers[1].test must be more than 0, not -1"),
+        (
+            {"numbers": [NUMBER, {"row": "a", "corpus": "b", "source": "c"}]},
+            "numbers[2]: one of train, valid and test is needed",
+        ),
+        ({"numbers": [{**NUMBER, "source": ""}]}, "numbers[1].source must not be empty"),
+        ({"authors": []}, "authors must not be empty"),
+        ({"url": "javascript:alert(1)"}, "url"),
+        ({"curves": {"file": "../x.csv", "logs": {}}}, "curves.file"),
     ],
 )
-def test_broken_yaml_is_one_sentence_with_its_line(text, said):
-    """Also what the parser itself reports in several lines, or as another kind of error."""
-    with pytest.raises(InputError) as caught:
-        parse_yaml(text, "x")
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_mistakes_in_a_published_study(change, sentence):
+    assert complaint({**STUDY, **change}, Study).startswith(sentence)
 
 
-def test_very_deep_yaml_is_one_sentence():
-    """A file may be hostile; the interpreter must not end on it."""
-    with pytest.raises(InputError):
-        parse_yaml("[" * 3000, "x")
+# schemas for editors ------------------------------------------------------------------------
 
 
-def test_equal_keys_of_different_mappings_are_fine():
-    """Only one mapping's own keys count, and merged ones may be overridden."""
-    text = "a: &a {x: 1}\nb: {x: 2}\nc: {<<: *a, x: 3}"
-    assert parse_yaml(text, "x") == yaml.safe_load(text)
+def test_the_schemas_are_those_of_the_models():
+    """`python -m awd.study` writes them."""
+    written = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.iterdir()}
+    assert written == schemas()
 
 
-def test_files_that_cannot_be_read(tmp_path):
-    """Missing, a folder, or not text."""
-    with pytest.raises(InputError, match=r"none\.yaml cannot be read: No such file"):
-        read_yaml(tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        read_yaml(tmp_path)
-    (tmp_path / "latin.yaml").write_bytes(b"a: caf\xe9 au lait")
-    with pytest.raises(InputError, match=r"latin\.yaml is not UTF-8 text"):
-        read_yaml(tmp_path / "latin.yaml")
+def test_every_object_in_the_schemas_refuses_unknown_keys():
+    for content in schemas().values():
+        schema = json.loads(content)
+        for found in [schema, *schema.get("$defs", {}).values()]:
+            if "properties" in found:
+                assert found["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        HOME / "config.yaml",
+        *sorted((HOME / "workflow/suites").glob("*.yaml")),
+        *sorted((HOME / "workflow/published").glob("*.yaml")),
+    ],
+    ids=lambda path: path.name,
+)
+def test_each_file_names_its_schema_in_its_first_line(path):
+    """So editors complete and check it."""
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    prefix = "# yaml-language-server: $schema="
+    assert first.startswith(prefix)
+    kind = {"suites": "suite", "published": "published"}.get(path.parent.name, "config")
+    schema = path.parent / first.removeprefix(prefix)
+    assert schema.resolve() == SCHEMAS / f"{kind}.schema.json"
+
+
+def test_one_command_writes_the_schemas(tmp_path):
+    program = (
+        "import runpy, awd.places; from pathlib import Path;"
+        f"awd.places.SCHEMAS = Path({str(tmp_path)!r});"
+        "runpy.run_module('awd.study', run_name='__main__')"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=HOME, check=True)
+    assert {path.name: path.read_text(encoding="utf-8") for path in Path(tmp_path).iterdir()} == (
+        schemas()
+    )
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        HOME / "config.yaml",
+        *sorted((HOME / "workflow/suites").glob("*.yaml")),
+        *sorted((HOME / "workflow/published").glob("*.yaml")),
+    ],
+    ids=lambda path: path.name,
+)
+def test_editors_find_no_mistake_in_the_files(path):
+    """They check with the schema, not with the models."""
+    content = read_yaml(path)
+    kind = {"suites": "suite", "published": "published"}.get(path.parent.name, "config")
+    name = f"{kind}.schema.json"
+    validator = Draft202012Validator(json.loads((SCHEMAS / name).read_text(encoding="utf-8")))
+    assert list(validator.iter_errors(content)) == []
+    assert list(validator.iter_errors(content | {"sede": 1}))

@@ -6,7 +6,7 @@ import pytest
 from snakemake.resources import Resources
 
 from awd.machine import gpu_lease
-from awd.study.plan import CONFIG, load_config
+from awd.places import HOME
 from awd.study.snakemake import WorkflowPlan
 
 
@@ -25,9 +25,15 @@ def plan(monkeypatch, tmp_path):
         limits = Resources()
         if limit is not None:
             limits["gpu"] = limit
-        workflow = SimpleNamespace(is_main_process=not in_job, global_resources=limits)
         changes = {"device": device, "gpu_slots": slots, "suites": ["kim2024"]}
-        return WorkflowPlan(load_config(CONFIG, changes), workflow)
+        workflow = SimpleNamespace(
+            is_main_process=not in_job,
+            global_resources=limits,
+            config_settings=SimpleNamespace(configfiles=[], config=changes),
+            deployment_settings=SimpleNamespace(deployment_method=set()),
+        )
+        monkeypatch.chdir(HOME)
+        return WorkflowPlan(workflow)
 
     return plan
 

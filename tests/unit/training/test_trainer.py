@@ -1,22 +1,17 @@
 """The training loop: one step by hand, and interruption that leaves no trace."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 from itertools import chain, pairwise
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from awd.corpora.batching import Chunk
 from awd.errors import InputError
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.progress import Progress
 from awd.study.spec import RunSpec
-from awd.training.stage import train_stage
 from awd.training.trainer import Diverged, Interrupted, Trainer
 
 CPU = torch.device("cpu")
@@ -231,42 +226,22 @@ def test_an_interruption_costs_at_most_one_interval(corpus, tmp_path, monkeypatc
     assert saves[-1][:2] == (3, 0), "the finished training is saved before its record is written"
 
 
-def test_a_checkpoint_of_another_version_is_refused(corpus, tmp_path):
-    """What it lacks cannot be made up."""
-    trainer = trainer_of(corpus)
-    state = trainer.state()
-    del state["schedule"]
-    run = spec_of().run(corpus.fingerprint)
-    Checkpoint(tmp_path / "checkpoints", run, "train").save(state)
-    with pytest.raises(InputError, match=r"\.checkpoint was written by another version"):
-        stage_of(corpus, tmp_path)
-
-
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_a_training_goes_on_on_another_device(corpus, tmp_path, monkeypatch):
-    """The record names all it was trained on."""
-    monkeypatch.setattr("awd.training.trainer.describe", lambda _: "first device")
+    """The record lists both, in order of use."""
+    first = {"kind": "cpu", "name": "first", "threads": 2}
+    second = {"kind": "cuda", "name": "second", "threads": None}
+    monkeypatch.setattr("awd.training.trainer.describe", lambda _: first)
     trainer, checkpoint = trainer_of(corpus), Checkpoint(tmp_path, "a-run", "train")
     with pytest.raises(Interrupted):
         trainer.run(checkpoint, 1e9, StopAfter(7))
-    monkeypatch.setattr("awd.training.trainer.describe", lambda _: "second device")
+    monkeypatch.setattr("awd.training.trainer.describe", lambda _: second)
     other = Trainer(spec_of(), corpus, "train", torch.device("meta"))
     other.restore(checkpoint.load())
-    assert other.devices == ["first device", "second device"]
+    assert other.devices == [first, second]
     state = other.state()
     tensors = [*state["best_weights"].values(), *chain(*state["hidden"]), state["loss_sum"]]
     assert all(tensor.device.type == "meta" for tensor in tensors)
-
-
-def test_weights_that_are_not_those_of_the_record_are_refused(corpus, tmp_path):
-    """One flipped bit of them would change every number that comes from them."""
-    folder, _ = stage_of(corpus, tmp_path, finetune_epochs=1)
-    path = folder / "train.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"train\.safetensors is damaged or of another training"):
-        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
 
 
 class Quiet(Progress):
@@ -292,90 +267,6 @@ class StopAfter(Quiet):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def stage_of(corpus, tmp_path, stage="train", **settings):
-    spec = spec_of(**settings)
-    folder = tmp_path / "runs" / spec.run(corpus.fingerprint)
-    record = train_stage(
-        spec, corpus, stage, folder, device=CPU, checkpoints=tmp_path / "checkpoints"
-    )
-    return folder, record
-
-
-def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
-    folder, record = stage_of(corpus, tmp_path, epochs=3)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "train.csv",
-        "train.json",
-        "train.safetensors",
-    ]
-    assert json.loads((folder / "train.json").read_text()) == record
-    assert record["status"] == "done"
-    assert record["result"]["epochs"] == 3
-    assert record["spec"] == spec_of(epochs=3).as_dict()
-    assert record["parameters"] == spec_of().parameters(12)
-    assert len((folder / "train.csv").read_text().splitlines()) == 4
-    assert load_file(folder / "train.safetensors").keys() == {
-        "embedding",
-        "decoder",
-        "bias",
-        *(f"layers.0.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
-    }
-
-
-@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "non-monotonic"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_a_shorter_training_is_the_beginning_of_a_longer_one(corpus, tmp_path, schedule, optimizer):
-    """Only a schedule that is stretched over all epochs may know how many there are."""
-    same = {"schedule": schedule, "optimizer": optimizer, "learning_rate": 0.05, "weight_drop": 0.2}
-    (short, _), (long, _) = (stage_of(corpus, tmp_path, epochs=epochs, **same) for epochs in (3, 6))
-    curves = [
-        [line.split(",")[:-2] for line in (folder / "train.csv").read_text().splitlines()]
-        for folder in (short, long)
-    ]
-    assert curves[0] == curves[1][:4]
-
-
-def test_a_checkpoint_stays_until_the_next_stage_has_read_what_it_stands_for(corpus, tmp_path):
-    """Until then, what the stage has left may still be deleted by who had it trained."""
-    settings = {"finetune_epochs": 1}
-    for stage in ("train", "finetune"):
-        stage_of(corpus, tmp_path, stage, **settings)
-        saved = [path.name for path in (tmp_path / "checkpoints").rglob("*.checkpoint")]
-        assert saved == [f"{stage}.checkpoint"]
-
-
-def test_fine_tuning_starts_from_the_trained_weights_and_leaves_them(corpus, tmp_path):
-    settings = {"finetune_epochs": 2, "learning_rate": 0.0}
-    folder, _ = stage_of(corpus, tmp_path, **settings)
-    before = (folder / "train.safetensors").read_bytes()
-    stage_of(corpus, tmp_path, "finetune", **settings)
-    assert (folder / "train.safetensors").read_bytes() == before
-    trained, tuned = (load_file(folder / f"{name}.safetensors") for name in ("train", "finetune"))
-    assert all(torch.equal(trained[name], tuned[name]) for name in trained)
-
-
-def test_fine_tuning_without_training_is_refused(corpus, tmp_path):
-    with pytest.raises(InputError, match="train before fine-tuning"):
-        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
-
-
-def test_a_diverged_training_is_a_result_with_step_and_reason(corpus, tmp_path, monkeypatch):
-    original = Trainer.step
-
-    def poisoned(self, chunk):
-        if (self.epoch, self.position) == (2, 3):
-            self.model.bias.data.fill_(torch.nan)
-        original(self, chunk)
-
-    monkeypatch.setattr(Trainer, "step", poisoned)
-    folder, record = stage_of(corpus, tmp_path, epochs=4)
-    assert record["status"] == "diverged"
-    assert record["reason"] == "the loss became nan in epoch 2, step 4"
-    assert record["result"]["epochs"] == 1
-    weights = load_file(folder / "train.safetensors")
-    assert all(value.isfinite().all() for value in weights.values())
-
-
 def test_a_step_on_nan_is_noticed_at_once(corpus):
     trainer = trainer_of(corpus)
     trainer.model.embedding.data.fill_(torch.nan)
@@ -386,27 +277,3 @@ def test_a_step_on_nan_is_noticed_at_once(corpus):
 def test_too_large_a_batch_is_one_sentence(corpus):
     with pytest.raises(InputError, match="batch_size 400 leaves 2 steps"):
         trainer_of(corpus, batch_size=400)
-
-
-def test_a_folder_named_for_another_run_is_refused(corpus, tmp_path):
-    with pytest.raises(InputError, match=r"which .* is not named"):
-        train_stage(
-            spec_of(), corpus, "train", tmp_path / "other", device=CPU, checkpoints=tmp_path
-        )
-
-
-@pytest.mark.parametrize("kind", ["SGD", "AdamW"])
-def test_an_optimizer_loads_no_compiler(kind):
-    """It would take as long as all of torch, at the start of every training."""
-    program = (
-        "import sys, torch\nfrom awd.training import optimizers\n"
-        "weight = torch.nn.Parameter(torch.ones(3))\n"
-        f"optimizer = optimizers.{kind}([weight], lr=0.1)\n"
-        "weight.sum().backward()\noptimizer.step()\noptimizer.zero_grad()\n"
-        "optimizer.load_state_dict(optimizer.state_dict())\n"
-        "print(weight[0].item(), weight.grad, 'torch._dynamo' in sys.modules)"
-    )
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    value, *rest = answer.stdout.decode().split()
-    assert float(value) == pytest.approx(0.9, abs=2e-3)
-    assert rest == ["None", "False"]

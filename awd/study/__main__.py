@@ -1,0 +1,24 @@
+"""Write the JSON schemas that editors use: ``python -m awd.study``."""
+
+import json
+
+from awd.files import write_text
+from awd.places import SCHEMAS
+from awd.study.config import Config
+from awd.study.published_studies import Study
+from awd.study.suite import Suite
+
+MODELS = {"config": Config, "suite": Suite, "published": Study}
+
+
+def schemas() -> dict[str, str]:
+    """Return file name -> content of the schema of each kind of file that people write."""
+    return {
+        f"{name}.schema.json": json.dumps(model.model_json_schema(), indent=1) + "\n"
+        for name, model in MODELS.items()
+    }
+
+
+if __name__ == "__main__":
+    for file, content in schemas().items():
+        write_text(SCHEMAS / file, content)

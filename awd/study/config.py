@@ -1,0 +1,130 @@
+"""The configuration: what to run, on what, where."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
+
+from awd.corpora.catalogue import entries
+from awd.errors import InputError
+from awd.places import CONFIG
+from awd.study.schema import (
+    Model,
+    Name,
+    Names,
+    Several,
+    Text,
+    alternative,
+    described,
+    refuse,
+    split_at_commas,
+)
+from awd.study.yaml_text import read_yaml
+
+SCALES = ("demo", "small", "paper")
+DEFAULT = "default"
+"""The word for what a suite itself has: its corpora, its hyperparameters."""
+
+
+def _numbers(value: object) -> object:
+    """Return [1, 2] for ``1,2``."""
+    parts = split_at_commas(value)
+    if parts is value or not all(re.fullmatch(r"0|[1-9][0-9]*", part) for part in parts):
+        return value
+    return [int(part) for part in parts]
+
+
+Seed = Annotated[int, Field(ge=0, lt=1 << 63)]
+Seeds = Annotated[
+    Annotated[int, Field(ge=1, le=10_000), Tag("<one>")] | Annotated[Several[Seed], Tag("<list>")],
+    Discriminator(alternative),
+    BeforeValidator(_numbers),
+]
+
+
+class Config(Model):
+    """config.yaml with the changes of a command line. Every key is required."""
+
+    scale: Literal["demo", "small", "paper"] = described(
+        "How large: demo (built-in corpus, minutes), small (real corpora, reduced models, about an "
+        "hour for each suite) or paper (published hyperparameters and corpora)."
+    )
+    recipe: Name = described(
+        "Which set of hyperparameters: default, or a recipe that a suite defines."
+    )
+    precision: Literal["fp32", "bf16"] = described(
+        "Precision of the operands of matrix products in training."
+    )
+    suites: Names = described(
+        "The studies to run, in the order of tables and page: names of files in workflow/suites."
+    )
+    corpora: Names = described(
+        "The corpora to train on: one or several names, or default (each suite's own)."
+    )
+    corpus_folders: dict[Name, Text] = described(
+        "Your own corpora: name -> folder with train.txt, valid.txt and test.txt."
+    )
+    mirror: Text | None = described("A folder or URL to look for published corpora first.")
+    seeds: Seeds = described("Seeds of each training: a list, or a count (3 means 1, 2 and 3).")
+    device: Literal["auto", "cpu", "cuda"] = described(
+        "Where to train: auto (a GPU if there is one), cpu or cuda."
+    )
+    gpu_slots: Annotated[int, Field(ge=1, le=64)] = described(
+        "How many jobs share one GPU of this machine."
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = described(
+        "How much work a stopped training loses at most."
+    )
+    keep_checkpoints: bool = described("Whether to keep the checkpoints of finished trainings.")
+
+    @field_validator("recipe")
+    @classmethod
+    def _is_no_precision(cls, name: str) -> str:
+        return name if name != "bf16" else refused_name(name, "results/{scale}-bf16")
+
+    @field_validator("corpus_folders")
+    @classmethod
+    def _have_names_of_their_own(cls, folders: dict[str, str]) -> dict[str, str]:
+        for name in folders:
+            if name == DEFAULT:
+                raise refuse("'default' stands for each suite's own corpora; use another name")
+            if name in entries():
+                raise refuse(f"'{name}' is a built-in corpus; use another name")
+        return folders
+
+    def seed_list(self, least: int = 1) -> list[int]:
+        """Return the seeds: those that are listed, or as many as are counted, or ``least``."""
+        if isinstance(self.seeds, list):
+            return self.seeds
+        return list(range(1, max(self.seeds, least) + 1))
+
+
+def refused_name(name: str, reason: str) -> str:
+    """Raise the error for a ``name`` that has a meaning already."""
+    raise refuse(f"'{name}' is reserved ({reason}); use another name")
+
+
+def load_config(path: Path = CONFIG, overrides: Mapping = {}) -> dict:
+    """Return the plain content of ``path`` with ``overrides`` on top; mappings are merged.
+
+    Raises InputError if the file cannot be read or is no mapping; a Plan checks the rest.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: the file must be a mapping, not {type(content).__name__}")
+    for key, value in overrides.items():
+        old = content.get(key)
+        both = isinstance(old, dict) and isinstance(value, Mapping)
+        content[key] = {**old, **value} if both else value
+    return content
+
+
+def parse_config(text: str) -> dict:
+    """Return the plain configuration from its JSON, as a job gets it; raises InputError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"--settings is not JSON: {error}") from error

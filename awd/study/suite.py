@@ -1,0 +1,214 @@
+"""A suite: one study as data. Its rows, their hyperparameters by corpus, recipe and scale."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from awd.errors import InputError, nearest
+from awd.places import SUITES
+from awd.study.config import DEFAULT, refused_name
+from awd.study.methods import Kind, Method, MethodSettings, make_method
+from awd.study.published_studies import Study, read_study
+from awd.study.schema import (
+    PATTERN,
+    Model,
+    Name,
+    Names,
+    Several,
+    Text,
+    described,
+    refuse,
+    validate,
+)
+from awd.study.spec import Hyperparameters, RunSpec, make_spec
+from awd.study.yaml_text import read_yaml
+
+COMBINED = "all"
+"""What the tables of all suites together are called."""
+OWN = "A study of this project; nothing was published to compare with."
+Figure = Literal[
+    "curves",
+    "ablation",
+    "losses",
+    "perplexities",
+    "schedules",
+    "parameters",
+    "cost",
+    "frequencies",
+    "floor",
+]
+
+
+class Settings(Hyperparameters, MethodSettings):
+    """Some hyperparameters and settings of evaluation methods; only what is given counts."""
+
+    def given(self) -> dict:
+        """Return what is given, by name."""
+        return {key: getattr(self, key) for key in self.model_fields_set}
+
+
+class Row(Model):
+    """One row of the study's table."""
+
+    label: Text = described("What tables and figures call the row.")
+    stage: Literal["train", "finetune"] | None = described(
+        "The stage whose weights are evaluated: finetune if there is such a stage, else train.",
+        None,
+    )
+    method: Kind = described("How the weights are evaluated.", "stream")
+    set: Settings = described(
+        "The hyperparameters in which the row differs from the base row.", Settings()
+    )
+    note: Text | None = described("A footnote in tables.", None)
+    published: Name | None = described(
+        "The row's name in the published study, where it has another one there.", None
+    )
+
+
+class Scale(Model):
+    """What is different at a scale."""
+
+    corpora: Several[Name] = described("The corpora to train on.")
+    context: Name | None = described(
+        "The corpus whose published numbers are shown, where it is another one.", None
+    )
+    set: Settings = described("Hyperparameters of all rows.", Settings())
+    rows: dict[Name, Settings] = described("Hyperparameters of single rows.", {})
+
+
+class Scales(Model):
+    """The three scales of a suite."""
+
+    demo: Scale
+    small: Scale
+    paper: Scale
+
+
+class Suite(Model):
+    """A study: rows that differ from a base row, figures, and what was published."""
+
+    title: Text
+    published: Names = described(
+        "The published studies whose numbers are shown: names of files in workflow/published.", []
+    )
+    notes: list[Text] = described("Notes below the table.", [])
+    seeds: Annotated[int, Field(ge=1, le=100)] = described(
+        "The smallest number of seeds that answers the study's question.", 1
+    )
+    base_row: Name = described("The row to which the others are compared.")
+    base: Settings = described("Hyperparameters of all rows.")
+    corpora: dict[Name, Settings] = described("Hyperparameters by corpus.", {})
+    recipes: dict[Name, dict[Name, Settings]] = described(
+        "Other sets of hyperparameters: recipe -> corpus -> hyperparameters.", {}
+    )
+    rows: Annotated[dict[Name, Row], Field(min_length=1)]
+    figures: Several[Figure]
+    scales: Scales
+
+    @field_validator("recipes")
+    @classmethod
+    def _have_usable_names(cls, recipes: dict) -> dict:
+        for name, reason in {
+            DEFAULT: "the hyperparameters outside of recipes",
+            "bf16": "results/{scale}-bf16",
+        }.items():
+            if name in recipes:
+                refused_name(name, reason)
+        return recipes
+
+    @model_validator(mode="after")
+    def _has_the_rows_it_names(self) -> Self:
+        for place, row in self._named_rows():
+            if row not in self.rows:
+                raise refuse(f"{place}: no row '{row}'; {nearest(row, self.rows)}")
+        return self
+
+    def _named_rows(self) -> Iterable[tuple[str, str]]:
+        yield "base_row", self.base_row
+        for name, scale in self.scales:
+            for row in scale.rows:
+                yield f"scales.{name}.rows", row
+
+    def scale(self, name: str) -> Scale:
+        """Return what is different at the scale called ``name``."""
+        return getattr(self.scales, name)
+
+    def specification(
+        self, row: str, scale: str, corpus: str, recipe: str, precision: str, where: str
+    ) -> tuple[RunSpec, Method]:
+        """Return a row's hyperparameters and evaluation; the most specific settings win.
+
+        Raises InputError, prefixed with ``where``, for settings that do not fit together.
+        """
+        place, special = f"{where}: row '{row}'", self.scale(scale)
+        layers = [
+            self.base,
+            self.corpora.get(corpus),
+            self.recipes.get(recipe, {}).get(corpus),
+            special.set,
+            self.rows[row].set,
+            special.rows.get(row),
+        ]
+        settings = {"corpus": corpus, "precision": precision}
+        for layer in layers:
+            settings |= layer.given() if layer else {}
+        method = make_method(self.rows[row].method, settings, place)
+        trained = {key: settings[key] for key in settings.keys() - MethodSettings.model_fields}
+        spec = make_spec(trained, place)
+        if method.kind != "stream" and spec.objective != "next-word":
+            raise InputError(
+                f"{place}: method '{method.kind}' needs objective 'next-word', "
+                f"not '{spec.objective}'"
+            )
+        return spec, method
+
+    def published_names(self) -> list[str]:
+        """Return the names of the published studies."""
+        return [self.published] if isinstance(self.published, str) else self.published
+
+    def studies(self, where: str) -> list[Study]:
+        """Read the published studies; raises InputError for one that is missing or wrong."""
+        studies = [read_study(name, f"{where}: published") for name in self.published_names()]
+        known = {number.row for study in studies for number in study.numbers}
+        for name, row in self.rows.items():
+            if row.published is not None and row.published not in known:
+                raise InputError(
+                    f"{where}: rows.{name}.published: no published row '{row.published}'; "
+                    f"{nearest(row.published, known)}"
+                )
+        return studies
+
+
+def suite_files() -> dict[str, Path]:
+    """Return name -> file of the suites there are; hidden files and copies are no suites."""
+    files = {path.stem: path for path in sorted(SUITES.glob("*.yaml"))}
+    return {name: path for name, path in files.items() if re.fullmatch(PATTERN, name)}
+
+
+def read_suite(name: str, where: str) -> tuple[Suite, str]:
+    """Return the suite called ``name``, and how messages call its file.
+
+    Raises InputError if there is none, which begins with ``where`` it was named, or for a mistake
+    in its file.
+    """
+    files = suite_files()
+    if name == COMBINED:
+        raise InputError(
+            f"{where}: suites: '{COMBINED}' is no suite; list the suites you want: "
+            f"{','.join(each for each in files if each != COMBINED)}"
+        )
+    if name not in files:
+        raise InputError(f"{where}: no suite '{name}'; {nearest(name, files)}")
+    place = f"{SUITES.name}/{name}.yaml"
+    return validate(Suite, read_yaml(files[name]), place), place
+
+
+def citation(studies: list[Study]) -> dict[str, str]:
+    """Return citation and address of a suite's study, as plan.json holds them."""
+    if not studies:
+        return {"citation": OWN}
+    first = studies[0]
+    return {"citation": first.citation} | ({"url": first.url} if first.url else {})

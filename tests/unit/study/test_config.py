@@ -1,0 +1,47 @@
+"""The configuration: its file, changes to it, its seeds."""
+
+import json
+
+import pytest
+
+from awd.errors import InputError
+from awd.study.config import CONFIG, Config, load_config, parse_config
+from awd.study.schema import validate
+
+
+def test_the_file_has_every_key_in_the_order_of_the_model():
+    assert list(load_config(CONFIG)) == list(Config.model_fields)
+
+
+def test_changes_win_and_mappings_are_merged(tmp_path):
+    """As Snakemake does with --config."""
+    path = tmp_path / "config.yaml"
+    path.write_text("scale: demo\ncorpus_folders: {a: x}\n")
+    changes = {"scale": "small", "corpus_folders": {"b": "y"}}
+    assert load_config(path, changes) == {"scale": "small", "corpus_folders": {"a": "x", "b": "y"}}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "a"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"config\.yaml: the file must be a mapping, not "):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "least", "expected"),
+    [(3, 1, [1, 2, 3]), (1, 2, [1, 2]), ([7, 2], 5, [7, 2]), ([0], 1, [0])],
+)
+def test_seeds_are_a_count_or_a_list(seeds, least, expected):
+    config = validate(Config, load_config(CONFIG, {"seeds": seeds}), "x")
+    assert config.seed_list(least) == expected
+
+
+def test_a_job_gets_the_configuration_as_json():
+    """Checked, written and read again, it is the same one."""
+    config = validate(Config, load_config(CONFIG), "x")
+    text = json.dumps(config.model_dump())
+    assert validate(Config, parse_config(text), "x") == config
+    with pytest.raises(InputError, match="--settings is not JSON"):
+        parse_config("{")

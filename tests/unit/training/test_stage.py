@@ -1,0 +1,220 @@
+"""A stage leaves its record, curve, weights and checkpoint."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from awd.errors import InputError
+from awd.evaluation.evaluate import evaluate_stage
+from awd.runs.checkpoint import Checkpoint
+from awd.runs.early_evaluation import adopt, early_folder
+from awd.study.cost import parameters
+from awd.study.methods import parse_method
+from awd.study.spec import RunSpec
+from awd.training import stage as module
+from awd.training.stage import train_stage
+from awd.training.trainer import Trainer
+
+CPU = torch.device("cpu")
+SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
+MEASURED = {"started", "ended", "seconds"}
+
+
+def spec_of(**settings) -> RunSpec:
+    return RunSpec(corpus="tiny", **(SMALL | settings))
+
+
+def test_a_checkpoint_of_another_version_is_refused(corpus, tmp_path):
+    """What it lacks cannot be made up."""
+    state = Trainer(spec_of(), corpus, "train", CPU).state()
+    del state["schedule"]
+    run = spec_of().run(corpus.fingerprint)
+    Checkpoint(tmp_path / "checkpoints", run, "train").save(state)
+    with pytest.raises(InputError, match=r"\.checkpoint was written by another version"):
+        stage_of(corpus, tmp_path)
+
+
+def test_weights_that_are_not_those_of_the_record_are_refused(corpus, tmp_path):
+    """One flipped bit of them would change every number that comes from them."""
+    folder, _ = stage_of(corpus, tmp_path, finetune_epochs=1)
+    path = folder / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"train\.safetensors is damaged or of another training"):
+        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
+
+
+def stage_of(corpus, tmp_path, stage="train", **settings):
+    spec = spec_of(**settings)
+    folder = tmp_path / "runs" / spec.run(corpus.fingerprint)
+    record = train_stage(
+        spec, corpus, stage, folder, device=CPU, checkpoints=tmp_path / "checkpoints"
+    )
+    return folder, record
+
+
+def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
+    folder, record = stage_of(corpus, tmp_path, epochs=3)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "train.csv",
+        "train.json",
+        "train.safetensors",
+    ]
+    assert json.loads((folder / "train.json").read_text()) == record
+    assert record["status"] == "done"
+    assert record["result"]["epochs"] == 3
+    assert record["spec"] == spec_of(epochs=3).as_dict()
+    assert record["parameters"] == parameters(spec_of(), 12)
+    assert len((folder / "train.csv").read_text().splitlines()) == 4
+    assert load_file(folder / "train.safetensors").keys() == {
+        "embedding",
+        "decoder",
+        "bias",
+        *(f"layers.0.{name}" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+    }
+
+
+@pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "non-monotonic"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_shorter_training_is_the_beginning_of_a_longer_one(corpus, tmp_path, schedule, optimizer):
+    """Only a schedule that is stretched over all epochs may know how many there are."""
+    same = {"schedule": schedule, "optimizer": optimizer, "learning_rate": 0.05, "weight_drop": 0.2}
+    (short, _), (long, _) = (stage_of(corpus, tmp_path, epochs=epochs, **same) for epochs in (3, 6))
+    curves = [
+        [line.split(",")[:-2] for line in (folder / "train.csv").read_text().splitlines()]
+        for folder in (short, long)
+    ]
+    assert curves[0] == curves[1][:4]
+
+
+def test_a_checkpoint_stays_until_the_next_stage_has_read_what_it_stands_for(corpus, tmp_path):
+    """Until then, what the stage has left may still be deleted by who had it trained."""
+    settings = {"finetune_epochs": 1}
+    for stage in ("train", "finetune"):
+        stage_of(corpus, tmp_path, stage, **settings)
+        saved = [path.name for path in (tmp_path / "checkpoints").rglob("*.checkpoint")]
+        assert saved == [f"{stage}.checkpoint"]
+
+
+def test_fine_tuning_starts_from_the_trained_weights_and_leaves_them(corpus, tmp_path):
+    settings = {"finetune_epochs": 2, "learning_rate": 0.0}
+    folder, _ = stage_of(corpus, tmp_path, **settings)
+    before = (folder / "train.safetensors").read_bytes()
+    stage_of(corpus, tmp_path, "finetune", **settings)
+    assert (folder / "train.safetensors").read_bytes() == before
+    trained, tuned = (load_file(folder / f"{name}.safetensors") for name in ("train", "finetune"))
+    assert all(torch.equal(trained[name], tuned[name]) for name in trained)
+
+
+def test_fine_tuning_without_training_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match="train before fine-tuning"):
+        stage_of(corpus, tmp_path, "finetune", finetune_epochs=1)
+
+
+def test_a_diverged_training_is_a_result_with_step_and_reason(corpus, tmp_path, monkeypatch):
+    original = Trainer.step
+
+    def poisoned(self, chunk):
+        if (self.epoch, self.position) == (2, 3):
+            self.model.bias.data.fill_(torch.nan)
+        original(self, chunk)
+
+    monkeypatch.setattr(Trainer, "step", poisoned)
+    folder, record = stage_of(corpus, tmp_path, epochs=4)
+    assert record["status"] == "diverged"
+    assert record["reason"] == "the loss became nan in epoch 2, step 4"
+    assert record["result"]["epochs"] == 1
+    weights = load_file(folder / "train.safetensors")
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_a_folder_named_for_another_run_is_refused(corpus, tmp_path):
+    with pytest.raises(InputError, match="must be named tiny-lstm1x8-sgd-s1-"):
+        train_stage(
+            spec_of(), corpus, "train", tmp_path / "other", device=CPU, checkpoints=tmp_path
+        )
+
+
+# evaluations of its own ---------------------------------------------------------------------
+
+
+def evaluated(corpus, tmp_path, stage="train", **settings):
+    """Run the stage with its evaluation; returns its folder and its spec."""
+    spec = spec_of(**settings)
+    folder = tmp_path / "runs" / spec.run(corpus.fingerprint)
+    checkpoints = tmp_path / "checkpoints"
+    train_stage(spec, corpus, stage, folder, device=CPU, checkpoints=checkpoints, evaluate=True)
+    return folder, spec
+
+
+def take(tmp_path, folder, spec, stage="train"):
+    return adopt(tmp_path / "checkpoints", folder, stage, "stream", spec.as_dict())
+
+
+@pytest.mark.parametrize("stage", ["train", "finetune"])
+@pytest.mark.parametrize("rate", [1.0, 1e30])
+def test_the_evaluation_of_a_training_is_that_of_its_weights(corpus, tmp_path, stage, rate):
+    """Every number is that of a process that evaluates later, also where a training diverged."""
+    settings = {"finetune_epochs": 1, "learning_rate": rate, "clip": 0}
+    for each in ("train", "finetune")[: 1 + (stage == "finetune")]:
+        folder, spec = evaluated(corpus, tmp_path, each, **settings)
+    assert not (folder / f"{stage}.stream.json").exists()
+    early = take(tmp_path, folder, spec, stage)
+    assert early == json.loads((folder / f"{stage}.stream.json").read_text())
+    losses = dict(np.load(folder / f"{stage}.stream.npz"))
+    later = evaluate_stage(spec, corpus, stage, parse_method("stream"), folder, device=CPU)
+    assert {key: early[key] for key in early if key not in MEASURED} == {
+        key: later[key] for key in later if key not in MEASURED
+    }
+    for split, again in np.load(folder / f"{stage}.stream.npz").items():
+        assert np.array_equal(losses[split], again)
+
+
+def test_an_early_evaluation_is_taken_once(corpus, tmp_path):
+    folder, spec = evaluated(corpus, tmp_path)
+    assert take(tmp_path, folder, spec)["status"] == "done"
+    assert take(tmp_path, folder, spec) is None
+    assert not early_folder(tmp_path / "checkpoints", folder.name).exists()
+
+
+def test_fine_tuning_leaves_the_evaluation_of_the_training(corpus, tmp_path):
+    folder, spec = evaluated(corpus, tmp_path, finetune_epochs=1)
+    evaluated(corpus, tmp_path, "finetune", finetune_epochs=1)
+    for stage in ("train", "finetune"):
+        assert take(tmp_path, folder, spec, stage)["stage"] == stage
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
+def test_a_signal_while_it_evaluates_ends_the_evaluation_alone(
+    corpus, tmp_path, monkeypatch, caplog, signal
+):
+    """The training is done; its evaluation is left to a job of its own."""
+    import os
+    import signal as signals
+
+    def interrupted(*_, **__):
+        os.kill(os.getpid(), getattr(signals, signal))
+        raise AssertionError("the signal has not ended the evaluation")
+
+    monkeypatch.setattr(module, "evaluate_stage", interrupted)
+    folder, spec = evaluated(corpus, tmp_path)
+    assert (folder / "train.json").exists()
+    assert f"stopped by {signal} before its evaluation ended" in caplog.text
+    assert take(tmp_path, folder, spec) is None
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("a mistake")])
+def test_an_evaluation_that_fails_is_left_to_its_own_job(
+    corpus, tmp_path, monkeypatch, caplog, error
+):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(module, "evaluate_stage", fail)
+    folder, spec = evaluated(corpus, tmp_path)
+    assert "trained; not yet evaluated" in caplog.text
+    assert take(tmp_path, folder, spec) is None
