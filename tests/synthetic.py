@@ -116,7 +116,7 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
         "corpus": {"name": row["corpus"], "fingerprint": "0123456789abcdef"},
         "devices": [{"kind": "cpu", "name": "AMD EPYC", "threads": 1}],
         "precision": "fp32",
-        "kernels": None,
+        "arithmetic": None,
         "weights_sha256": None,
         "libraries": {"python": "3.11.7", "torch": "2.13.0"},
         "awd": "0.1.0",

@@ -12,6 +12,9 @@ Kelleher 2017, "Attentive Language Models", do the same with all outputs of a te
 import torch
 from torch import Tensor, nn
 
+from awd.model import kernels
+from awd.model.arithmetic import defined, linear, tanh
+
 
 class WindowAttention(nn.Module):
     """Adds what the last ``window`` outputs remember to each output of ``width`` features."""
@@ -30,13 +33,30 @@ class WindowAttention(nn.Module):
     def forward(self, outputs: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
         """(time, batch, width) and the outputs before them to attended outputs and next memory."""
         past = torch.cat([memory, outputs])
-        steps = len(outputs)
+        keys, queries = linear(past, self.key), linear(outputs, self.query)
+        if defined(past):
+            remembered = _Attend.apply(past, keys, queries, self.score)
+        else:
+            remembered = self._attend(past, keys, queries)
+        attended = tanh(linear(remembered, self.remembered) + linear(outputs, self.current))
+        return attended, past[len(outputs) :]
+
+    def _attend(self, past: Tensor, keys: Tensor, queries: Tensor) -> Tensor:
         # Before output t lie the rows t to t + window - 1 of past: (time, batch, width, window).
-        before, keys = (
-            rows[: len(past) - 1].unfold(0, self.window, 1) for rows in (past, past @ self.key.t())
-        )
-        queries = (outputs @ self.query.t()).unsqueeze(-1)
-        weights = (self.score @ torch.tanh(keys + queries)).softmax(-1)
-        remembered = (before @ weights.unsqueeze(-1)).squeeze(-1)
-        attended = torch.tanh(remembered @ self.remembered.t() + outputs @ self.current.t())
-        return attended, past[steps:]
+        before, keys = (rows[:-1].unfold(0, self.window, 1) for rows in (past, keys))
+        weights = (self.score @ torch.tanh(keys + queries.unsqueeze(-1))).softmax(-1)
+        return (before @ weights.unsqueeze(-1)).squeeze(-1)
+
+
+class _Attend(torch.autograd.Function):
+    """r_t for each t, by the compiled kernels."""
+
+    @staticmethod
+    def forward(ctx, past, keys, queries, score):
+        weights, remembered = kernels.operators.attend(past, keys, queries, score)
+        ctx.save_for_backward(past, keys, queries, score, weights)
+        return remembered
+
+    @staticmethod
+    def backward(ctx, outer):
+        return kernels.operators.attend_backward(*ctx.saved_tensors, outer.contiguous())

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from awd.model import kernels
-from awd.model.precision import operand, product
+from awd.model.arithmetic import defined, matrix
+from awd.model.precision import operand, operand_type, product
 
 ROWS = 400
 """Rows of logits held at once: 16 MB for 10,000 word types; fewer or more were slower."""
@@ -37,6 +38,8 @@ def mean_cross_entropy(
 @torch.no_grad()
 def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Negative log likelihood of each target, (rows) in nats; arguments as mean_cross_entropy."""
+    if defined(hidden):
+        return kernels.operators.token_losses(matrix(hidden), weight, bias, targets.contiguous())
     losses = [
         functional.cross_entropy(torch.addmm(bias, rows, weight.t()), target, reduction="none")
         for rows, target in zip(hidden.split(ROWS), targets.split(ROWS), strict=True)
@@ -47,6 +50,12 @@ def token_losses(hidden: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) 
 class _MeanCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, bias, targets, precision):
+        if kernels.usable(hidden.device, operand_type(hidden, precision)):
+            read, decoder = matrix(operand(hidden, precision)), operand(weight, precision)
+            targets = targets.contiguous()
+            losses, *gradients = kernels.operators.cross_entropy(read, decoder, bias, targets)
+            ctx.save_for_backward(*gradients)
+            return kernels.operators.mean(losses)
         count = len(targets)
         # The mean's 1 / count goes where it costs least.
         read, scaled = operand(hidden, precision), operand(hidden / count, precision)
@@ -88,8 +97,6 @@ def _losses(
     Leaves its derivative by the logits, softmax less one hot, in ``gradient``, which may be
     ``logits`` itself, adds that by the bias to ``bias_gradient``, and overwrites ``logits``.
     """
-    if kernels.usable(logits.device, logits.dtype):
-        return kernels.operators.cross_entropy(logits, bias, targets, gradient, bias_gradient)
     target = targets[:, None]
     likelihood, largest = logits.add_(bias).gather(1, target), logits.amax(1, keepdim=True)
     probabilities = torch.softmax(logits, 1, out=logits)

@@ -12,6 +12,7 @@ cloze             a word given both what is before it and what is after it (Mela
                   words of a text, each given all others, do not multiply to that of the text
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from awd.model.adaptive_softmax import AdaptiveDecoder
+from awd.model.arithmetic import draw_uniformly
 from awd.model.attention import WindowAttention
 from awd.model.cross_entropy import mean_cross_entropy, token_losses
 from awd.model.recurrent_layer import recur
@@ -151,16 +153,18 @@ class LanguageModel(nn.Module):
         limit = self.spec.initial_range
         if self.spec.initialization == "uniform":
             for parameter in self.parameters():
-                parameter.uniform_(-limit, limit)
+                draw_uniformly(parameter, limit)
             return
-        self.embedding.uniform_(-limit, limit)
-        if self.adaptive is None:  # which has drawn its own
+        draw_uniformly(self.embedding, limit)
+        if self.adaptive is not None:
+            self.adaptive.initialize()
+        else:
             if not self.spec.tied:
-                self.decoder.uniform_(-limit, limit)
+                draw_uniformly(self.decoder, limit)
             self.bias.zero_()
         for layer in [*self.layers, *(self.backward_layers or []), self.attention]:
             for parameter in layer.parameters() if layer is not None else ():
-                parameter.uniform_(-(layer.width**-0.5), layer.width**-0.5)
+                draw_uniformly(parameter, 1 / math.sqrt(layer.width))
 
     def arrange(self, batches: Tensor) -> Tensor:
         """Text as the model reads it, (time, streams) -> (time, columns).
@@ -248,7 +252,7 @@ class LanguageModel(nn.Module):
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy in nats of ``targets`` (time, batch) given ``output`` of forward."""
         if self.adaptive is not None:
-            return self.adaptive(output.flatten(0, 1), targets.flatten()).mean()
+            return self.adaptive.mean_cross_entropy(output.flatten(0, 1), targets.flatten())
         return mean_cross_entropy(
             output.flatten(0, 1),
             self.decoder_weight,
@@ -261,8 +265,7 @@ class LanguageModel(nn.Module):
         """Cross-entropy in nats of each of ``targets``, (time, batch), without a gradient."""
         rows, words = output.flatten(0, 1), targets.flatten()
         if self.adaptive is not None:
-            with torch.no_grad():
-                losses = self.adaptive(rows, words)
+            losses = self.adaptive.token_losses(rows, words)
         else:
             losses = token_losses(rows, self.decoder_weight, self.bias, words)
         return losses.view_as(targets)

@@ -7,7 +7,7 @@ weights and states, softmax, gradients and the optimizer stay in fp32.
 import torch
 from torch import Tensor
 
-from awd.model import kernels
+from awd.model import arithmetic, kernels
 
 
 def operand(values: Tensor, precision: str) -> Tensor:
@@ -38,7 +38,7 @@ def product(left: Tensor, right: Tensor, out: Tensor | None = None, *, add: bool
         return out
     if left.dtype == torch.bfloat16:
         left, right = left.float(), right.float()
-    return torch.addmm(out, left, right, out=out) if add else torch.mm(left, right, out=out)
+    return arithmetic.product(left, right, out, add=add)
 
 
 def rounded(values: Tensor) -> Tensor:

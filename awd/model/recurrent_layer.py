@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from awd.model import kernels
+from awd.model.arithmetic import column_sums
 from awd.model.precision import operand, operand_type, product, rounded
 
 STOCK = {"lstm": torch.lstm, "gru": torch.gru, "rnn": torch.rnn_tanh}
@@ -31,8 +32,7 @@ def recur(
     Returns the outputs (time, batch, directions * width) and the next state.
     """
     dtype = operand_type(inputs, precision)
-    # In fp32 torch has a fast LSTM of its own, from oneDNN.
-    if (cell == "lstm" and dtype != torch.bfloat16) or not kernels.usable(inputs.device, dtype):
+    if not kernels.usable(inputs.device, dtype):
         return _stock(cell, inputs, state, weights, training, precision)
     outputs, states = [], []
     for direction in range(len(weights) // 4):
@@ -82,8 +82,10 @@ class _Recurrence(torch.autograd.Function):
         read, matrix_ih, matrix_hh = (
             operand(values, precision) for values in (inputs.flatten(0, 1), weight_ih, weight_hh)
         )
-        gates = product(read, matrix_ih.t()).add_(bias_ih).view(*inputs.shape[:2], -1)
-        output, memories = kernels.operators.recur(cell, gates, hidden, memory, matrix_hh, bias_hh)
+        gates = product(read, matrix_ih.t()).view(*inputs.shape[:2], -1)
+        output, memories = kernels.operators.recur(
+            cell, gates, hidden, memory, matrix_hh, bias_ih, bias_hh
+        )
         ctx.cell, ctx.precision = cell, precision
         ctx.save_for_backward(read, matrix_ih, matrix_hh, gates, hidden, memory, output, memories)
         return output, output[-1].clone(), memories[-1].clone()
@@ -100,14 +102,19 @@ class _Recurrence(torch.autograd.Function):
             *(d_output.contiguous(), d_hidden, d_memory, d_gates, d_recurrent),
         )
         left = operand(d_gates.flatten(0, 1), ctx.precision)
-        d_bias_ih = d_bias_hh = d_gates.sum((0, 1))
+        d_bias_ih = d_bias_hh = column_sums(d_gates.flatten(0, 1))
         left_hh = left
         if ctx.cell == "gru":
             left_hh = operand(d_recurrent.flatten(0, 1), ctx.precision)
-            d_bias_hh = d_recurrent.sum((0, 1))
-        before = operand(torch.cat([hidden[None], output[:-1]]).flatten(0, 1), ctx.precision)
+            d_bias_hh = column_sums(d_recurrent.flatten(0, 1))
+        # The first step read `hidden`, each later one the output before it.
+        batch = len(hidden)
+        d_weight_hh = product(left_hh[:batch].t(), operand(hidden, ctx.precision))
+        if len(output) > 1:
+            before = operand(output[:-1].flatten(0, 1), ctx.precision)
+            product(left_hh[batch:].t(), before, out=d_weight_hh, add=True)
         return (
             *(None, None, product(left, matrix_ih).view(*gates.shape[:2], -1)),
             *(d_hidden, d_memory if ctx.cell == "lstm" else None),
-            *(product(left.t(), read), product(left_hh.t(), before), d_bias_ih, d_bias_hh),
+            *(product(left.t(), read), d_weight_hh, d_bias_ih, d_bias_hh),
         )

@@ -10,7 +10,8 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from awd.model.arithmetic import look_up, mean_square, mean_squared_change
 
 LEVELS = 1 << 16
 """Steps between 0 and 1 in which a probability is drawn on a CPU."""
@@ -63,10 +64,9 @@ def embedding_dropout(tokens: Tensor, embedding: Tensor, p: float, *, training: 
 
     Returns (time, batch, features). Only the lookup is masked; a tied decoder sees the full matrix.
     """
-    vectors = functional.embedding(tokens, embedding)
     if not training or p == 0:
-        return vectors
-    return vectors * _mask(embedding, (len(embedding),), p)[tokens].unsqueeze(-1)
+        return look_up(tokens, embedding)
+    return look_up(tokens, embedding, _mask(embedding, (len(embedding),), p))
 
 
 def activation_regularization(dropped_output: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def activation_regularization(dropped_output: Tensor) -> Tensor:
 
     The paper writes an L2 norm (section 4.5); its implementation takes the mean of squares.
     """
-    return dropped_output.square().mean()
+    return mean_square(dropped_output)
 
 
 def temporal_activation_regularization(output: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def temporal_activation_regularization(output: Tensor) -> Tensor:
 
     (time, batch, features) -> scalar, time >= 2. Mean of squares for the paper's L2 norm, as AR.
     """
-    return torch.diff(output, dim=0).square().mean()
+    return mean_squared_change(output)
 
 
 def _mask(like: Tensor, shape: tuple[int, ...], p: float) -> Tensor:

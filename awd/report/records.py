@@ -44,7 +44,7 @@ RECORD_TYPES = {
     "reason": "str",
     "devices": "object",  # {stage: (structures.UsedDevice, ...)}: this stage and the one before
     "precision": "str",
-    "kernels": "str",  # "compiled": those of awd took part; "torch": none did
+    "arithmetic": "str",  # what its bits depend on (model.kernels.arithmetic)
     "awd": "str",
     "commit": "str",
     "recipe": "Int64",

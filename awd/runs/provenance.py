@@ -31,18 +31,12 @@ def provenance(device: torch.device, precision: str = "fp32") -> dict:
     return {
         "devices": [describe(device)],
         "precision": precision,
-        "kernels": _kernels(device, precision),
+        "arithmetic": kernels.arithmetic(device, precision),
         "libraries": {"python": platform.python_version(), "torch": torch.__version__},
         "awd": awd.__version__,
         "commit": commit(),
         "recipe": RECIPE,
     }
-
-
-def _kernels(device: torch.device, precision: str) -> str:
-    """Whether awd's compiled kernels take part, or all is done by torch."""
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
-    return "compiled" if kernels.usable(device, dtype) else "torch"
 
 
 @cache

@@ -276,7 +276,7 @@ def _absent(suite: Suite) -> list[tuple[str, str, str]]:
 
 def _machines(records: pd.DataFrame) -> list[dict]:
     """Each combination of devices, versions and commit that results come from, most used first."""
-    columns = ["precision", "kernels", "torch", "awd", "commit", "recipe"]
+    columns = ["precision", "arithmetic", "torch", "awd", "commit", "recipe"]
     stages = records.drop_duplicates(["run", "stage", "method"])
     found = Counter(
         (

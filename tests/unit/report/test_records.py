@@ -49,7 +49,7 @@ def test_values_come_from_the_right_record(study):
     assert line["seconds_per_epoch"] == stage["seconds_per_epoch"]
     assert (line["seed"], line["epochs"], line["torch"]) == (1, 12, "2.13.0")
     assert line["tokens"] == 4000
-    assert pd.isna(line["kernels"])
+    assert pd.isna(line["arithmetic"])
 
 
 def test_losses_by_block_are_part_of_the_line_of_the_test_text(study, tmp_path):
