@@ -9,6 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from awd.model import kernels
+from awd.model.arithmetic import defined
+
 
 class NonMonotonicTrigger:
     """Fires when a validation loss exceeds the best of all but the last ``interval`` before it.
@@ -31,14 +34,16 @@ class NonMonotonicTrigger:
 class Average:
     """Running mean of ``parameters`` over the updates since it was made.
 
-    The first update counts: torch's ASGD leaves out the first iterate, the paper does not.
+    The first update counts: torch's ASGD leaves out the first iterate, the paper does not. The
+    means are in double: in float a mean of many iterates would not move any more, since a step
+    towards the next one is smaller than its last digit.
     """
 
     def __init__(self, parameters: Iterable[Tensor]):
         self.parameters = list(parameters)
-        self.means = [parameter.detach().clone() for parameter in self.parameters]
+        self.means = [parameter.detach().double() for parameter in self.parameters]
         self.count = 0
-        self.weight = torch.zeros((), device=self.means[0].device)
+        self.weight = torch.zeros((), dtype=torch.float64, device=self.means[0].device)
 
     def expect(self) -> None:
         """Count one more update; ``take`` will give it its weight in the mean."""
@@ -48,17 +53,20 @@ class Average:
     @torch.no_grad()
     def take(self) -> None:
         """Take the parameters as they are now into the mean: operations on tensors alone."""
-        torch._foreach_lerp_(self.means, self.parameters, [self.weight] * len(self.means))
+        if defined(self.parameters[0]):
+            kernels.operators.average(self.means, self.parameters, 1 / self.count)
+            return
+        for mean, parameter in zip(self.means, self.parameters, strict=True):
+            mean.lerp_(parameter.double(), self.weight)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block the parameters hold their mean; afterwards their own values again."""
-        self._swap()
+        own = [parameter.data for parameter in self.parameters]
+        for parameter, mean in zip(self.parameters, self.means, strict=True):
+            parameter.data = mean.to(parameter.dtype)
         try:
             yield
         finally:
-            self._swap()
-
-    def _swap(self) -> None:
-        for parameter, mean in zip(self.parameters, self.means, strict=True):
-            parameter.data, mean.data = mean.data, parameter.data
+            for parameter, values in zip(self.parameters, own, strict=True):
+                parameter.data = values

@@ -343,7 +343,9 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
         twin.optimizer.param_groups[0]["weight_decay"] = 0.0
     before, gradients = [parameter.detach().clone() for parameter in twin.parameters], []
     twin.optimizer.register_step_pre_hook(
-        lambda *_: gradients.extend(parameter.grad.clone() for parameter in twin.parameters)
+        lambda optimizer, *_: gradients.extend(
+            parameter.grad * optimizer.scale for parameter in twin.parameters
+        )
     )
     torch.manual_seed(0)
     twin.step(Chunk(0, LENGTH, scale))

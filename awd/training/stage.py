@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import logging
+import math
 from pathlib import Path
 
 import numpy as np
@@ -207,12 +208,13 @@ def _corpus_identity(corpus: Corpus) -> dict:
 
 
 def _result(trainer: Trainer) -> dict:
-    best = trainer.best
+    best, found = trainer.best, math.isfinite(trainer.best["loss"])
     starts = [line["epoch"] for line in trainer.history if line["event"] == Event.AVERAGING_STARTS]
     return {
         "epochs": len(trainer.history),
-        "best_epoch": best["epoch"] or None,
-        "valid_perplexity": perplexity(best["loss"]) if best["epoch"] else None,
+        # 0: fine-tuning kept the weights that it started from
+        "best_epoch": best["epoch"] if found else None,
+        "valid_perplexity": perplexity(best["loss"]) if found else None,
         "switch_epoch": starts[0] if starts else None,
     }
 

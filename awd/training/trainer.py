@@ -139,6 +139,9 @@ class Trainer:
         Raises Interrupted after a signal that asks to stop, and Diverged.
         """
         with stop_signals() as stop:
+            if self.stage == "finetune" and math.isinf(self.best["loss"]):
+                # The weights it starts from stay if no epoch is better, as in the reference.
+                self.best["loss"] = self.loss_of(self.valid)
             while not self.finished:
                 chunks = self.chunks()
                 for chunk in chunks[self.position :]:
@@ -199,8 +202,7 @@ class Trainer:
         output = model(text[:-1], self.hidden)
         loss = model.loss(output.dropped, text[1:])
         (loss + self.penalty(output)).backward()
-        if spec.clip:
-            torch.nn.utils.clip_grad_norm_(self.parameters, spec.clip)
+        self.optimizer.scale = optimizers.clip(self.parameters, spec.clip) if spec.clip else 1.0
         self.optimizer.step()
         if self.average is not None:
             self.average.take()
@@ -227,11 +229,11 @@ class Trainer:
 
     def validate(self) -> tuple[float, float]:
         """Mean losses of validation and test text in nats, the latter for the curve alone."""
-        valid, test = (
-            mean_loss(stream_losses(self.model, text, VALIDATION_BATCH))
-            for text in (self.valid, self.test)
-        )
-        return valid, test
+        return self.loss_of(self.valid), self.loss_of(self.test)
+
+    def loss_of(self, text: torch.Tensor) -> float:
+        """Mean loss of ``text`` (tokens) in nats."""
+        return mean_loss(stream_losses(self.model, text, VALIDATION_BATCH))
 
     def end_epoch(self) -> None:
         """Validate, keep the best weights, and decide on averaging, learning rate and the end."""

@@ -48,7 +48,7 @@ def test_average_is_the_mean_of_the_iterates_from_the_first_on():
         average.expect()
         average.take()
         iterates.append(weight.detach().clone())
-    torch.testing.assert_close(average.means[0], torch.stack(iterates).mean(0))
+    torch.testing.assert_close(average.means[0], torch.stack(iterates).double().mean(0))
 
 
 def test_average_is_applied_within_the_block_alone_even_if_it_raises():
