@@ -22,6 +22,7 @@ from torch import Tensor
 
 from awd.corpora.batching import batchify, chunks, evaluation_chunks
 from awd.errors import InputError
+from awd.model.arithmetic import mean, sqrt
 from awd.model.language_model import LanguageModel, State
 
 
@@ -54,8 +55,8 @@ def gradient_statistics(
             targets = batches[start + 1 : start + 1 + length]
             _, gradients, state = _score(model, tokens, targets, state)
             for square, gradient in zip(squares.values(), gradients, strict=True):
-                square.addcmul_(gradient, gradient)
-    return {name: square.div_(len(plan)).sqrt_() for name, square in squares.items()}
+                square += gradient * gradient
+    return {name: sqrt(square.div_(len(plan))) for name, square in squares.items()}
 
 
 def dynamic_losses(
@@ -96,7 +97,7 @@ def dynamic_losses(
     if {name: value.shape for name, value in statistics.items()} != shapes:
         raise InputError("dynamic evaluation: these gradient statistics are of another model")
     rms = [statistics[name] for name in parameters]
-    typical = torch.stack([value.mean() for value in rms]).mean()
+    typical = mean(torch.stack([mean(value) for value in rms]))
     pulls = [(decay / typical * value).clamp_(max=1) for value in rms]
     steps = [learning_rate / (value + epsilon) for value in rms]
 
@@ -107,8 +108,11 @@ def dynamic_losses(
             scored, gradients, state = _score(model, tokens, targets, state)
             losses.append(scored)
             with torch.no_grad():
-                torch._foreach_lerp_(weights, trained, pulls)
-                torch._foreach_addcmul_(weights, gradients, steps, value=-1)
+                # Not torch's lerp and addcmul, which round once or twice, depending on the CPU.
+                back = torch._foreach_sub(trained, weights)
+                torch._foreach_mul_(back, pulls)
+                torch._foreach_add_(weights, back)
+                torch._foreach_sub_(weights, torch._foreach_mul(steps, gradients))
     return torch.cat(losses)[:, 0]
 
 

@@ -1,6 +1,5 @@
 """Ensembles: the mean of what independently trained models predict."""
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +7,7 @@ from torch import Tensor
 
 from awd.errors import InputError
 from awd.evaluation.perplexity import stream_losses
+from awd.model.arithmetic import exp, log
 from awd.model.language_model import LanguageModel
 
 
@@ -29,5 +29,8 @@ def ensemble_losses(models: Sequence[LanguageModel], stream: Tensor) -> Tensor:
     if len(sizes) != 1:
         found = f"vocabularies of {sizes} word types" if sizes else "no model at all"
         raise InputError(f"ensemble: models must share one vocabulary, but there are {found}")
-    losses = torch.stack([stream_losses(model, stream)[:, 0] for model in models])
-    return math.log(len(models)) - torch.logsumexp(-losses, dim=0)
+    losses = [stream_losses(model, stream)[:, 0] for model in models]
+    least = torch.stack(losses).amin(0)
+    # Probabilities relative to the largest one, which do not underflow all together.
+    relative = sum(exp(least - each) for each in losses)
+    return least - log(relative / len(models))

@@ -18,7 +18,7 @@ from awd.evaluation.ensemble import ensemble_losses
 from awd.evaluation.entropy_floor import below_floor
 from awd.evaluation.leak_check import first_leak, first_leak_of_losses
 from awd.evaluation.neural_cache import cache_losses, grid
-from awd.evaluation.perplexity import mean_loss, perplexity, reading_length, stream_losses
+from awd.evaluation.perplexity import mean_loss, perplexity, reading_length, stream_losses, total
 from awd.files import atomic, write_json
 from awd.model.language_model import LanguageModel
 from awd.runs.checkpoint import Checkpoint
@@ -108,7 +108,7 @@ def evaluate_stage(
 def _summary(losses: Tensor) -> dict:
     """Sum up the losses (predicted tokens, parallel streams) of a split."""
     return {
-        "nll": losses.double().sum().item(),
+        "nll": total(losses),
         "tokens": losses.numel(),
         "perplexity": perplexity(mean_loss(losses)),
         "batch_size": losses.shape[1],

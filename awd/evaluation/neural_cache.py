@@ -22,7 +22,8 @@ from torch import Tensor
 
 from awd.corpora.batching import batchify, evaluation_chunks
 from awd.errors import InputError
-from awd.evaluation.perplexity import perplexity
+from awd.evaluation.perplexity import perplexity, total
+from awd.model.arithmetic import exp, log, product, row_sums, softmax
 from awd.model.language_model import LanguageModel
 
 BLOCK = 256
@@ -92,15 +93,18 @@ def grid(
     """
     _check(windows, thetas, weights)
     shapes = list(itertools.product(windows, thetas))
-    totals = dict.fromkeys(shapes, 0.0)
+    totals = {shape: [0.0] * len(weights) for shape in shapes}
     for block in _blocks(model, stream, max(windows)):
         for window, theta in shapes:
             losses = _losses(block, window, theta, weights)
-            totals[window, theta] += losses.double().sum(1)
+            totals[window, theta] = [
+                before + total(each)
+                for before, each in zip(totals[window, theta], losses, strict=True)
+            ]
     return [
-        (window, theta, weight, perplexity(total / (len(stream) - 1)))
+        (window, theta, weight, perplexity(nll / (len(stream) - 1)))
         for window, theta in shapes
-        for weight, total in zip(weights, totals[window, theta].tolist(), strict=True)
+        for weight, nll in zip(weights, totals[window, theta], strict=True)
     ]
 
 
@@ -121,12 +125,18 @@ def _check(windows: Sequence[int], thetas: Sequence[float], weights: Sequence[fl
 def _losses(block: _Block, window: int, theta: float, weights: Sequence[float]) -> Tensor:
     """Losses of the linear mixture for each of ``weights``, (weights, block)."""
     scores = theta * block.scores[:, -window:]
-    attention = torch.softmax(scores, dim=1)
-    cache = attention.mul_(block.matches[:, -window:]).sum(1).log_()
+    attention = softmax(scores)
+    cache = log(row_sums(attention.mul_(block.matches[:, -window:])))
     shares = block.losses.new_tensor(weights)[:, None]
-    mixed = -torch.logaddexp(shares.log() + cache, torch.log1p(-shares) - block.losses)
+    mixed = -_log_of_sum(log(shares) + cache, log(1 - shares) - block.losses)
     takes_part = block.position > window
     return torch.where(takes_part, mixed, block.losses)
+
+
+def _log_of_sum(one: Tensor, other: Tensor) -> Tensor:
+    """log(exp(one) + exp(other)), also where one of them or both are -inf."""
+    larger = torch.maximum(one, other).clamp_(min=torch.finfo(one.dtype).min)
+    return larger + log(exp(one - larger) + exp(other - larger))
 
 
 def _blocks(model: LanguageModel, stream: Tensor, window: int) -> Iterator[_Block]:
@@ -140,7 +150,7 @@ def _blocks(model: LanguageModel, stream: Tensor, window: int) -> Iterator[_Bloc
             states = outputs.new_zeros(depth, outputs.shape[1])
         states, followers = torch.cat([states, outputs]), torch.cat([followers, targets])
         count = len(targets)
-        products = outputs @ states[:-1].t()
+        products = product(outputs, states[:-1].t())
         # Row r's window is the depth columns from r on: a band, read as a matrix without copying.
         scores = products.as_strided((count, depth), (sum(products.stride()), products.stride(1)))
         position = torch.arange(start, start + count, device=stream.device)
