@@ -25,13 +25,12 @@ class AdaptiveDecoder(nn.Module):
 
     def __init__(self, features: int, vocabulary: int):
         super().__init__()
-        self.softmax = nn.AdaptiveLogSoftmaxWithLoss(
-            features, vocabulary, cutoffs(vocabulary), SHRINKING, head_bias=True
+        self.softmax = nn.utils.skip_init(
+            *(nn.AdaptiveLogSoftmaxWithLoss, features, vocabulary, cutoffs(vocabulary)),
+            *(SHRINKING, True),
         )
         self.register_buffer("rank", torch.arange(vocabulary))
-
-    def initialize(self) -> None:
-        """Draw the weights as torch does, between -+1 / sqrt(features that a unit reads)."""
+        # As torch does, between -+1 / sqrt(features that a unit reads).
         for name, parameter in self.named_parameters():
             bias = name.endswith("bias")
             width = self.softmax.in_features if bias else parameter.shape[1]

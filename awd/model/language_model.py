@@ -156,9 +156,7 @@ class LanguageModel(nn.Module):
                 draw_uniformly(parameter, limit)
             return
         draw_uniformly(self.embedding, limit)
-        if self.adaptive is not None:
-            self.adaptive.initialize()
-        else:
+        if self.adaptive is None:  # which has drawn its own
             if not self.spec.tied:
                 draw_uniformly(self.decoder, limit)
             self.bias.zero_()

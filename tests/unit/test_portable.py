@@ -1,0 +1,150 @@
+"""fp32 on a CPU: the same bits on every CPU, and no operation that could spoil that."""
+
+import json
+import shutil
+
+import portable
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from awd.corpora.batching import as_stream
+from awd.errors import InputError
+from awd.model import kernels
+from awd.study.spec import GATES
+
+GOLDEN = json.loads(portable.GOLDEN.read_text("utf-8"))
+SETS = kernels.operators.instruction_sets() if kernels.operators else []
+
+pytestmark = pytest.mark.skipif(not SETS, reason="no compiled kernels")
+
+
+@pytest.fixture(params=SETS)
+def instruction_set(request, monkeypatch):
+    monkeypatch.setenv("AWD_ISA", request.param)
+    kernels._choose.cache_clear()
+    yield request.param
+    monkeypatch.undo()
+    kernels._choose.cache_clear()
+    kernels.usable(portable.CPU, torch.float32)
+
+
+@pytest.mark.parametrize("name", portable.TRAININGS)
+def test_a_training_is_the_same_on_every_cpu(instruction_set, name):
+    assert kernels.usable(portable.CPU, torch.float32)
+    assert kernels.operators.instruction_set() == instruction_set
+    assert portable.digest_of_training(name) == GOLDEN["trainings"][name]
+
+
+@pytest.mark.parametrize("name", portable.EVALUATIONS)
+def test_an_evaluation_is_the_same_on_every_cpu(instruction_set, name):
+    assert portable.digest_of_evaluation(name) == GOLDEN["evaluations"][name], instruction_set
+
+
+def test_every_cell_is_among_the_trainings():
+    assert set(GATES) <= set(portable.TRAININGS)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
+def test_the_kernels_alone_give_the_golden_digests(tmp_path):
+    program = portable.program(tmp_path)
+    assert portable.digests_of_kernels(program) == GOLDEN["kernels"]
+
+
+ARM = ("aarch64-linux-gnu-g++", "qemu-aarch64")
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ARM)),
+    reason="no AArch64 compiler and emulator (Debian: g++-aarch64-linux-gnu and qemu-user)",
+)
+def test_the_kernels_give_the_same_digests_on_aarch64(tmp_path):
+    compiler, emulator = ARM
+    program = portable.program(tmp_path, compiler, "-static")
+    assert portable.digests_of_kernels(emulator, program) == GOLDEN["kernels"]
+
+
+def test_an_unknown_instruction_set_is_an_error(monkeypatch):
+    monkeypatch.setenv("AWD_ISA", "sse9")
+    allowed = ", ".join(SETS)
+    with pytest.raises(InputError, match=f"'sse9' is not .*; allowed are {allowed}"):
+        kernels.usable(portable.CPU, torch.float32)
+
+
+# which operations of torch take part ---------------------------------------------------------
+
+EXACT = {
+    # copies, views, and what is made without reading numbers
+    *("as_strided", "cat", "clone", "constant_pad_nd", "copy_", "detach", "empty", "empty_like"),
+    *("embedding", "fill_", "flip", "index", "index_put_", "lift_fresh", "new_empty", "t"),
+    *("new_empty_strided", "new_zeros", "ones_like", "select", "slice", "slice_backward"),
+    *("split", "stack", "unsqueeze", "view", "zero_", "zeros", "zeros_like", "_to_copy"),
+    *("_unsafe_view", "_local_scalar_dense"),
+    "index_put",  # the gradient of rows that are taken once each
+    # a choice among numbers
+    *("amin", "clamp_", "maximum", "ne", "where"),
+    # a single rounding
+    *("add", "add_", "div", "div_", "mul", "mul_", "neg", "reciprocal", "rsub", "sub", "sub_"),
+    *("_foreach_add_", "_foreach_mul", "_foreach_mul_", "_foreach_sub", "_foreach_sub_"),
+    "random_",  # draws integers
+}
+"""Operations of torch on floating point numbers that leave no choice of order or rounding."""
+FACTORS = ("add", "add_", "sub", "sub_", "rsub", "_foreach_add_", "_foreach_sub", "_foreach_sub_")
+
+
+class Watch(TorchDispatchMode):
+    """Notes each operation on floating point numbers that is neither ours nor among EXACT."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.bad = set(), set()
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        tensors = [
+            each
+            for each in tree_flatten((args, kwargs, result))[0]
+            if isinstance(each, torch.Tensor) and each.is_floating_point() and each.is_cpu
+        ]
+        space, name = operation._schema.name.split("::")
+        if tensors and space == "aten":
+            self.seen.add(name)
+            if name not in EXACT:
+                self.bad.add(name)
+            elif name in FACTORS and (kwargs or {}).get("alpha", 1) != 1:
+                self.bad.add(f"{name} with a factor")
+        return result
+
+
+@pytest.mark.parametrize("name", portable.TRAININGS)
+def test_a_training_uses_no_operation_that_depends_on_the_cpu(name):
+    with Watch() as watch:
+        portable.trained(name)
+    assert not watch.bad
+
+
+@pytest.mark.parametrize("name", portable.EVALUATIONS)
+def test_an_evaluation_uses_no_operation_that_depends_on_the_cpu(name):
+    model, text = portable.trained("tied").model, as_stream(portable.corpus().test)
+    with Watch() as watch:
+        portable.EVALUATIONS[name](model, text)
+    assert not watch.bad
+
+
+@pytest.mark.parametrize(
+    ("operation", "bad"),
+    [
+        (lambda values: values.sum(), {"sum"}),
+        (lambda values: values.exp(), {"exp"}),
+        (lambda values: values @ values, {"dot"}),
+        (lambda values: values.add(values, alpha=0.3), {"add with a factor"}),
+        (lambda values: values + values, set()),
+        (lambda values: values.long().sum(), set()),
+    ],
+)
+def test_the_watch_finds_what_depends_on_the_cpu(operation, bad):
+    values = torch.ones(5)
+    with Watch() as watch:
+        operation(values)
+    assert watch.bad == bad
