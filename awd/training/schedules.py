@@ -2,6 +2,7 @@
 
 import math
 
+from awd.model.arithmetic import power
 from awd.study.spec import RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
 from awd.vocabulary import Event
@@ -37,7 +38,7 @@ class Schedule:
     def _step(self, _: float) -> float:
         late = self.epoch - 1 - self.spec.decay_first
         decays = late // self.spec.decay_every + 1 if late >= 0 else 0
-        return self.spec.learning_rate / self.spec.decay_factor**decays
+        return self.spec.learning_rate / power(self.spec.decay_factor, decays)
 
     def _plateau(self, loss: float) -> float:
         return self.rate if loss < self.best else self.rate / self.spec.decay_factor

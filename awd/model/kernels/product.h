@@ -95,10 +95,17 @@ struct Left {
   int64_t row_step, depth_step;
 };
 
+// What is fetched into the cache meanwhile, `step` bytes for each row of a panel. The right factor
+// of a recurrent layer comes from memory at each time step, and is waited for otherwise.
+struct Ahead {
+  const char* data;
+  int64_t step;
+};
+
 // COUNT rows times PANELS neighbouring panels, each of `depth` rows.
 template <int COUNT, int PANELS>
-[[gnu::always_inline]] inline void tile(int64_t depth, Left left, const float* panel, float* out,
-                                        int64_t out_stride, bool add) {
+[[gnu::always_inline]] inline void tile(int64_t depth, Left left, const float* panel, Ahead ahead,
+                                        float* out, int64_t out_stride, bool add) {
   constexpr int ALONG = PANELS * VECTORS;
   const int64_t next_panel = depth * PANEL;
   Vector sums[COUNT][ALONG];
@@ -107,6 +114,8 @@ template <int COUNT, int PANELS>
       sums[row][v] = add ? load(out + row * out_stride + v * WIDTH) : Vector{};
   const float* from = left.data;
   for (int64_t k = 0; k < depth; ++k, panel += PANEL, from += left.depth_step) {
+    if (PANELS == 1) __builtin_prefetch(ahead.data);  // several panels leave no time for more
+    ahead.data += ahead.step;
     Vector right[ALONG];
     for (int v = 0; v < ALONG; ++v)
       right[v] = load(panel + v / VECTORS * next_panel + v % VECTORS * WIDTH);
@@ -121,53 +130,87 @@ template <int COUNT, int PANELS>
 
 // COUNT rows times all panels of a block of `depth` rows.
 template <int COUNT>
-static void strip(int64_t depth, Left left, const float* packed, int64_t panel, int64_t width,
+static void strip(int64_t depth, Left left, const float* from, int64_t width, Ahead ahead,
                   float* out, int64_t out_stride, bool add) {
   // Enough sums at once to hide how long each addition takes.
   constexpr int PANELS = COUNT == 1 ? 4 : COUNT == 2 ? 2 : 1;
-  const float* from = packed + panel * depth * PANEL;
-  out += panel * PANEL;
   if (width == PANELS * PANEL) {
-    tile<COUNT, PANELS>(depth, left, from, out, out_stride, add);
+    tile<COUNT, PANELS>(depth, left, from, ahead, out, out_stride, add);
     return;
   }
   for (; width > 0; width -= PANEL, from += depth * PANEL, out += PANEL) {
     if (width >= PANEL) {
-      tile<COUNT, 1>(depth, left, from, out, out_stride, add);
+      tile<COUNT, 1>(depth, left, from, ahead, out, out_stride, add);
       continue;
     }
     float whole[COUNT * PANEL];
     for (int row = 0; add && row < COUNT; ++row)
       for (int64_t column = 0; column < PANEL; ++column)
         whole[row * PANEL + column] = column < width ? out[row * out_stride + column] : 0.f;
-    tile<COUNT, 1>(depth, left, from, whole, PANEL, add);
+    tile<COUNT, 1>(depth, left, from, ahead, whole, PANEL, add);
     for (int row = 0; row < COUNT; ++row)
       for (int64_t column = 0; column < width; ++column)
         out[row * out_stride + column] = whole[row * PANEL + column];
   }
 }
 
-using Strip = void (*)(int64_t, Left, const float*, int64_t, int64_t, float*, int64_t, bool);
+// Strips of nearly the same height: of 20 rows four of 5 are faster than 6 + 6 + 6 + 2.
+struct Strips {
+  int64_t rows, count = (rows + ROWS - 1) / ROWS;
 
-template <int... LESS_ONE>
-static Strip strip_of(int64_t count, std::integer_sequence<int, LESS_ONE...>) {
-  static constexpr Strip strips[] = {strip<LESS_ONE + 1>...};
-  return strips[count - 1];
+  int64_t height(int64_t number) const { return rows / count + (number < rows % count); }
+};
+
+// Copies a strip of a transposed left factor so that its numbers follow each other as the tile
+// takes them. In their place those for one k are neighbours, but each k is a page away.
+template <int COUNT>
+static void straighten(Matrix<float> rows, float* to) {
+  for (int64_t k = 0; k < rows.columns; ++k)
+    std::memcpy(to + k * COUNT, rows.at(0, k), COUNT * sizeof(float));
 }
 
-// `count` rows times one block of the right factor.
-static void multiply_block(int64_t depth, Left left, int64_t count, const float* packed,
-                           int64_t columns, float* out, int64_t out_stride, bool add) {
-  // Strips of nearly the same height: of 20 rows four of 5 are faster than 6 + 6 + 6 + 2.
-  const int64_t strips = (count + ROWS - 1) / ROWS;
-  const int64_t at_once = count == 1 ? 4 : count == 2 ? 2 : 1;
+using Strip = void (*)(int64_t, Left, const float*, int64_t, Ahead, float*, int64_t, bool);
+using Straighten = void (*)(Matrix<float>, float*);
+
+template <int... LESS_ONE>
+static Strip strip_of(int64_t height, std::integer_sequence<int, LESS_ONE...>) {
+  static constexpr Strip strips[] = {strip<LESS_ONE + 1>...};
+  return strips[height - 1];
+}
+
+template <int... LESS_ONE>
+static Straighten straighten_of(int64_t height, std::integer_sequence<int, LESS_ONE...>) {
+  static constexpr Straighten each[] = {straighten<LESS_ONE + 1>...};
+  return each[height - 1];
+}
+
+constexpr std::make_integer_sequence<int, ROWS> HEIGHTS;
+
+// A block of the left factor times one of the right factor.
+static void multiply_block(Matrix<float> left, const float* packed, int64_t columns, float* out,
+                           int64_t out_stride, bool add) {
+  alignas(64) float copy[BLOCK * DEPTH];
+  const int64_t depth = left.columns;
+  const Strips strips{left.rows};
+  for (int64_t number = 0, row = 0; left.transposed && number < strips.count; ++number) {
+    const int64_t height = strips.height(number);
+    straighten_of(height, HEIGHTS)(left.part(row, height), copy + row * depth);
+    row += height;
+  }
+  const int64_t at_once = left.rows == 1 ? 4 : left.rows == 2 ? 2 : 1;
   for (int64_t panel = 0; panel < panels_of(columns); panel += at_once) {
     const int64_t width = least(at_once * PANEL, columns - panel * PANEL);
-    for (int64_t number = 0, row = 0; number < strips; ++number) {
-      const int64_t height = count / strips + (number < count % strips);
-      const Left from{left.data + row * left.row_step, left.row_step, left.depth_step};
-      strip_of(height, std::make_integer_sequence<int, ROWS>())(
-          depth, from, packed, panel, width, out + row * out_stride, out_stride, add);
+    const float* from = packed + panel * depth * PANEL;
+    // The next panels, each strip its part of them.
+    const int64_t bytes = at_once * PANEL * sizeof(float);
+    const char* next = reinterpret_cast<const char*>(from) + depth * bytes;
+    for (int64_t number = 0, row = 0; number < strips.count; ++number) {
+      const int64_t height = strips.height(number);
+      const Left rows = left.transposed ? Left{copy + row * depth, 1, height}
+                                        : Left{left.at(row, 0), left.stride, 1};
+      const Ahead ahead{next + number * depth * bytes / strips.count, bytes / strips.count};
+      strip_of(height, HEIGHTS)(depth, rows, from, width, ahead,
+                                out + row * out_stride + panel * PANEL, out_stride, add);
       row += height;
     }
   }
@@ -175,19 +218,12 @@ static void multiply_block(int64_t depth, Left left, int64_t count, const float*
 
 static void multiply(Matrix<float> left, const float* packed, int64_t columns, float* out,
                      int64_t out_stride, bool add) {
-  alignas(64) float copy[BLOCK * DEPTH];
   for (int64_t start = 0; start < left.columns; start += DEPTH) {
     const int64_t depth = least(DEPTH, left.columns - start);
     for (int64_t row = 0; row < left.rows; row += BLOCK) {
-      const int64_t count = least(BLOCK, left.rows - row);
-      Left from{left.at(row, start), left.stride, 1};
-      if (left.transposed) {  // its numbers for one k are neighbours, but each k is a page away
-        for (int64_t k = 0; k < depth; ++k)
-          std::memcpy(copy + k * count, left.at(row, start + k), count * sizeof(float));
-        from = {copy, 1, count};
-      }
-      multiply_block(depth, from, count, packed, columns, out + row * out_stride, out_stride,
-                     add || start > 0);
+      const Matrix<float> block{left.at(row, start), least(BLOCK, left.rows - row), depth,
+                                left.stride, left.transposed};
+      multiply_block(block, packed, columns, out + row * out_stride, out_stride, add || start > 0);
     }
     packed += depth * panels_of(columns) * PANEL;
   }
