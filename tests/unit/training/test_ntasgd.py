@@ -64,3 +64,18 @@ def test_average_is_applied_within_the_block_alone_even_if_it_raises():
         assert weight.tolist() == [2.0, 2.0]
         raise KeyError
     assert weight.tolist() == [3.0, 3.0]
+
+
+def test_the_mean_of_very_many_iterates_still_moves():
+    """In float a step towards a value 1% away would be lost after 265,000 updates."""
+    weight = torch.nn.Parameter(torch.ones(3))
+    average = Average([weight])
+    average.count = 265_000
+    weight.data.fill_(1.01)
+    for _ in range(1000):
+        average.expect()
+        average.take()
+    expected = (265_000 + 1000 * 1.01) / 266_000
+    torch.testing.assert_close(average.means[0], torch.full((3,), expected, dtype=torch.float64))
+    with average.applied():
+        assert (weight > 1).all()
