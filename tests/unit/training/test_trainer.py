@@ -160,6 +160,22 @@ CASES = {
 }
 
 
+def test_fine_tuning_keeps_the_weights_it_starts_from_if_no_epoch_is_better(
+    corpus, tmp_path, monkeypatch
+):
+    weights = trainer_of(corpus).model.state_dict()
+    settings = {"finetune_epochs": 2, "non_monotone_interval": 9}
+    for losses, best in (([1.0, 2.0, 0, 3.0, 0], 0), ([3.0, 2.0, 0, 1.0, 0], 2)):
+        # Of the weights it starts from; then valid and test of each epoch.
+        values = iter(losses)
+        monkeypatch.setattr("awd.training.trainer.mean_loss", lambda _, of=values: next(of))
+        trainer = Trainer(spec_of(**settings), corpus, "finetune", CPU, weights)
+        trainer.run(Checkpoint(tmp_path, f"best-{best}", "finetune"), 1e9, Quiet())
+        assert trainer.best == {"epoch": best, "loss": 1.0}
+        kept = all(torch.equal(trainer.best_weights[name], weights[name]) for name in weights)
+        assert kept == (best == 0)
+
+
 @pytest.mark.parametrize("stage", ["train", "finetune"])
 @pytest.mark.parametrize("name", CASES)
 def test_an_interrupted_training_ends_bit_for_bit_like_an_undisturbed_one(
