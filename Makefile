@@ -13,7 +13,8 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(ACTIVATE) && ruff check && ruff format --check \
-	  && snakefmt --check Snakefile workflow/rules && snakemake --lint
+	  && snakefmt --check Snakefile workflow/rules && snakemake --lint \
+	  && mypy && codespell
 
 # Take the newest allowed version of every package into requirements.txt.
 lock:
@@ -21,6 +22,10 @@ lock:
 	.venv-lock/bin/pip install --quiet 'setuptools>=77' 'torch==2.13.0' '.[slurm,test]'
 	.venv-lock/bin/pip freeze --all --exclude awd --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
+	$(MAKE) workflow/envs/awd.yaml
+
+# The same pins for snakemake --software-deployment-method conda.
+workflow/envs/awd.yaml: requirements.txt
 	( echo '# Made by "make lock" from requirements.txt, for snakemake --software-deployment-method conda.'; \
 	  echo 'channels: [conda-forge, nodefaults]'; \
 	  echo 'dependencies:'; echo '  - python=3.11'; echo '  - pip'; echo '  - pip:'; \
