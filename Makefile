@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE := . .venv/bin/activate
 
-.PHONY: demo test lint lock
+.PHONY: demo test lint figures lock
 
 # The main job: every suite at demo scale, offline. Results: results/demo/
 demo: .venv/ready
@@ -15,6 +15,22 @@ lint: .venv/ready
 	$(ACTIVATE) && ruff check && ruff format --check \
 	  && snakefmt --check Snakefile workflow/rules && snakemake --lint \
 	  && mypy && codespell
+
+# The pictures and the table that docs show: those of the demo, and the page in Chromium.
+FIGURES := merity2018-ablation merity2018-curves merity2018-frequencies merity2018-cost \
+  yoon2019-losses kim2024-perplexities kim2024-schedules bonetto2024-parameters
+
+figures: .venv/ready
+	$(ACTIVATE) && snakemake --cores all --config suites=floor && snakemake --cores all
+	for figure in $(FIGURES); do \
+	  cp results/demo/figures/$$figure.png docs/figure-$${figure#*-}.png || exit 1; done
+	cp results/demo/figures/floor-floor.png docs/honest-evaluation-floor.png
+	( cat results/demo/tables/merity2018.md; \
+	  echo; echo "Made by \`make figures\` on $$(date -I), $$(lscpu | sed -n 's/^Model name: *//p')." \
+	) > docs/demo-merity2018.md
+	$(ACTIVATE) && python benchmarks/what_a_word_moves.py
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1500 \
+	  --virtual-time-budget=4000 --screenshot=docs/report-page.png results/demo/report.html
 
 # Take the newest allowed version of every package into requirements.txt.
 lock:

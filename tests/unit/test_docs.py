@@ -114,6 +114,22 @@ def test_settings_in_code_are_keys_of_the_configuration(page):
                     assert {*value.split(",")} <= suites, line
 
 
+def test_every_picture_is_shown_and_made_by_a_command():
+    shown = {
+        (page.parent / str(token.attrs["src"])).resolve()
+        for page in PAGES
+        for token in leaves(parsed(page))
+        if token.type == "image"
+    }
+    pictures = set((HOME / "docs").glob("*.png"))
+    assert pictures <= shown
+    makefile = (HOME / "Makefile").read_text(encoding="utf-8")
+    benchmarks = "".join(path.read_text(encoding="utf-8") for path in HOME.glob("benchmarks/*.py"))
+    for name in {picture.name for picture in pictures}:
+        figure = name.removeprefix("figure-").removesuffix(".png")
+        assert name in makefile + benchmarks or re.search(rf"\d-{figure}\b", makefile), name
+
+
 def plain(cell: str) -> str:
     """A cell without footnotes, markup and separators of thousands."""
     cell = re.sub(r"<sup>.*?</sup>|</?\w+>|\*\*|~~|`", "", cell).strip()
@@ -237,3 +253,18 @@ def test_readme_has_the_sizes_of_the_corpora():
         if not size.get("approximate"):
             assert tokens == " / ".join(str(size["tokens"][split]) for split in SPLITS), name
             assert types == str(size["vocabulary"]), name
+
+
+def test_numbers_in_the_text_of_results_stand_in_a_table_that_its_section_links():
+    tokens = parsed(page := HOME / "docs" / "results.md")
+    starts = [i for i, token in enumerate(tokens) if token.type == "heading_open"] + [len(tokens)]
+    for start, stop in itertools.pairwise(starts):
+        section = tokens[start:stop]
+        links = [str(leaf.attrs.get("href", "")) for leaf in leaves(section)]
+        sources = [page.parent / link for link in links if "/tables/" in link]
+        known = {number for path in sources for number in NUMBER.findall(plain(path.read_text()))}
+        for before, token in itertools.pairwise(section):
+            if token.type == "inline" and before.type == "paragraph_open":
+                for number in NUMBER.findall(token.content):
+                    if len(number.partition(".")[2]) == 2:
+                        assert number in known, token.content
