@@ -84,6 +84,13 @@ def test_links_and_pictures_lead_somewhere(page):
             assert not anchor or anchor in anchors(there), target
 
 
+def test_the_index_has_every_page():
+    index = HOME / "docs" / "README.md"
+    links = {str(token.attrs.get("href")) for token in leaves(parsed(index))}
+    pages = {page.name for page in (HOME / "docs").glob("*.md") if page in PROSE}
+    assert pages - {index.name} <= links
+
+
 @in_prose
 def test_paths_in_code_exist(page):
     for text in code(page):
