@@ -1,10 +1,10 @@
-# Each target makes the virtual environment when it is missing or older than what it is made from.
+# Each target first makes the virtual environment, if it is missing or out of date.
 PYTHON ?= python3
 ACTIVATE := . .venv/bin/activate
 
 .PHONY: demo test lint figures lock
 
-# The main job: every suite at demo scale, offline. Results: results/demo/
+# Run every suite at demo scale, offline; results are in results/demo.
 demo: .venv/ready
 	$(ACTIVATE) && snakemake --cores all
 
