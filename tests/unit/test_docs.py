@@ -22,7 +22,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from awd.cli import main
-from awd.corpora import SPLITS, catalogue, sizes
+from awd.corpora import SPLITS, sizes
+from awd.corpora.catalogue import entries
 from awd.study.plan import Plan, load_config
 
 HOME = Path(__file__).parents[2]
@@ -254,7 +255,7 @@ def test_a_computed_table_is_as_computed(page):
 
 def test_readme_has_the_sizes_of_the_corpora():
     (rows,) = [rows for _, header, rows, _ in tables(HOME / "README.md") if header[0] == "name"]
-    assert [row[0] for row in rows] == list(catalogue())
+    assert [row[0] for row in rows] == list(entries())
     for name, _, tokens, types in rows:
         size = sizes(name)
         if not size.get("approximate"):
