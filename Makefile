@@ -16,12 +16,15 @@ lint: .venv/ready
 	  && snakefmt --check Snakefile workflow/rules && snakemake --lint \
 	  && mypy && codespell
 
-# The pictures and the table that docs show: those of the demo, and the page in Chromium.
+# The pictures and the table that docs show, of the demo and of the records in results/runs; the page
+# is drawn by Chromium.
 FIGURES := merity2018-ablation merity2018-curves merity2018-frequencies merity2018-cost \
   yoon2019-losses kim2024-perplexities kim2024-schedules bonetto2024-parameters
 
 figures: .venv/ready
 	$(ACTIVATE) && snakemake --cores all --config suites=floor && snakemake --cores all
+	$(ACTIVATE) && python -m awd report --scale paper --part figures --suite kim2024 --figure ablation
+	cp results/paper/figures/kim2024-ablation.png docs
 	for figure in $(FIGURES); do \
 	  cp results/demo/figures/$$figure.png docs/figure-$${figure#*-}.png || exit 1; done
 	cp results/demo/figures/floor-floor.png docs/honest-evaluation-floor.png

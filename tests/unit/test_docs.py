@@ -24,7 +24,8 @@ from markdown_it.token import Token
 from awd.cli import main
 from awd.corpora import SPLITS, sizes
 from awd.corpora.catalogue import entries
-from awd.study.plan import Plan, load_config
+from awd.study.config import load_config
+from awd.study.plan import Plan
 
 HOME = Path(__file__).parents[2]
 PAGES = sorted(
@@ -140,7 +141,7 @@ def test_every_picture_is_shown_and_made_by_a_command():
 
 def plain(cell: str) -> str:
     """A cell without footnotes, markup and separators of thousands."""
-    cell = re.sub(r"<sup>.*?</sup>|</?\w+>|\*\*|~~|`", "", cell).strip()
+    cell = re.sub(r"<sup>.*?</sup>|</?\w+>|\*\*|~~|`|\\", "", cell).strip()
     return re.sub(r"(?<=\d),(?=\d{3})", "", cell)
 
 
@@ -227,6 +228,7 @@ def record_groups() -> list[list[str]]:
         ]
         if done and not done <= explained:
             explained |= done
+            devices = [device for record in records for device in record["devices"]]
             days = sorted({record[key][:10] for record in records for key in ("started", "ended")})
             groups.append(
                 [
@@ -234,7 +236,7 @@ def record_groups() -> list[list[str]]:
                     scale,
                     f"{len(done)} of {len(plan.runs)}",
                     " to ".join(sorted({days[0], days[-1]})),
-                    "; ".join(sorted({record["device"] for record in records})),
+                    "; ".join(sorted({device["name"] for device in devices})),
                     " ".join(sorted({record["commit"] for record in records})),
                 ]
             )
@@ -251,6 +253,15 @@ def test_a_computed_table_is_as_computed(page):
         if mark.startswith("computed: "):
             expected = COMPUTED[mark.removeprefix("computed: ")]()
             assert rows == expected, f"line {line}"
+
+
+def test_readme_names_the_authors_of_each_study():
+    (rows,) = [rows for _, header, rows, _ in tables(HOME / "README.md") if header[0] == "suite"]
+    studies = {row[0]: row[1] for row in rows if " " not in row[0]}
+    for suite in STUDIES[:4]:
+        published = HOME / "workflow" / "published" / f"{suite}.yaml"
+        for author in yaml.safe_load(published.read_text(encoding="utf-8"))["authors"]:
+            assert author in studies[suite], suite
 
 
 def test_readme_has_the_sizes_of_the_corpora():
