@@ -1,10 +1,10 @@
-# Each target makes the virtual environment when it is missing or older than what it is made from.
+# Each target first makes the virtual environment, if it is missing or out of date.
 PYTHON ?= python3
 ACTIVATE := . .venv/bin/activate
 
-.PHONY: demo test lint lock
+.PHONY: demo test lint figures lock
 
-# The main job: every suite at demo scale, offline. Results: results/demo/
+# Run every suite at demo scale, offline; results are in results/demo.
 demo: .venv/ready
 	$(ACTIVATE) && snakemake --cores all
 
@@ -13,7 +13,27 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(ACTIVATE) && ruff check && ruff format --check \
-	  && snakefmt --check Snakefile workflow/rules && snakemake --lint
+	  && snakefmt --check Snakefile workflow/rules && snakemake --lint \
+	  && mypy && codespell
+
+# The pictures and the table that docs show, of the demo and of the records in results/runs; the page
+# is drawn by Chromium.
+FIGURES := merity2018-ablation merity2018-curves merity2018-frequencies merity2018-cost \
+  yoon2019-losses kim2024-perplexities kim2024-schedules bonetto2024-parameters
+
+figures: .venv/ready
+	$(ACTIVATE) && snakemake --cores all --config suites=floor && snakemake --cores all
+	$(ACTIVATE) && python -m awd report --scale paper --part figures --suite kim2024 --figure ablation
+	cp results/paper/figures/kim2024-ablation.png docs
+	for figure in $(FIGURES); do \
+	  cp results/demo/figures/$$figure.png docs/figure-$${figure#*-}.png || exit 1; done
+	cp results/demo/figures/floor-floor.png docs/honest-evaluation-floor.png
+	( cat results/demo/tables/merity2018.md; \
+	  echo; echo "Made by \`make figures\` on $$(date -I), $$(lscpu | sed -n 's/^Model name: *//p')." \
+	) > docs/demo-merity2018.md
+	$(ACTIVATE) && python benchmarks/what_a_word_moves.py
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1500 \
+	  --virtual-time-budget=4000 --screenshot=docs/report-page.png results/demo/report.html
 
 # Take the newest allowed version of every package into requirements.txt.
 lock:
@@ -21,6 +41,10 @@ lock:
 	.venv-lock/bin/pip install --quiet 'setuptools>=77' 'torch==2.13.0' '.[slurm,test]'
 	.venv-lock/bin/pip freeze --all --exclude awd --exclude pip | sed 's/+cpu$$//' > requirements.txt
 	rm -rf .venv-lock
+	$(MAKE) workflow/envs/awd.yaml
+
+# The same pins for snakemake --software-deployment-method conda.
+workflow/envs/awd.yaml: requirements.txt
 	( echo '# Made by "make lock" from requirements.txt, for snakemake --software-deployment-method conda.'; \
 	  echo 'channels: [conda-forge, nodefaults]'; \
 	  echo 'dependencies:'; echo '  - python=3.11'; echo '  - pip'; echo '  - pip:'; \

@@ -418,8 +418,10 @@ def start_log(path: Path | None) -> None:
     if path is not None:
         handlers[0].setLevel(logging.WARNING)  # what else there is to see is in the log
         path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="a", encoding="utf-8"))
-        faulthandler.enable(handlers[-1].stream)
+        file = logging.FileHandler(path, mode="a", encoding="utf-8")
+        handlers.append(file)
+        assert file.stream is not None
+        faulthandler.enable(file.stream)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=handlers, force=True)
 
 

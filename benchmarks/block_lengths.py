@@ -1,11 +1,12 @@
-"""How the standard error of a perplexity difference depends on the length of blocks.
+"""Measure how the standard error of a perplexity difference depends on the length of blocks.
 
     python benchmarks/block_lengths.py ROW.npz BASE.npz [...]
 
-Each pair of files are evaluations of the same corpus (results/runs/{run}/{stage}.{method}.npz). Per
-number of blocks, one line of csv: the standard error that report.stats would give, relative to that
-of single tokens. Where it stops growing, blocks are long enough to be independent. The results for
-`merity2018` at scale small, each row against the base row, are in block_lengths-small.csv.
+Each pair of files contains evaluations of the same corpus
+(results/runs/{run}/{stage}.{method}.npz). Prints one line of csv per number of blocks: the
+standard error of awd.report.stats, relative to that of single tokens. Where it stops growing,
+blocks are long enough to be independent. block_lengths-small.csv has the results for `merity2018`
+at scale small, each row against the base row.
 """
 
 import sys
@@ -16,7 +17,7 @@ COUNTS = (400, 200, 100, 60, 40, 30, 20, 10)
 
 
 def standard_error(row: np.ndarray, base: np.ndarray, blocks: int) -> float:
-    """Of exp(mean row) - exp(mean base), from ``blocks`` equal blocks of the nats, (tokens)."""
+    """Return that of exp(mean row) - exp(mean base), from ``blocks`` blocks of nats (tokens)."""
     moved = np.exp(row.mean()) * (row - row.mean()) - np.exp(base.mean()) * (base - base.mean())
     edges = np.linspace(0, len(row), blocks, endpoint=False).astype(int)
     sums = np.add.reduceat(moved, edges) / len(row)

@@ -1,10 +1,10 @@
-"""Which learning rate suits a cell or an optimizer: a small search on validation perplexity.
+"""Search the learning rate of a cell or an optimizer by validation perplexity.
 
     python benchmarks/learning_rates.py demo results/corpora/python-reference-3987dfbf
 
 Trains the base row of the suite ``factors``, at the scale and on the encoded corpus given, for a
-few epochs at each rate, and writes benchmarks/learning_rates-{scale}.csv. The suites take the best
-rate of each block; the test text plays no part.
+few epochs at each rate, and writes benchmarks/learning_rates-{scale}.csv. The suites use the best
+rate of each block. The test text is not used.
 """
 
 import csv
@@ -49,7 +49,7 @@ def search(scale: str, folder: Path) -> None:
 
 
 def best_perplexity(spec, corpus, device) -> float:
-    """The best validation perplexity of a short training; infinite if it diverges at once."""
+    """Return the best validation perplexity of a short training; infinity if it diverges."""
     trainer = Trainer(spec, corpus, "train", device)
     lengths = {"variable": spec.variable_bptt}
     try:

@@ -1,9 +1,10 @@
-"""The loss of a model by the place of a word in the chunk that it is read in.
+"""Draw the loss of a model by the position of a word in its chunk.
 
     python benchmarks/loss_in_chunk.py results/runs/RUN...
 
-Draws docs/honest-evaluation-chunk.png from the losses per token that evaluation leaves beside its
-record, and prints perplexities. To a model that sees only what came before, places are alike.
+Draws docs/honest-evaluation-chunk.png from the losses per token that evaluation writes beside its
+record, and prints perplexities. For a model that reads only earlier words, the loss does not depend
+on the position.
 """
 
 import sys
@@ -17,7 +18,7 @@ from awd.report.figures.drawing import COLUMN, PALETTE, styled
 
 
 def kind(spec: dict) -> str:
-    """What a run of this spec is called in the suite of Yoon et al."""
+    """Return the name of a run with this spec in the suite of Yoon et al."""
     if spec["bidirectional"]:
         return "biLSTM"
     if spec.get("objective", "next-word") == "cloze":
@@ -27,7 +28,7 @@ def kind(spec: dict) -> str:
 
 @styled
 def draw(folders: list[Path]) -> Figure:
-    """A line per run, nats over places of the test text's chunks."""
+    """Draw one line per run: nats over positions in the chunks of the test text."""
     figure = Figure((COLUMN, 2.2), layout="constrained")
     axis = figure.subplots()
     for number, folder in enumerate(folders):

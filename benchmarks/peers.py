@@ -1,8 +1,8 @@
-"""Training steps that a user could write or install instead: what awd's own is measured against.
+"""Training steps that a user could write or install instead of awd's.
 
 Each peer is a function of a configuration (see speed.py) and a vocabulary size that returns
 ``step(tokens, targets)``: one update of a freshly initialised model on a chunk (time, batch), with
-the state carried over. They are used as they come: no kernels, no settings, one thread.
+the state carried over. Each runs with its default settings in one thread.
 """
 
 import torch
@@ -11,9 +11,9 @@ from torch.nn import functional
 
 
 def plain(configuration: dict, vocabulary: int):
-    """What a tutorial teaches: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear``, cross-entropy, SGD.
+    """Make the step of a tutorial: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear`` and SGD.
 
-    It has no weight drop, AR or TAR, so it does not take part where these belong to the model.
+    It has no weight drop, AR or TAR, so it is left out for models that need them.
     """
     spec = configuration
     width = spec["embedding_size"]
@@ -44,7 +44,7 @@ def plain(configuration: dict, vocabulary: int):
 
 
 def fastai(configuration: dict, vocabulary: int):
-    """fastai's AWD_LSTM with its decoder, and AR and TAR as its callback computes them."""
+    """Make the step of fastai's AWD_LSTM, with AR and TAR as its callback computes them."""
     from fastai.text.models.awdlstm import AWD_LSTM
     from fastai.text.models.core import LinearDecoder
 

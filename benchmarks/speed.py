@@ -1,12 +1,12 @@
-"""How fast a training step is, beside what else one could use.
+"""Measure the speed of a training step against its alternatives.
 
     python benchmarks/speed.py results/corpora/ptb-0b84989b --wikitext results/corpora/wikitext-2-…
 
-Every contestant trains the same configuration on the same text, one thread each, in a process of
-its own; rounds are interleaved (A B C A B C ...), so that a busy machine is busy for all alike.
-Writes benchmarks/speed.csv, one line per measurement, and benchmarks/speed.md, the medians.
+Every contestant trains the same configuration on the same text with one thread, in its own process.
+Rounds are interleaved (A B C A B C ...), so that other load affects all contestants alike. Writes
+benchmarks/speed.csv, one line per measurement, and benchmarks/speed.md, the medians.
 
-fastai takes part if the interpreter given with --fastai-python can import it.
+fastai is included if the interpreter given with --fastai-python can import it.
 """
 
 import argparse
@@ -74,11 +74,11 @@ MEANINGS = {
 }
 CONTESTANTS = ("awd fp32", "awd bf16", "plain", "fastai")
 SECONDS = 8.0
-"""A measurement lasts at least so long, and at least three steps."""
+"""Shortest duration of a measurement in seconds; it has at least three steps."""
 
 
 def takes_part(contestant: str, configuration: str) -> bool:
-    """Whether the contestant has all the parts of the configuration's model."""
+    """Return whether the contestant has all parts of the configuration's model."""
     spec = CONFIGURATIONS[configuration]
     if contestant == "plain":
         return "weight_drop" not in spec
@@ -86,7 +86,7 @@ def takes_part(contestant: str, configuration: str) -> bool:
 
 
 def measure(contestant: str, configuration: str, folder: Path) -> dict:
-    """Tokens per CPU-second and per second, and the peak memory of this process in MB."""
+    """Measure tokens per CPU-second and per second, and peak memory of this process in MB."""
     import torch
 
     torch.set_num_threads(1)
@@ -128,7 +128,7 @@ def measure(contestant: str, configuration: str, folder: Path) -> dict:
 
 
 def matrix_peak(precision: str) -> dict:
-    """FLOP per CPU-second of a large product through oneDNN: what limits every contestant."""
+    """Measure FLOP per CPU-second of a large oneDNN product, the limit of every contestant."""
     import torch
 
     torch.set_num_threads(1)
@@ -144,7 +144,7 @@ def matrix_peak(precision: str) -> dict:
 
 
 def rounds(arguments) -> list[dict]:
-    """Every measurement, in interleaved rounds, each in a process of its own."""
+    """Return every measurement, in interleaved rounds, each from its own process."""
     lines = []
     jobs = [("gemm " + precision, "") for precision in ("fp32", "bf16")]
     jobs += [
@@ -169,7 +169,7 @@ def rounds(arguments) -> list[dict]:
 
 
 def write(lines: list[dict], path: Path) -> None:
-    """speed.csv with every measurement."""
+    """Write speed.csv with every measurement."""
     columns = ["round", "contestant", "configuration", "tokens_per_cpu_second"]
     columns += ["tokens_per_second", "peak_memory_mb", "gflops"]
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -179,7 +179,7 @@ def write(lines: list[dict], path: Path) -> None:
 
 
 def summary(lines: list[dict]) -> str:
-    """Markdown: medians, the ratio to the best peer, and the share of the processor's peak."""
+    """Return speed.md: medians, ratio to the best peer, share of the processor's peak."""
     import torch
 
     torch.set_num_threads(1)  # as each contestant has
@@ -229,7 +229,7 @@ def summary(lines: list[dict]) -> str:
 
 
 def main() -> None:
-    """Measure one contestant if told so, else all of them."""
+    """Measure the contestant given with --measure, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("corpus", type=Path, help="encoded Penn Treebank")
     parser.add_argument("--wikitext", type=Path, help="encoded WikiText-2")

@@ -1,10 +1,10 @@
-"""Which predictions of a model move when a word of its text is replaced by another.
+"""Draw which predictions of a model change when a word of its text is replaced.
 
     python benchmarks/what_a_word_moves.py
 
 Draws docs/honest-evaluation-moves.png: a panel per kind of model, a column per replaced word, a row
-per predicted word. Models are as they begin, untrained: it is their build that decides what they
-can see. Read exactly as evaluation reads, by the code of the leak check.
+per predicted word. The models are untrained, because their structure alone decides what they read.
+The text is read by the code of the leak check, in the same way as in evaluation.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ KINDS = {
 
 @styled
 def draw() -> Figure:
-    """A panel per kind of model."""
+    """Draw one panel per kind of model."""
     figure = Figure((TEXT, 2.35), layout="constrained")
     axes = figure.subplots(1, len(KINDS), sharey=True)
     text = torch.randint(WORDS, (LENGTH,), generator=torch.Generator().manual_seed(0))

@@ -1,9 +1,9 @@
-"""What everything around the training steps costs: planning, starts, reports, checkpoints, cache.
+"""Measure everything around the training steps: plans, starts, reports, checkpoints, cache.
 
     python benchmarks/workflow.py results/corpora/ptb-0b84989b
 
-Writes benchmarks/workflow.md. Commands are timed as a user would wait for them, the rest in this
-process; each figure is the median of three.
+Writes benchmarks/workflow.md. Times of commands are elapsed times of the whole process; the
+other times are measured in this process. Each figure is the median of three.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SECONDS = 20.0
 
 
 def seconds(command: list[str], status: int = 0) -> float:
-    """Wall time of a command that exits with ``status``, the median of three."""
+    """Return the elapsed time of a command that exits with ``status``, median of three."""
     taken = []
     for _ in range(3):
         started = time.perf_counter()
@@ -51,7 +51,7 @@ def seconds(command: list[str], status: int = 0) -> float:
 
 
 def planning() -> list[str]:
-    """``awd plan`` and ``snakemake -n`` for more and more runs."""
+    """Time ``awd plan`` and ``snakemake -n`` for increasing numbers of runs."""
     lines = ["| runs | `awd plan`, s | `snakemake -n`, s |", "|--:|--:|--:|"]
     for runs in track(RUNS, "planning"):
         seeds = f"seeds={runs // TRAININGS}"
@@ -62,13 +62,13 @@ def planning() -> list[str]:
 
 
 def starting() -> list[str]:
-    """A job up to its first look at its input, which is wrong: most of it is loading torch."""
+    """Time a job until it refuses its input: mostly the time to load torch."""
     job = [sys.executable, "-m", "awd", "train", "corpus", "run", "--spec", "{}"]
     return ["| start of a job, s |", "|--:|", f"| {seconds(job, status=1):.2f} |"]
 
 
 def report() -> list[str]:
-    """``awd report`` for 987 made-up records of 336 runs: two figures, tables and the page."""
+    """Time ``awd report`` for 987 made-up records of 336 runs: two figures, tables, page."""
     sys.path.insert(0, str(ROOT / "tests"))
     import synthetic
 
@@ -87,7 +87,7 @@ def report() -> list[str]:
 
 
 def saving(corpus) -> list[str]:
-    """A checkpoint's size and the time to save and to load it."""
+    """Measure a checkpoint's size and the time to save and load it."""
     lines = ["| model | checkpoint, MB | save, s | load, s | share of training at every 5 min |"]
     lines.append("|---|--:|--:|--:|--:|")
     for name in ("a", "c"):
@@ -111,7 +111,7 @@ def saving(corpus) -> list[str]:
 
 
 def sharing(folder: Path) -> list[str]:
-    """Throughput of several one-thread trainings side by side on all cores."""
+    """Measure the throughput of several parallel one-thread trainings on all cores."""
     lines = [f"| trainings of (a) on {os.cpu_count()} cores | tokens/s in all | to one |"]
     lines.append("|--:|--:|--:|")
     alone = None
@@ -125,7 +125,7 @@ def sharing(folder: Path) -> list[str]:
 
 
 def train(corpus) -> float:
-    """Tokens per second of this process over a fixed time, in which the others train, too."""
+    """Measure tokens per second of this process for a fixed time in which others train."""
     spec = RunSpec(corpus=corpus.name, **CONFIGURATIONS["a"])
     trainer = Trainer(spec, corpus, "train", devices.prepare("cpu"))
     line = chunks(len(trainer.batches), spec.bptt, variable=False, seed=(1,))
@@ -137,7 +137,7 @@ def train(corpus) -> float:
 
 
 def cache(corpus) -> list[str]:
-    """The neural cache over the test text, with the window of PTB and that of WikiText-2."""
+    """Time the neural cache over the test text, with the windows of PTB and WikiText-2."""
     spec = RunSpec(corpus=corpus.name, **CONFIGURATIONS["a"])
     model = LanguageModel(spec, len(corpus.vocabulary)).eval()
     stream = as_stream(corpus.test)
@@ -154,7 +154,7 @@ def cache(corpus) -> list[str]:
 
 
 def main() -> None:
-    """Time everything, or train in one of several processes if told so."""
+    """Time everything, or with --train only train in this process."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("corpus", type=Path, help="encoded Penn Treebank")
     parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)

@@ -22,9 +22,17 @@ from typing import IO
 
 LIMIT = 1 << 30  # bytes of a download, and of all that an archive unpacks to
 MEMBERS = 100_000  # of an archive
-# What a damaged archive can make the standard library raise, apart from OSError.
-DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
-DAMAGE += (RuntimeError, ValueError)
+# What a damaged archive can make the standard library raise.
+DAMAGE: tuple[type[Exception], ...] = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 # Failures of this machine's disk, not of an archive.
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -65,7 +73,7 @@ def unpack(archive: Path, members: list[str]) -> Path:
         extract(str(archive), "download", None)
     except SourceError:
         raise
-    except (*DAMAGE, OSError) as error:
+    except DAMAGE as error:
         if isinstance(error, OSError) and error.errno in DISK:
             raise
         raise SourceError(f"{archive.name} is not an archive that can be read: {error}") from error
@@ -107,7 +115,7 @@ def _tar(archive: Path) -> Iterator[tuple[str, str | None, int]]:
         with compression.open(archive) as stream, Path(os.devnull).open("wb") as nowhere:
             try:
                 shutil.copyfileobj(stream, Limited(nowhere))
-            except (*DAMAGE, OSError):
+            except DAMAGE:
                 continue
     with tarfile.open(archive) as opened:  # which tries the same compressions, as pooch does
         for member in opened:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import yaml
 
@@ -147,7 +147,7 @@ def file_sha256(path: Path) -> str:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[IO[bytes]]:
+def readable(path: Path) -> Iterator[BufferedReader]:
     """Open a file of bytes; InputError if that fails."""
     try:
         stream = path.open("rb")

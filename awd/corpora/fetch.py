@@ -141,14 +141,19 @@ def mirror_sources(corpus: str, entry: Mapping, mirror: str) -> list[Source]:
             f"mirror '{mirror}' is neither a folder nor an address that starts with http:// or "
             "https://"
         )
-    archives = [source for source in published_sources(entry) if source.members]
-    places = [(f"{corpus}/{entry['files']}", None), (entry["files"], None)]
+    archives = [
+        (source.location, source.members) for source in published_sources(entry) if source.members
+    ]
+    places: list[tuple[str, str | None]] = [
+        (f"{corpus}/{entry['files']}", None),
+        (entry["files"], None),
+    ]
     places += [(f"{corpus}/{{split}}.txt", None)]
-    places += [(source.members.removeprefix("./"), None) for source in archives]
-    for source in archives:
-        name = source.location.rpartition("/")[2]
-        places += [(f"{corpus}/{name}", source.members), (name, source.members)]
-    return [Source(f"{root}/{name}", members, mirror) for name, members in dict.fromkeys(places)]
+    places += [(members.removeprefix("./"), None) for _, members in archives]
+    for location, members in archives:
+        name = location.rpartition("/")[2]
+        places += [(f"{corpus}/{name}", members), (name, members)]
+    return [Source(f"{root}/{name}", inside, mirror) for name, inside in dict.fromkeys(places)]
 
 
 def download(
@@ -247,9 +252,10 @@ def _download(location: str, target: str, _: object) -> None:
                 with catalogue.readable(Path(location)) as stream:
                     shutil.copyfileobj(stream, Limited(out))
             except InputError as error:
-                absent = isinstance(error.__cause__, FileNotFoundError | NotADirectoryError)
-                kind = AbsentError if absent else SourceError
-                raise kind(error.__cause__.strerror) from error
+                cause = error.__cause__
+                assert isinstance(cause, OSError)
+                absent = isinstance(cause, FileNotFoundError | NotADirectoryError)
+                raise (AbsentError if absent else SourceError)(cause.strerror) from error
             return
         get = pooch.HTTPDownloader(
             progressbar=sys.stderr.isatty(),

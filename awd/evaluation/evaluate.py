@@ -65,7 +65,8 @@ def evaluate_stage(
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")
     records = [trained, *(read_record(member, stage) for member in members)]
     diverged = next((each for each in records if each["status"] == Status.DIVERGED), None)
-    splits, losses = {}, {split: np.empty(0) for split in HELD_OUT}
+    splits: dict[str, dict] = {}
+    losses: dict[str, np.ndarray] = {split: np.empty(0) for split in HELD_OUT}
     if diverged is not None:
         status, reason = Status.DIVERGED, diverged["reason"]
     else:
@@ -97,7 +98,7 @@ def evaluate_stage(
     }
     destination = destination or folder
     with atomic(destination / f"{stage}.{method.name}.npz") as temporary:
-        np.savez_compressed(temporary, **losses)
+        np.savez_compressed(temporary, **losses)  # type: ignore[arg-type] # no name is an option
     write_json(destination / f"{stage}.{method.name}.json", record)
     if checkpoints is not None:
         for path in (folder, *members):
@@ -201,7 +202,7 @@ def _measure(
         return measured, min(leaks, default=None)
     statistics = None
     if method.kind == "dynamic":
-        bptt = method.settings["dynamic_bptt"]
+        bptt = int(method.settings["dynamic_bptt"])
         statistics = gradient_statistics(model, stream(Split.TRAIN), bptt=bptt)
     losses = _losses(models, method.kind, method.plain_settings(), statistics)
     shortened = method.plain_settings()
@@ -223,5 +224,6 @@ def _losses(
     if kind == "cache":
         return partial(cache_losses, models[0], **settings)
     if kind == "dynamic":
+        assert statistics is not None
         return partial(dynamic_losses, models[0], statistics=statistics, **settings)
     return partial(ensemble_losses, models)

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 from pathlib import Path
+from typing import IO
 
 import torch
 
@@ -14,7 +15,7 @@ from awd.vocabulary import Device
 MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": -3, "M_TRIM_THRESHOLD": -1, "M_TOP_PAD": -2}
 
 
-_held = []  # locks of this process's GPU; closing one would release it
+_held: list[IO] = []  # locks of this process's GPU; closing one would release it
 
 
 def prepare(device: str = "auto", threads: int = 1, gpu_slots: int = 1) -> torch.device:

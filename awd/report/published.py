@@ -17,8 +17,7 @@ def published_curves(suite: dict, folder: Path = PUBLISHED) -> pd.DataFrame:
     InputError if the file cannot be read, or has not the log that a row names.
     """
     named = suite.get("curves")
-    path = Path(folder) / named["file"] if named else None
-    if path is None or not path.is_file():
+    if not named or not (path := Path(folder) / named["file"]).is_file():
         return pd.DataFrame(columns=COLUMNS)
     try:
         epochs = pd.read_csv(path)

@@ -249,7 +249,7 @@ def _checked(line: dict, path: Path) -> dict:
 def _fits(value: object, kind: str) -> bool:
     if kind == "str":
         return isinstance(value, str)
-    if type(value) not in (int, float) or abs(value) >= 1 << 63:
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) >= 1 << 63:
         return False
     return kind == "float64" or float(value).is_integer()
 

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from awd.errors import InputError
 from awd.report.comparability import Protocol
@@ -72,7 +72,7 @@ STRUCTURES = {
 """By column of the frame of records."""
 
 
-def load(column: str, value: object, where: object, reader: Callable | None = None) -> object:
+def load(column: str, value: object, where: object, reader: Callable | None = None) -> Any:
     """Take a column's value from decoded JSON; None stays None.
 
     ``reader`` replaces the usual one. Raises InputError, prefixed with ``where``.

@@ -1,6 +1,7 @@
 """The words of tables, figures and page, made here from facts and parsed nowhere."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from awd.corpora import END
 from awd.report.comparability import Exclusion
@@ -147,7 +148,7 @@ def differences(found: Iterable[tuple[str, object]]) -> str:
     return ", ".join(_difference(name, value) for name, value in found)
 
 
-def _difference(name: str, value: object) -> str:
+def _difference(name: str, value: Any) -> str:
     match name, value:
         case "mode", _:
             return f"read as {value}"
@@ -192,4 +193,4 @@ def _hours(value: float, kind: Device | None) -> str:
 
 def unit_name(kind: Device | None) -> str:
     """Return what is counted of a kind of device: cores or GPUs."""
-    return {Device.CPU: "core", Device.CUDA: "GPU"}.get(kind, "")
+    return {Device.CPU: "core", Device.CUDA: "GPU"}[kind] if kind else ""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -78,7 +79,7 @@ class Narrator(logging.Handler):
     def __init__(
         self,
         console: Console,
-        others: Iterable[logging.StreamHandler] = (),
+        others: Iterable[Any] = (),
         results: Path = RESULTS,
     ):
         super().__init__()
@@ -120,8 +121,8 @@ class Narrator(logging.Handler):
         self.stop()
         print(self.explain_failure(["snakemake", *sys.argv[1:]]), file=sys.stderr)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take one message of Snakemake's log."""
+    def emit(self, record: Any) -> None:
+        """Take one message of Snakemake's log, which adds attributes to a logging.LogRecord."""
         event = _event(record)
         if event == "job_info":
             log, output = (list(getattr(record, name) or []) for name in ("log", "output"))
@@ -138,8 +139,8 @@ class Narrator(logging.Handler):
         elif event == "progress":
             self.done, self.total = record.done, record.total
             for number in self.finished:
-                if (job := self.jobs.get(number)) and job.output:
-                    self._print(f"{self.done}/{self.total} {job.name()}{self._result(job)}")
+                if (found := self.jobs.get(number)) and found.output:
+                    self._print(f"{self.done}/{self.total} {found.name()}{self._result(found)}")
             self.finished.clear()
         elif record.getMessage().startswith("Terminating processes on user request"):
             self.interrupted = True
@@ -194,10 +195,12 @@ class Narrator(logging.Handler):
                 words = describe(state)
             except (InputError, KeyError):  # it has not begun
                 continue
-            if number in self.running and self.running[number] is None:
-                self.running[number] = self.bars.add_task(job.name(), total=1.0, words="")
             with suppress(KeyError):  # finished in the meantime
-                self.bars.update(self.running[number], completed=state["fraction"], words=words)
+                task = self.running[number]
+                if task is None:
+                    task = self.bars.add_task(job.name(), total=1.0, words="")
+                    self.running[number] = task
+                self.bars.update(task, completed=state["fraction"], words=words)
 
     def _is_saved(self, job: Job) -> bool:
         if (stage := job.stage()) is None:

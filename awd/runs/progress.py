@@ -65,7 +65,7 @@ class Progress:
         self.epoch_seconds: float | None = None  # of the last epoch, validation included
         self.bar = _Bar(title) if live else None
         self.ended = threading.Event()
-        self.writer = threading.Thread(target=self._write_now_and_then, daemon=True)
+        self.writer = threading.Thread(target=self._write_now_and_then, args=(file,), daemon=True)
 
     def __enter__(self):
         if self.bar:
@@ -145,13 +145,13 @@ class Progress:
             for path in (self.file, *self.file.parent.glob(f".{self.file.stem}-*")):
                 path.unlink(missing_ok=True)
 
-    def _write_now_and_then(self) -> None:
+    def _write_now_and_then(self, file: Path) -> None:
         who = {"host": socket.gethostname(), "pid": os.getpid()}
         while True:
             ended = self.ended.is_set()
             # Failing to write the progress file must not stop training.
             with suppress(OSError):
-                write_json(self.file, who | self.state | {"written": time.time()})
+                write_json(file, who | self.state | {"written": time.time()})
             if ended:
                 return
             self.ended.wait(WRITE)

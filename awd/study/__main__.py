@@ -6,9 +6,10 @@ from awd.files import write_text
 from awd.places import SCHEMAS
 from awd.study.config import Config
 from awd.study.published_studies import Study
+from awd.study.schema import Model
 from awd.study.suite import Suite
 
-MODELS = {"config": Config, "suite": Suite, "published": Study}
+MODELS: dict[str, type[Model]] = {"config": Config, "suite": Suite, "published": Study}
 
 
 def schemas() -> dict[str, str]:

@@ -32,7 +32,11 @@ DEFAULT = "default"
 def _numbers(value: object) -> object:
     """Return [1, 2] for ``1,2``."""
     parts = split_at_commas(value)
-    if parts is value or not all(re.fullmatch(r"0|[1-9][0-9]*", part) for part in parts):
+    if (
+        not isinstance(parts, list)
+        or parts is value
+        or not all(re.fullmatch(r"0|[1-9][0-9]*", part) for part in parts)
+    ):
         return value
     return [int(part) for part in parts]
 
@@ -117,8 +121,10 @@ def load_config(path: Path = CONFIG, overrides: Mapping = {}) -> dict:
         raise InputError(f"{path}: the file must be a mapping, not {type(content).__name__}")
     for key, value in overrides.items():
         old = content.get(key)
-        both = isinstance(old, dict) and isinstance(value, Mapping)
-        content[key] = {**old, **value} if both else value
+        if isinstance(old, dict) and isinstance(value, Mapping):
+            content[key] = {**old, **value}
+        else:
+            content[key] = value
     return content
 
 

@@ -154,7 +154,7 @@ class Plan:
 
         The n-th ensemble of k has the k seeds after those of the ensembles before it.
         """
-        size = method.settings.get("ensemble_size", 1)
+        size = int(method.settings.get("ensemble_size", 1))
         seeds = [seed] if size == 1 else range((seed - 1) * size + 1, seed * size + 1)
         runs = [self._add_run(spec.changed(seed=each), row, stage) for each in seeds]
         runs[0].evaluations[stage, method.name] = [run.name for run in runs[1:]]
@@ -195,7 +195,7 @@ class Plan:
     def parameters(self, run: Run) -> int | None:
         """Count the parameters of the run's model, if its vocabulary is known."""
         sizes = self.sizes[run.spec.corpus]
-        return sizes and cost.parameters(run.spec, sizes["vocabulary"])
+        return cost.parameters(run.spec, sizes["vocabulary"]) if sizes else None
 
     def done(self, run: Run) -> bool:
         """Return whether every stage of the run that a row needs is trained."""

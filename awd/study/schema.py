@@ -6,7 +6,7 @@ InputError that names the place, what is allowed and, for a key, the nearest val
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -39,8 +39,10 @@ class Model(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_no_unknown_parts(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
         known = cls.model_fields
-        unknown = [key for key in value if key not in known] if isinstance(value, Mapping) else []
+        unknown = [key for key in value if key not in known]
         if unknown:
             key = unknown[0]
             hint = nearest(key, known)
@@ -51,8 +53,11 @@ class Model(BaseModel):
         return value
 
 
-def described(text: str, default: object = ...) -> object:
-    """Return a field of a model with its meaning, for readers and editors; it may be required."""
+def described(text: str, default: object = ...) -> Any:
+    """Return a field of a model with its meaning, for readers and editors; it may be required.
+
+    The type is Any, as a checker takes the field for a value of its model.
+    """
     return Field(default, description=text)
 
 
@@ -191,7 +196,7 @@ def _choices(expected: str) -> list[str]:
     return re.findall(r"'([^']*)'", expected) or [expected]
 
 
-def _may_be_null(model: type[Model], name: object) -> bool:
+def _may_be_null(model: type[Model], name: str) -> bool:
     field = model.model_fields.get(name)
     return field is not None and type(None) in get_args(field.annotation)
 

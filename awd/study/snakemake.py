@@ -57,7 +57,7 @@ class WorkflowPlan(Plan):
         """Options of ``fetch``: where the corpus may lie on this machine."""
         folder = self.config.corpus_folders.get(wildcards.corpus)
         options = {"--folder": folder, "--mirror": self.config.mirror}
-        return [word for option in options.items() if option[1] for word in option]
+        return [word for name, value in options.items() if value for word in (name, value)]
 
     def member_weights(self, wildcards) -> list[Path]:
         """The weights of an ensemble's other members; none for other evaluations."""
@@ -107,7 +107,7 @@ class WorkflowPlan(Plan):
         These are resources and no parameters, since changing them is no reason to train again.
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
-        settings = {key: str(getattr(self.config, key)) for key in keys}
+        settings: dict[str, int | str] = {key: str(getattr(self.config, key)) for key in keys}
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.

@@ -180,7 +180,7 @@ class RunSpec(Hyperparameters):
 
     def changed(self, **values: object) -> Self:
         """Return the spec with other ``values``, checked as `make_spec` does."""
-        return make_spec({**self.__dict__, **values}, "the changed spec", type(self))
+        return validate(type(self), {**self.__dict__, **values}, "the changed spec")
 
     def run(self, fingerprint: str) -> str:
         """Return the name of the run of this spec on the corpus with this ``fingerprint``."""
@@ -228,13 +228,13 @@ def cutoffs(vocabulary: int) -> list[int]:
     return [rank for rank in CUTOFFS if rank < vocabulary] or [max(1, vocabulary // 4)]
 
 
-def make_spec(settings: Mapping, where: str, kind: type[RunSpec] = RunSpec) -> RunSpec:
+def make_spec(settings: Mapping, where: str) -> RunSpec:
     """Return a RunSpec from plain ``settings``.
 
     Raises InputError, prefixed with ``where``, for a value that is not allowed and for a
     hyperparameter that does not exist, with the nearest one that does.
     """
-    return validate(kind, settings, where)
+    return validate(RunSpec, settings, where)
 
 
 def parse_spec(text: str) -> RunSpec:

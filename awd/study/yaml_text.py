@@ -39,7 +39,7 @@ class RefusedError(yaml.constructor.ConstructorError):
     """Valid YAML that is refused here."""
 
 
-class Loader(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """A safe YAML loader that refuses ambiguous words and keys that are given twice."""
 
     def resolve(self, kind, value, implicit):
@@ -112,10 +112,10 @@ def parse_yaml(text: str, where: str, *, lines: bool = True) -> object:
         return yaml.load(text, Loader)  # noqa: S506 - derived from the safe loader
     except yaml.reader.ReaderError as error:
         # The character's number; of the C library it counts bytes, which may be a few more.
-        line = text.count("\n", 0, error.position) + 1
+        number = text.count("\n", 0, error.position) + 1
         character = error.character
         shown = f"U+{character:04X}" if isinstance(character, int) else repr(character)
-        raise InputError(f"{where}, line {line}: YAML does not allow {shown}") from error
+        raise InputError(f"{where}, line {number}: YAML does not allow {shown}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark and lines else ""

@@ -92,7 +92,11 @@ def differs(name: str, one: object, other: object, spec: RunSpec) -> bool:
     Shares of dropped recurrent weights are counts; rates and coefficients are computed from
     single-precision weights; rare dropout may not show at all.
     """
-    if isinstance(one, bool) or not all(isinstance(value, int | float) for value in (one, other)):
+    if (
+        isinstance(one, bool)
+        or not isinstance(one, int | float)
+        or not isinstance(other, int | float)
+    ):
         return one != other
     if name.startswith("weight_drop"):
         width = min(width for _, width in spec.layer_sizes()) // (2 if spec.bidirectional else 1)

@@ -341,7 +341,8 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
     twin.optimizer = twin.new_optimizer()
     if factor:  # the decay is seen where nothing else moves the weights
         twin.optimizer.param_groups[0]["weight_decay"] = 0.0
-    before, gradients = [parameter.detach().clone() for parameter in twin.parameters], []
+    before = [parameter.detach().clone() for parameter in twin.parameters]
+    gradients: list[Tensor] = []
     twin.optimizer.register_step_pre_hook(
         lambda optimizer, *_: gradients.extend(
             parameter.grad * optimizer.scale for parameter in twin.parameters
@@ -405,6 +406,7 @@ def _of_worse_epochs(twin: Trainer) -> dict:
 
 def _averages(twin: Trainer) -> bool:
     """Whether what is evaluated after two steps is the mean of what they left."""
+    assert twin.average is not None
     twin.average.count, sums = 0, [torch.zeros_like(parameter) for parameter in twin.parameters]
     for _ in range(2):
         twin.step(Chunk(0, LENGTH, 1.0))

@@ -71,7 +71,7 @@ class Trainer:
     ):
         self.spec, self.stage, self.device = spec, stage, device
         self.epochs = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
-        self.seeds = (spec.seed, list(Stage).index(stage))
+        self.seeds = (spec.seed, list(Stage).index(Stage(stage)))
         torch.manual_seed(int(np.random.SeedSequence(self.seeds).generate_state(1)[0]))
         self.model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
         if self.model.adaptive is not None:
@@ -241,7 +241,7 @@ class Trainer:
         started = time.perf_counter()
         loss_sum = self.loss_sum.item()  # a GPU may have to do yet what it was told
         self.epoch_seconds += time.perf_counter() - started
-        with self.average.applied() if averaging else nullcontext():
+        with self.average.applied() if self.average else nullcontext():
             loss, test_loss = self.validate()
             if not math.isfinite(perplexity(loss)):
                 raise Diverged(f"the validation loss became {loss:g} in epoch {self.epoch}")

@@ -20,7 +20,7 @@ def draw(
     records: pd.DataFrame,
     scale: str = "paper",
     published: pd.DataFrame | None = None,
-    **_,
+    **_rest,
 ) -> Figure:
     """Validation perplexity over epochs: a panel per corpus, a line per row.
 

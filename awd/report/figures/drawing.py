@@ -199,7 +199,7 @@ def draw_trace(
     cross where the runs diverged. ``line`` are the properties of the mean's line. Returns the
     mean by epoch, and what a legend has to explain.
     """
-    seen = set()
+    seen: set[str] = set()
     mean = trace.mean(column)
     if mean.empty:
         return mean, seen

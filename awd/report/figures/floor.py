@@ -14,7 +14,7 @@ CLOSE = 0.003
 
 
 @styled
-def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figure:
+def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_rest) -> Figure:
     """Validation loss above the true entropy of the text over epochs, nats per token.
 
     Of corpora whose source is known; the scale is linear up to CLOSE and logarithmic beyond.

@@ -19,7 +19,7 @@ COLORS = "PuOr_r"  # orange is worse, violet better; without colours the signs s
 
 
 @styled
-def draw(suite: dict, records: pd.DataFrame, **_) -> Figure:
+def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
     """Loss on test words by how frequent they are in the training text, against the base row.
 
     A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus

@@ -77,8 +77,8 @@ def panel_per_training(
         for axis, trace in zip(axes, found, strict=False):
             shown = {}
             for split in splits:
-                look = {"mark_events": split != "train", **LOOKS[split]}
-                mean, drawn = draw_trace(axis, trace, split + quantity, **look)
+                marks = split != "train"
+                mean, drawn = draw_trace(axis, trace, split + quantity, marks, **LOOKS[split])
                 seen |= drawn
                 if len(mean):
                     shown[split] = mean

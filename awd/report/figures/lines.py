@@ -51,7 +51,7 @@ def line_figure(
         column: of the frame of curves.
         line: properties of every line.
     """
-    rows, base = looks(suite), suite.get("base")
+    rows, base = looks(suite), suite.get("base", "")
     most = max(sum(lines_of(_name(group, base)) for group in g) for g in groups.values())
     figure, axes = panels(list(groups), height=max(2.3, 0.13 * most + 1.0))
     seen: set[str] = set()

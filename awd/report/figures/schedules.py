@@ -10,7 +10,7 @@ from awd.report.figures.traces import Trace
 
 
 @styled
-def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_) -> Figure:
+def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_rest) -> Figure:
     """Learning rate over epochs: a panel per corpus, a line per schedule.
 
     Rows with the same learning rate in every epoch that they share have one line, which says

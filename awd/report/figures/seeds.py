@@ -21,7 +21,7 @@ def seed_values(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, di
 def seed_differences(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, list[float]]:
     """Return each row's test perplexity minus the base row's, of the seeds that both have."""
     values = seed_values(suite, corpus, records)
-    base = values.get(suite.get("base"), {})
+    base = values.get(suite.get("base", ""), {})
     return {
         row: [value - base[seed] for seed, value in by_seed.items() if seed in base]
         for row, by_seed in values.items()

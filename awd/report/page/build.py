@@ -131,6 +131,7 @@ def _environment() -> Environment:
 
 def _asset(environment: Environment, name: str) -> Markup:
     """A style sheet or script of this package, as it is."""
+    assert environment.loader is not None
     text, _, _ = environment.loader.get_source(environment, name)
     return Markup(text)  # noqa: S704 - a file of this package
 
@@ -173,9 +174,10 @@ def _picture(suite: dict, kind: str, figures: Path) -> Picture:
     caption = CAPTIONS / f"{kind}.rst"
     shows = " ".join(caption.read_text(encoding="utf-8").split()) if caption.is_file() else kind
     found = [path for end in KINDS if (path := figures / f"{name}{end}").is_file()]
-    path = min(found, key=lambda path: path.stat().st_size, default=None)
-    if path is None or path.stat().st_size > LARGEST_FIGURE:
+    smallest = min(found, key=lambda path: path.stat().st_size, default=None)
+    if smallest is None or smallest.stat().st_size > LARGEST_FIGURE:
         return Picture(name, shows, "")
+    path = smallest
     data = base64.b64encode(path.read_bytes()).decode()
     return Picture(name + path.suffix, shows, f"data:{KINDS[path.suffix]};base64,{data}")
 
@@ -268,7 +270,7 @@ def _absent(suite: Suite) -> list[tuple[str, str, str]]:
         for row in table.rows:
             if row.status != Status.DONE:
                 label = row.label + (f" ({table.name})" if len(suite.tables) > 1 else "")
-                why = row.reason or {Status.MISSING: "no result yet"}.get(row.status, "")
+                why = row.reason or ("no result yet" if row.status == Status.MISSING else "")
                 groups.setdefault((row.status, why), []).append(label)
     order = sorted(groups, key=lambda key: -STATES.index(key[0]))
     return [(status, listed(groups[status, why]), why) for status, why in order]

@@ -287,6 +287,8 @@ def _text(value: object) -> str:
 
 
 def _setting(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "on", False: "off"}.get(value, DASH)
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

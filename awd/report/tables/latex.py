@@ -81,10 +81,10 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
         ]
     needs = ["booktabs", "xcolor", "longtable" if long else "graphicx"]
     packages = " ".join(rf"\usepackage{{{name}}}" for name in needs)
-    start = [f"% Needs {packages} in the preamble."]
+    opening = [f"% Needs {packages} in the preamble."]
     if signs := beyond("\n".join(lines)):
-        start.append(f"% Only XeLaTeX and LuaLaTeX print {signs}; pdfLaTeX prints their numbers.")
-    return "\n".join([*start, STRUCK, *lines]) + "\n"
+        opening.append(f"% Only XeLaTeX and LuaLaTeX print {signs}; pdfLaTeX prints their numbers.")
+    return "\n".join([*opening, STRUCK, *lines]) + "\n"
 
 
 def _two_header_lines(columns: list[Column]) -> list[str]:

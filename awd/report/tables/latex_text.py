@@ -101,7 +101,7 @@ def _character(character: str) -> str:
         return character
     if character.isspace():
         return " "
-    base, *marks = unicodedata.normalize("NFD", character)
+    base, *marks = list(unicodedata.normalize("NFD", character))
     if base.isascii() and len(marks) == 1 and marks[0] in ACCENTS:
         letter = {"i": r"\i", "j": r"\j"}.get(base, base)
         return rf"\{ACCENTS[marks[0]]}{{{letter}}}"

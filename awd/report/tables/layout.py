@@ -178,8 +178,9 @@ def prose(text: str, markup: Markup) -> str:
 
 def finite(value: float | None) -> float | None:
     """Return a number to sort by, or None."""
-    known = value is not None and not pd.isna(value) and math.isfinite(value)
-    return float(value) if known else None
+    if value is None or pd.isna(value) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _best(lines: list[dict]) -> dict[tuple[str, str, str], float]:
