@@ -35,6 +35,7 @@ PROTOCOL = {
     "eos_counted": True,
     "vocabulary": 10_000,
     "chunk": 2000,
+    "settings": {},
 }
 DIVERGED = ("minus-weight-decay", "wikitext-2")
 MISSING = ("minus-ar-tar", "ptb")

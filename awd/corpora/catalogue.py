@@ -14,8 +14,9 @@ import yaml
 
 from awd.corpora import builtin
 from awd.errors import InputError, nearest
+from awd.vocabulary import Split
 
-SPLITS = ("train", "valid", "test")
+SPLITS = tuple(Split)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Raised when the same text would be encoded otherwise, or a made text changes.
 ENCODING = 1  # of published and made texts

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from awd.corpora.builtin import END, UNKNOWN
+from awd.vocabulary import HELD_OUT
 
 
 def unseen_words(splits: Mapping[str, np.ndarray], types: int) -> dict[str, dict]:
@@ -14,7 +15,7 @@ def unseen_words(splits: Mapping[str, np.ndarray], types: int) -> dict[str, dict
     seen = np.zeros(types, dtype=bool)
     seen[splits["train"]] = True
     unseen = {}
-    for split in ("valid", "test"):
+    for split in HELD_OUT:
         new = splits[split][~seen[splits[split]]]
         unseen[split] = {
             "types": len(np.unique(new)),
@@ -61,4 +62,4 @@ def unigram_perplexity(splits: Mapping[str, np.ndarray], types: int) -> dict[str
     counts = np.bincount(splits["train"], minlength=types)
     smoothed = counts + (counts == 0).any()
     surprise = np.log(smoothed.sum()) - np.log(smoothed)
-    return {split: float(np.exp(surprise[splits[split]].mean())) for split in ("valid", "test")}
+    return {split: float(np.exp(surprise[splits[split]].mean())) for split in HELD_OUT}

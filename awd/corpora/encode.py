@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from awd.corpora import builtin
 from awd.corpora.builtin import END, UNKNOWN
-from awd.corpora.catalogue import SPLITS, check_fingerprint, sizes, writing
+from awd.corpora.catalogue import check_fingerprint, sizes, writing
 from awd.corpora.read import TextReader
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
+from awd.vocabulary import HELD_OUT, Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,7 @@ def encode(
 
     raw, destination = Path(raw), Path(destination)
     text = TextReader(corpus)
-    ids = {split: text.read(raw / f"{split}.txt") for split in SPLITS}
+    ids = {split: text.read(raw / f"{split}.txt") for split in Split}
     vocabulary = list(text.numbers)
     whole = check_fingerprint(
         corpus,
@@ -93,7 +94,7 @@ def encode(
     if corpus == "python-reference":
         record["python"] = platform.python_version()
     if corpus == "known-entropy":
-        predicted = {split: splits[split] for split in ("valid", "test")}
+        predicted = {split: splits[split] for split in HELD_OUT}
         record["entropy"] = builtin.known_entropy_floor(vocabulary, predicted)
     _log(record)
 
@@ -130,12 +131,12 @@ def load(folder: Path) -> Corpus:
     info = read_json(folder / "corpus.json")
     try:
         name, digest = info["corpus"], info["fingerprint"]
-        types, tokens = info["vocabulary"], {split: info["tokens"][split] for split in SPLITS}
+        types, tokens = info["vocabulary"], {split: info["tokens"][split] for split in Split}
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / 'corpus.json'} is not the record of a corpus") from error
     try:
         words = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
-        splits = {split: np.load(folder / f"{split}.npy", allow_pickle=False) for split in SPLITS}
+        splits = {split: np.load(folder / f"{split}.npy", allow_pickle=False) for split in Split}
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"the encoded corpus in {folder} is damaged: {error}") from error
     if len(words) != types:

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 
 from awd.corpora import builtin, catalogue
 from awd.corpora.archives import Limited, SourceError, unpack
-from awd.corpora.catalogue import SPLITS
 from awd.errors import InputError
+from awd.vocabulary import Split
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def fetch(
             for path in files.values():
                 with path.open("rb") as stream:
                     os.fsync(stream.fileno())
-            for split in SPLITS:
+            for split in Split:
                 files[split].replace(destination / f"{split}.txt")
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import pandas as pd
 
-from awd.vocabulary import Status
+from awd.vocabulary import HELD_OUT, Status
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Protocol:
     def from_record(cls, protocol: Mapping) -> Protocol:
         """Take the protocol of an evaluation record; raises KeyError or TypeError if it is none."""
         tokens = protocol["tokens"]
-        counts = {f"{split}_tokens": tokens[split] for split in ("valid", "test")}
+        counts = {f"{split}_tokens": tokens[split] for split in HELD_OUT}
         return cls.from_dict({**protocol, **counts})
 
     @classmethod

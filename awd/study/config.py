@@ -24,7 +24,6 @@ from awd.study.schema import (
 )
 from awd.study.yaml_text import read_yaml
 
-SCALES = ("demo", "small", "paper")
 DEFAULT = "default"
 """The word for what a suite itself has: its corpora, its hyperparameters."""
 

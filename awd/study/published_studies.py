@@ -9,8 +9,7 @@ from awd.errors import InputError, nearest
 from awd.places import PUBLISHED
 from awd.study.schema import Model, Name, Positive, Several, Text, described, refuse, validate
 from awd.study.yaml_text import read_yaml
-
-SPLITS = ("train", "valid", "test")
+from awd.vocabulary import Split
 
 
 class Number(Model):
@@ -30,7 +29,7 @@ class Number(Model):
 
     @model_validator(mode="after")
     def _has_a_perplexity(self) -> Self:
-        if all(getattr(self, split) is None for split in SPLITS):
+        if all(getattr(self, split) is None for split in Split):
             raise refuse("one of train, valid and test is needed")
         return self
 

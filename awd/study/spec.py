@@ -9,7 +9,7 @@ behaviour keeps the names of all existing runs.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,6 @@ CUTOFFS = (2_800, 20_000, 76_000)
 SHRINKING = 4.0
 """Adaptive softmax: each rarer cluster has this many times fewer features."""
 Objective = Literal["next-word", "both-directions", "cloze"]
-OBJECTIVES = get_args(Objective)
 
 MOST = 1 << 63
 Count = Annotated[Whole, Field(ge=1, lt=MOST)]

@@ -1,4 +1,4 @@
-"""Imports between rooms go one way, and no modules import each other in a circle."""
+"""Imports between rooms go one way, without a circle; each module has its test file."""
 
 import ast
 from graphlib import TopologicalSorter
@@ -24,6 +24,10 @@ MODULES = {
     ): path
     for path in PACKAGE.rglob("*.py")
 }
+
+TESTS = Path(__file__).parent
+INNER_ROOMS = {"tables": "table", "figures": "figure", "page": "page"}
+"""Rooms within report, and what the names of their test files begin with."""
 
 
 def imports(module: str) -> set[str]:
@@ -62,3 +66,25 @@ def test_no_modules_import_each_other_in_a_circle():
 def test_every_module_has_a_room_and_the_top_has_only_doors_and_foundations():
     top = {path.stem for path in PACKAGE.iterdir() if path.name != "__pycache__"}
     assert top == {"__init__", *FOUNDATION, *ROOMS} & top
+
+
+def file_of_tests(path: Path) -> Path:
+    """The test file of a module: awd/ROOM/NAME.py -> tests/unit/ROOM/test_NAME.py."""
+    *folders, _ = path.relative_to(PACKAGE).parts
+    if folders == ["cli"]:
+        return TESTS / "test_cli.py"  # the door is tested as a whole
+    name = path.stem
+    if folders[-1:] and folders[-1] in INNER_ROOMS:
+        name = f"{INNER_ROOMS[folders.pop()]}_{name}"
+    return TESTS.joinpath(*folders, f"test_{name}.py")
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_a_module_has_a_test_file_of_its_name_that_imports_its_room(module):
+    """Except faces and doors: they have no logic."""
+    path = MODULES[module]
+    if path.stem in ("__init__", "__main__"):
+        return
+    text = file_of_tests(path).read_text(encoding="utf-8")
+    assert "def test_" in text
+    assert f"awd.{room(module)}" in text or "from awd import" in text

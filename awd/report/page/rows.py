@@ -17,7 +17,6 @@ from awd.report.tables.html import MARKUP
 from awd.report.tables.layout import (
     PUBLISHED,
     REPRODUCED,
-    SPLITS,
     Body,
     Entry,
     Line,
@@ -28,7 +27,7 @@ from awd.report.tables.layout import Column as TableColumn
 from awd.report.words import DASH
 from awd.runs.progress import duration
 from awd.study.plan import USUAL
-from awd.vocabulary import Status
+from awd.vocabulary import Split, Status
 
 STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, Status.DIVERGED, Status.LEAKS)
 SIGNS = {
@@ -44,7 +43,7 @@ SIGNS = {
 """Outcomes in the order they sort, and a sign for each: nothing is shown by colour alone."""
 OUTCOME, TIME = TableColumn("outcome"), TableColumn("time")  # columns that the page alone has
 SHOWN = (
-    *(TableColumn(split, group) for group in (PUBLISHED, REPRODUCED) for split in SPLITS),
+    *(TableColumn(split, group) for group in (PUBLISHED, REPRODUCED) for split in Split),
     OUTCOME,
     *map(TableColumn, ("delta", "interval", "p_holm", "parameters")),
     TIME,
@@ -221,10 +220,10 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
         [
             (
                 name if name != "paper" else "",
-                ", ".join(f"{s} {_number(values[s])}" for s in SPLITS if s in values),
+                ", ".join(f"{s} {_number(values[s])}" for s in Split if s in values),
             )
             for name, values in published_columns(row).items()
-            if any(split in values for split in SPLITS)
+            if any(split in values for split in Split)
         ],
         sorted(others),
         words.hours(trainings.costs.hours(trainings.costs.of_row(row))),

@@ -19,7 +19,7 @@ from awd.report.remarks import (
     Unfinished,
 )
 from awd.report.stats import Difference, Result, holm, mean_and_deviation, paired_difference
-from awd.vocabulary import Stage, Status
+from awd.vocabulary import Split, Stage, Status
 
 COLUMNS = [
     "suite",
@@ -117,7 +117,7 @@ def published_columns(row: dict) -> dict[str, dict]:
     columns: dict[str, dict] = {}
     for entry in row.get("published") or []:
         column = columns.setdefault(entry.get("column", "paper"), {})
-        for value in ("train", "valid", "test", *COSTS):
+        for value in (*Split, *COSTS):
             if entry.get(value) is not None and value not in column:
                 column[value] = entry[value]
     return columns
@@ -163,8 +163,7 @@ def _line(
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
     values = {
-        split: {seed: r[split] for seed, r in results.items() if split in r}
-        for split in ("train", "valid", "test")
+        split: {seed: r[split] for seed, r in results.items() if split in r} for split in Split
     }
     train, _ = mean_and_deviation(list(values["train"].values()))
     valid, valid_sd = mean_and_deviation(list(values["valid"].values()))

@@ -12,9 +12,7 @@ from awd.report.remarks import NoInterval, OtherInterval, Remark, Unfinished
 from awd.report.tables.build import COUNTED, TOLERANCE, Verdict, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, corpus_name
-from awd.vocabulary import Split, Status
-
-SPLITS = tuple(Split)
+from awd.vocabulary import HELD_OUT, Split, Status
 
 
 class Markup(NamedTuple):
@@ -104,7 +102,7 @@ def body(
     kinds = [kind for kind in words.INTERVALS if any(line["interval"] == kind for line in lines)]
     # Training perplexity is shown by studies that published it.
     trained = not (several or frame["published_train"].isna().all())
-    splits = SPLITS if trained else SPLITS[1:]
+    splits = tuple(Split) if trained else HELD_OUT
     others = {column for row in rows.values() for column in published_columns(row)} - {"paper"}
     sources = ["paper", *([] if several else sorted(others))]
     footnotes: list[tuple[Remark, ...]] = []
@@ -187,7 +185,7 @@ def _best(lines: list[dict]) -> dict[tuple[str, str, str], float]:
     """The lowest perplexity by suite, corpus and split, where several are compared."""
     found: dict[tuple, list[float]] = {}
     for line in filter(compared, lines):
-        for split in ("valid", "test"):
+        for split in HELD_OUT:
             if not math.isnan(line[split]):
                 found.setdefault((line["suite"], line["corpus"], split), []).append(line[split])
     return {place: min(values) for place, values in found.items() if len(values) > 1}

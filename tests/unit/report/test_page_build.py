@@ -12,7 +12,6 @@ from synthetic import make_plan, write_runs
 
 from awd.files import read_json, write_json
 from awd.report.build import report
-from awd.report.page.intervals import spans
 from awd.report.page.rows import command
 
 HOSTILE = '</script></title><script>alert("x")</script><img src=x onerror=alert(1)> " \' & <b>'
@@ -217,47 +216,3 @@ def test_time_is_counted_once_for_each_training(tmp_path):
     curves = len(list((tmp_path / "runs").glob("*/*.csv")))
     assert f"Training time {curves * 851 / 3600:.2g} core-hours" in words
     assert "Same training as merity2018/again, merity2018/minus-fine-tuning" in words
-
-
-@pytest.mark.parametrize(
-    ("seeds", "special", "expected"),
-    [
-        ([1], {}, ""),
-        ([1, 2, 3], {"recipe": "readme"}, " recipe=readme SEEDS"),
-        ([2, 5], {"precision": "bf16"}, " precision=bf16 SEEDS"),
-    ],
-)
-def test_the_command_asks_for_the_rows_runs_and_no_other(seeds, special, expected):
-    """Targets, scale, suite and corpus always; the others where they are not the usual."""
-    plan = make_plan(seeds=seeds) | special
-    (suite,) = plan["suites"]
-    said = command(plan, suite, suite["rows"][0])
-    counted = "seeds=3" if seeds == [1, 2, 3] else "'seeds=[2,5]'"
-    targets = " ".join(
-        f"results/runs/ptb-lstm-s{s}-merity2018-full/finetune.stream.json" for s in seeds
-    )
-    assert said.startswith(f"snakemake --cores all {targets} --forcerun train --config scale=paper")
-    middle = said.partition("scale=paper")[2]
-    assert sorted(middle.split()) == sorted(
-        ["suites=merity2018", "corpora=ptb", *expected.replace("SEEDS", counted).split()]
-    )
-
-
-def test_a_difference_far_from_the_others_leaves_their_scale():
-    """It is marked as beyond; the ordinary ones keep their places in order."""
-    table = pd.DataFrame(
-        {
-            "delta_test": [None, 1.0, -1.0, 2.0, 900.0],
-            "delta_low": [None, 0.5, -1.5, None, 800.0],
-            "delta_high": [None, 1.5, -0.5, None, 1000.0],
-        },
-        dtype=float,
-    )
-    found = spans(table)
-    none, *ordinary, far = found.spans
-    assert none is None
-    assert far.beyond == "right"
-    assert ordinary[1].dot < found.zero < ordinary[0].dot < ordinary[2].dot < 100
-    assert ordinary[0].left > found.zero > ordinary[1].right
-    assert ordinary[2].left is None
-    assert spans(table[:1]) is None

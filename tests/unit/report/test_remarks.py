@@ -1,0 +1,49 @@
+"""Remarks are values; words has a clause for each."""
+
+import dataclasses
+from typing import get_args
+
+import pytest
+
+from awd.report import words
+from awd.report.remarks import (
+    Backward,
+    Ended,
+    Incomparable,
+    NeverAveraged,
+    NoInterval,
+    Note,
+    OtherInterval,
+    Remark,
+    Unfinished,
+)
+from awd.vocabulary import Status
+
+EXAMPLES = [
+    Note("from the authors' code"),
+    Unfinished(1, 3),
+    Ended(Status.DIVERGED, "loss became nan", (2,)),
+    Backward(60.0, 58.0),
+    NeverAveraged(40, 1, 3),
+    Incomparable((("batch_size", 10),)),
+    NoInterval(),
+    OtherInterval(next(iter(words.INTERVALS))),
+]
+
+
+def test_every_kind_of_remark_has_words():
+    assert {type(each) for each in EXAMPLES} == set(get_args(Remark))
+    clauses = [words.remark(each) for each in EXAMPLES]
+    assert all(clauses)
+    assert len(set(clauses)) == len(clauses)
+    assert words.remarks(EXAMPLES) == "; ".join(clauses)
+
+
+@pytest.mark.parametrize("remark", EXAMPLES, ids=lambda each: type(each).__name__)
+def test_equal_remarks_share_a_footnote(remark):
+    """They are compared by value, and cannot be changed once they are made."""
+    assert dataclasses.replace(remark) == remark
+    assert len({dataclasses.replace(remark), remark}) == 1
+    for field in dataclasses.fields(remark):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(remark, field.name, None)

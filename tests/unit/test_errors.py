@@ -1,0 +1,31 @@
+"""An error is one sentence of bounded length; a misspelt word gets the nearest one."""
+
+import pytest
+
+from awd.errors import LONGEST, InputError, nearest
+
+
+def test_an_error_is_one_line():
+    assert str(InputError("first\nsecond\n")) == "first second"
+
+
+def test_a_long_error_keeps_its_beginning_and_its_end():
+    sentence = "a" * LONGEST + "b" * LONGEST
+    shown = str(InputError(sentence))
+    assert len(shown) < LONGEST
+    assert shown.startswith("a" * (LONGEST // 2))
+    assert shown.endswith("b" * (LONGEST // 4))
+    assert " [...] " in shown
+    assert str(InputError("a" * LONGEST)) == "a" * LONGEST, "up to this length nothing is cut"
+
+
+@pytest.mark.parametrize(
+    ("word", "allowed", "expected"),
+    [
+        ("hiden_size", ["layers", "hidden_size"], "did you mean 'hidden_size'?"),
+        ("x", ["layers", "hidden_size"], "allowed: hidden_size, layers"),
+        (10, [1, 100], "did you mean '100'?"),
+    ],
+)
+def test_the_nearest_word_is_named_or_all_are(word, allowed, expected):
+    assert nearest(word, allowed) == expected
