@@ -46,7 +46,7 @@ FEWEST_BLOCKS = 10
 UNSTEADY = 0.001
 """p value of the F test below which a row does not share the noise of the others."""
 CAUTION = 18
-"""How much more the noise of training weighs in the degrees of freedom, see `_freedom`."""
+"""How much more the noise of training weighs in the degrees of freedom, see `satterthwaite`."""
 
 
 class Result(NamedTuple):
@@ -129,9 +129,7 @@ def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Diff
     else:
         nats = _mean_loss(row) - _mean_loss(base)
         sides = [(_own_or(noise, group), len(group)) for group in (row, base)]
-        moved = _moved([*row, *base])
-        if moved is not None:
-            moved = moved[: len(row)].mean(axis=0) - moved[len(row) :].mean(axis=0)
+        moved = _moved_apart(row, base)
     if not math.isfinite(nats):
         return Difference()
     if not all(side.freedom for side, _ in sides):
@@ -155,6 +153,25 @@ def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
         return math.nan, math.nan
     half = float(stdtrit(noise.freedom, 0.975)) * math.sqrt(noise.variance * (1 + 1 / len(results)))
     return _mean_loss(results) - half, _mean_loss(results) + half
+
+
+def text_variance(row: Sequence[Result], base: Sequence[Result]) -> float:
+    """Variance of the difference of two rows over blocks of the text; nan without such losses."""
+    moved = _moved_apart(row, base)
+    return math.nan if moved is None else _text(moved)
+
+
+def satterthwaite(squares: Sequence[tuple[float, int]]) -> float:
+    """Satterthwaite's degrees of freedom of a sum of mean squares, given each with its own.
+
+    Where a mean square of few degrees of freedom is small by chance, the formula gives most weight
+    to the others, and the interval is too short: with 1 or 2 degrees of freedom it covers 88 or 92%
+    instead of 95. So a mean square of f degrees of freedom weighs 1 + CAUTION / f**2 times as much
+    here; then it covers about 95 to 97% from 2 degrees of freedom on (benchmarks/coverage.md).
+    """
+    weights = [square * (1 + CAUTION / freedom**2) for square, freedom in squares]
+    spread = sum(w**2 / freedom for w, (_, freedom) in zip(weights, squares, strict=True))
+    return sum(weights) ** 2 / spread if spread > 0 else 0.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -246,26 +263,24 @@ def _variance(sides: Sequence[tuple[Noise, int]], moved: np.ndarray | None) -> t
     if all(side is sides[0][0] for side, _ in sides):
         squares = [(variance, sides[0][0].freedom)]
     if moved is not None:
-        blocks = len(moved)
-        # Blocks cancel but for the factor that makes the variance unbiased: these are sums.
-        text = float((moved**2).sum()) * blocks / (blocks - 1)
+        text = _text(moved)
         residual = min(sum(side.residual / count for side, count in sides), variance, text)
-        squares.append((text, blocks - 1))
+        squares.append((text, len(moved) - 1))
         variance += text - residual
-    return variance, max(min(freedom for _, freedom in squares), _freedom(squares))
+    return variance, max(min(freedom for _, freedom in squares), satterthwaite(squares))
 
 
-def _freedom(squares: Sequence[tuple[float, int]]) -> float:
-    """Satterthwaite's degrees of freedom of a sum of mean squares, given each with its own.
+def _text(moved: np.ndarray) -> float:
+    # Blocks cancel but for the factor that makes the variance unbiased: these are sums, not means.
+    return float((moved**2).sum()) * len(moved) / (len(moved) - 1)
 
-    Where a mean square of few degrees of freedom is small by chance, the formula gives most weight
-    to the others, and the interval is too short: with 1 or 2 degrees of freedom it covers 88 or 92%
-    instead of 95. So a mean square of f degrees of freedom weighs 1 + CAUTION / f**2 times as much
-    here; then it covers about 95 to 97% from 2 degrees of freedom on (benchmarks/coverage.md).
-    """
-    weights = [square * (1 + CAUTION / freedom**2) for square, freedom in squares]
-    spread = sum(w**2 / freedom for w, (_, freedom) in zip(weights, squares, strict=True))
-    return sum(weights) ** 2 / spread if spread > 0 else 0.0
+
+def _moved_apart(row: Sequence[Result], base: Sequence[Result]) -> np.ndarray | None:
+    """How each block moves the difference of two means, (blocks), or None."""
+    moved = _moved([*row, *base])
+    if moved is None:
+        return None
+    return moved[: len(row)].mean(axis=0) - moved[len(row) :].mean(axis=0)
 
 
 def _moved(results: Sequence[Result]) -> np.ndarray | None:
