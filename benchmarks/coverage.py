@@ -148,9 +148,9 @@ def main() -> None:
         shown, headers="keys", tablefmt="github", showindex=False, disable_numparse=True
     )
     Path(f"{here}.md").write_text(
-        f"# Coverage of intervals\n\n{studies} simulated tables of nine rows without true differences, "
-        f"and {studies} in which three rows differ by {100 * EFFECT:.0f}%, per design; "
-        f"made by `python benchmarks/coverage.py --studies {studies}`. *Freedom*: degrees of "
+        f"# Coverage of intervals\n\n{studies} simulated tables of nine rows without true "
+        f"differences, and {studies} in which three rows differ by {100 * EFFECT:.0f}%, per "
+        f"design; made by `python benchmarks/coverage.py --studies {studies}`. *Freedom*: degrees of "
         "freedom of the noise of training. *Coverage*: share of 95% intervals that hold the true "
         "difference (standard error at most "
         f"{100 * frame['error'].max():.1f}%). *False alarms*: share of tables without differences "
