@@ -150,8 +150,8 @@ def main() -> None:
     Path(f"{here}.md").write_text(
         f"# Coverage of intervals\n\n{studies} simulated tables of nine rows without true "
         f"differences, and {studies} in which three rows differ by {100 * EFFECT:.0f}%, per "
-        f"design; made by `python benchmarks/coverage.py --studies {studies}`. *Freedom*: degrees of "
-        "freedom of the noise of training. *Coverage*: share of 95% intervals that hold the true "
+        f"design; made by `python benchmarks/coverage.py --studies {studies}`. *Freedom*: degrees "
+        "of freedom of the noise of training. *Coverage*: share of 95% intervals that hold the true "
         "difference (standard error at most "
         f"{100 * frame['error'].max():.1f}%). *False alarms*: share of tables without differences "
         "in which at least one row seems to differ (corrected p below 0.05). *Found*: share of the "
