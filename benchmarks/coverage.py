@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.special import chdtr, stdtrit
 from tabulate import tabulate
 
-from awd.report.differences import Noise, Result, compare, holm, pool
+from awd.report.stats import Noise, Result, compare, holm, pool
 
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
@@ -151,8 +151,8 @@ def main() -> None:
         f"# Coverage of intervals\n\n{studies} simulated tables of nine rows without true "
         f"differences, and {studies} in which three rows differ by {100 * EFFECT:.0f}%, per "
         f"design; made by `python benchmarks/coverage.py --studies {studies}`. *Freedom*: degrees "
-        "of freedom of the noise of training. *Coverage*: share of 95% intervals that hold the true "
-        "difference (standard error at most "
+        "of freedom of the noise of training. *Coverage*: share of 95% intervals that hold the "
+        "true difference (standard error at most "
         f"{100 * frame['error'].max():.1f}%). *False alarms*: share of tables without differences "
         "in which at least one row seems to differ (corrected p below 0.05). *Found*: share of the "
         "rows that differ. *Width*: mean width of the intervals.\n\n" + text + "\n",

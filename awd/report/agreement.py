@@ -3,19 +3,19 @@
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from itertools import combinations, pairwise, permutations
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
 
-from awd.report.differences import Noise, Result, prediction
+from awd.report.stats import Noise, Result, prediction
 
 TOLERANCE = 0.03
 """Of the published perplexity; within it a value is close where the noise is unknown."""
 EXACT = 7
 """With more rows than this, their permutations are drawn."""
-DRAWS = 10_000
+DRAWS = 5_000
 
 
 class Verdict(StrEnum):
@@ -80,47 +80,43 @@ def order(groups: Sequence[Sequence[tuple[float, float]]], noise: Sequence[Noise
     one-sided permutation test: reproduced values are permuted within groups, all ways with up to
     EXACT rows in all, else DRAWS seeded ones.
     """
-    counted, values, starts = [], [], [0]
+    pairs = agree = total = 0
+    drawn = sum(map(len, groups)) > EXACT
+    generator = np.random.default_rng(0)
+    # The agreement of permuted values: pairs in the published order minus those against it.
+    by_chance = np.zeros(DRAWS if drawn else 1)
     for rows, of_group in zip(groups, noise, strict=True):
-        least = 0.0
-        if of_group.freedom:
-            least = float(stdtrit(of_group.freedom, 0.975)) * math.sqrt(2 * of_group.variance)
-        for one, other in combinations(range(len(rows)), 2):
-            published = rows[one][0] - rows[other][0]
-            if abs(published) > least:
-                counted.append((starts[-1] + one, starts[-1] + other, np.sign(published)))
-        values += [ours for _, ours in rows]
-        starts.append(len(values))
-    known = bool(groups) and all(of_group.freedom for of_group in noise)
-    if not counted:
-        return Order(0, 0, math.nan, math.nan, known)
-    ones, others = np.array([pair[:2] for pair in counted]).T
-    signs = np.array([sign for *_, sign in counted])
-
-    def agreement(losses: np.ndarray) -> np.ndarray:
-        """1 for each pair in the published order, -1 against it, (permutations, pairs)."""
-        return np.sign(losses[:, ones] - losses[:, others]) * signs
-
-    reproduced = agreement(np.array([values]))
-    total = reproduced.sum()
-    permuted = _permutations(np.array(values), starts)
-    as_much = int((agreement(permuted).sum(axis=1) >= total).sum())
-    drawn = len(values) > EXACT  # then the reproduced order is one more of them
-    p = (as_much + drawn) / (len(permuted) + drawn)
-    return Order(len(counted), int((reproduced > 0).sum()), float(total) / len(counted), p, known)
-
-
-def _permutations(values: np.ndarray, starts: Sequence[int]) -> np.ndarray:
-    """``values`` permuted within the groups that begin at ``starts``, (permutations, values)."""
-    groups = [values[start:end] for start, end in pairwise(starts)]
-    if len(values) > EXACT:
-        generator = np.random.default_rng(0)
-        drawn = [generator.permuted(np.tile(group, (DRAWS, 1)), axis=1) for group in groups]
-        return np.concatenate(drawn, axis=1)
-    found = np.empty((1, 0))
-    for group in groups:
-        each = np.array(list(permutations(group)))
-        found = np.concatenate(
-            [np.repeat(found, len(each), axis=0), np.tile(each, (len(found), 1))], axis=1
+        ones, others, signs = _counted([published for published, _ in rows], of_group)
+        if not len(signs):
+            continue
+        reproduced = np.array([[own for _, own in rows]])
+        apart = np.sign(reproduced[:, ones] - reproduced[:, others]) * signs
+        pairs, agree, total = (
+            pairs + len(signs),
+            agree + int((apart > 0).sum()),
+            total + int(apart.sum()),
         )
-    return found
+        if drawn:
+            permuted = generator.permuted(np.repeat(reproduced, DRAWS, axis=0), axis=1)
+        else:
+            permuted = np.array(list(permutations(reproduced[0])))
+        sums = (np.sign(permuted[:, ones] - permuted[:, others]) * signs).sum(axis=1)
+        by_chance = by_chance + sums if drawn else np.add.outer(by_chance, sums).ravel()
+    known = bool(groups) and all(of_group.freedom for of_group in noise)
+    if not pairs:
+        return Order(0, 0, math.nan, math.nan, known)
+    # The reproduced order is one of those that might be drawn.
+    p = (int((by_chance >= total).sum()) + drawn) / (len(by_chance) + drawn)
+    return Order(pairs, agree, total / pairs, p, known)
+
+
+def _counted(published: Sequence[float], noise: Noise) -> tuple[np.ndarray, ...]:
+    """The pairs that count: both places and the sign of the published difference, (pairs)."""
+    least = 0.0
+    if noise.freedom:
+        least = float(stdtrit(noise.freedom, 0.975)) * math.sqrt(2 * noise.variance)
+    values = np.array(published)
+    ones, others = np.triu_indices(len(values), 1)
+    apart = values[ones] - values[others]
+    kept = np.abs(apart) > least
+    return ones[kept], others[kept], np.sign(apart[kept])

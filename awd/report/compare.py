@@ -14,8 +14,8 @@ from tabulate import tabulate
 
 from awd.errors import InputError
 from awd.report.build import gather, read_plan, scales
-from awd.report.differences import Difference, Noise, Result, compare, holm
 from awd.report.noise import noise_of, results_by_row
+from awd.report.stats import Difference, Noise, Result, compare, holm
 from awd.vocabulary import Status
 
 LEVEL = 0.05

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from awd.report.differences import Noise, Result, pool
-from awd.vocabulary import Split, Status
+from awd.report.stats import Noise, Result, pool
+from awd.vocabulary import HELD_OUT, Split, Status
 
 
 def noise_of(
@@ -39,6 +39,15 @@ def noise_of(
         kept = [line for line in kept if line.protocol is None or line.protocol == usual]
         found[corpus] = pool(_by_training(kept, runs))
     return found
+
+
+def by_split(records: pd.DataFrame, runs: Mapping[str, Mapping]) -> dict[tuple[str, str], Noise]:
+    """Noise by (corpus, split), of validation and test text; see `noise_of`."""
+    return {
+        (corpus, split): noise
+        for split in HELD_OUT
+        for corpus, noise in noise_of(records, runs, split).items()
+    }
 
 
 def alike(spec: Mapping) -> str:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import nctdtrinc, stdtrit
 
-from awd.report.differences import satterthwaite, text_variance
 from awd.report.noise import alike, noise_of, results_by_row
 from awd.report.records import collect
+from awd.report.stats import satterthwaite, text_variance
 
 POWER = 0.8
 BLOCKS = 30  # of the text, evaluation.breakdown

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as reference
 
 from awd.report.agreement import Verdict, judge, order
-from awd.report.differences import Noise, Result, pool
+from awd.report.stats import Noise, Result, pool
 
 UNKNOWN = Noise()
 

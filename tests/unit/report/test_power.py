@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from synthetic import make_plan, write_runs
 
-from awd.report.differences import Result, compare, pool
 from awd.report.power import (
     DEFAULT,
     Assumption,
@@ -19,6 +18,7 @@ from awd.report.power import (
     smallest_difference,
     summary,
 )
+from awd.report.stats import Result, compare, pool
 
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
