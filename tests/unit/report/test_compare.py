@@ -31,8 +31,6 @@ def results(folder, seeds=(1, 2, 3), scale="small", factor=1.0, offset=0, change
     the row without weight decay.
     """
     plan = make_plan(seeds=tuple(seed + offset for seed in seeds), corpora=("ptb",), scale=scale)
-    for name, run in plan["runs"].items():
-        run["spec"] |= {"row": name.split("merity2018-")[1]}
     change(plan)
     (folder / scale).mkdir(parents=True)
     (folder / scale / "plan.json").write_text(json.dumps(plan))

@@ -24,13 +24,6 @@ BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
 
 
-def distinct(plan: dict) -> dict:
-    """Give each row hyperparameters of its own; the made-up ones of all rows are alike."""
-    for name, run in plan["runs"].items():
-        run["spec"]["row"] = name.split("merity2018-")[1]
-    return plan
-
-
 @pytest.mark.parametrize(
     ("seeds", "base_seeds", "others"), [(1, 3, 0), (1, 3, 4), (3, 3, 0), (5, 5, 0)]
 )
@@ -69,7 +62,7 @@ def test_more_seeds_find_smaller_differences_and_whole_tables_only_larger_ones()
 
 def test_the_design_is_that_of_the_plan():
     """Rows that share a training count it once; rows are those compared with the base row."""
-    plan = distinct(make_plan(seeds=(1, 2, 3)))
+    plan = make_plan(seeds=(1, 2, 3))
     for design in designs(plan):
         assert (design.rows, design.seeds, design.base_seeds) == (8, 3, 3)
         assert design.replicates == (3,) * 8
@@ -77,7 +70,7 @@ def test_the_design_is_that_of_the_plan():
 
 
 def test_noise_is_that_of_the_records_or_the_default(tmp_path):
-    plan = distinct(make_plan(seeds=(1, 2, 3), corpora=("ptb",)))
+    plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
     assert assumptions(plan, tmp_path) == {}
     assert DEFAULT.source in summary(plan, tmp_path)[0]
     write_runs(plan, tmp_path)
@@ -92,7 +85,7 @@ def test_noise_is_that_of_the_records_or_the_default(tmp_path):
 
 
 def test_one_training_of_each_row_is_said_to_find_nothing(tmp_path):
-    sentence = summary(distinct(make_plan(corpora=("ptb",))), tmp_path)[0]
+    sentence = summary(make_plan(corpora=("ptb",)), tmp_path)[0]
     assert "plan several of the base row" in sentence
 
 
