@@ -15,7 +15,7 @@ TOLERANCE = 0.03
 """Of the published perplexity; within it a value is close where the noise is unknown."""
 EXACT = 7
 """With more rows than this, their permutations are drawn."""
-DRAWS = 5_000
+DRAWS = 2_000
 
 
 class Verdict(StrEnum):

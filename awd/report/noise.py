@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -34,8 +35,8 @@ def noise_of(
     found: dict[str, Noise] = {}
     for corpus, of_corpus in lines.groupby("corpus", sort=False):
         kept = [line for line in of_corpus.itertuples(index=False) if not _worse_than_uniform(line)]
-        protocols = [line.protocol for line in kept if line.protocol is not None]
-        usual = max(protocols, key=protocols.count, default=None)
+        protocols = Counter(line.protocol for line in kept if line.protocol is not None)
+        usual = max(protocols, key=protocols.get, default=None)
         kept = [line for line in kept if line.protocol is None or line.protocol == usual]
         found[corpus] = pool(_by_training(kept, runs))
     return found

@@ -65,7 +65,7 @@ def test_drawn_permutations_are_close_to_all_of_them():
     found = order([list(zip(published, ours, strict=True))], [UNKNOWN])
     expected = reference.kendalltau(published, ours, alternative="greater", method="exact")
     assert found.tau == pytest.approx(expected.statistic)
-    assert found.p == pytest.approx(expected.pvalue, rel=0.15, abs=0.001)
+    assert found.p == pytest.approx(expected.pvalue, rel=0.15, abs=0.003)
 
 
 def test_pairs_published_closer_than_the_noise_do_not_count():
