@@ -69,7 +69,7 @@ def pack(results: Path, target: Path, chosen: Collection[str] = ()) -> list[str]
         write_text(crate / "environment.txt", environment())
         write_json(crate / "corpora.json", _corpora(results, plans.values()))
         write_json(crate / METADATA, _describe(crate, plans))
-        lines = [f"{_sha256(path)}  {_name(path, crate)}\n" for path in _files(crate)]
+        lines = [f"{digest(path)}  {_name(path, crate)}\n" for path in _files(crate)]
         write_text(crate / MANIFEST, "".join(lines))
         members = {_name(path, crate): path for path in _files(crate)}
         with (
@@ -102,6 +102,12 @@ def verify(path: Path) -> list[str]:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             return [f"{path.name} is damaged: {error}"]
         return _check(Path(temporary))
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def environment() -> str:
@@ -183,7 +189,7 @@ def _describe(crate: Path, plans: dict[str, dict]) -> dict:
         properties = {
             "contentSize": str(path.stat().st_size),
             "encodingFormat": MEDIA.get(path.suffix, "text/plain"),
-            "sha256": _sha256(path),
+            "sha256": digest(path),
         }
         described.add_file(dest_path=_name(path, crate), properties=properties)
     described.license = described.get("LICENSE")
@@ -215,7 +221,7 @@ def _check_manifest(crate: Path) -> list[str]:
     for name, file in there.items():
         if name not in listed:
             problems.append(f"{name} is not in {MANIFEST}")
-        elif _sha256(file) != listed[name]:
+        elif digest(file) != listed[name]:
             problems.append(f"{name} is not the file that was packed: its SHA-256 differs")
     return problems
 
@@ -294,8 +300,3 @@ def _files(folder: Path) -> list[Path]:
 
 def _name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

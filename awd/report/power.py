@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import nctdtrinc, stdtrit
 
+from awd.report.build import read_plan
 from awd.report.noise import alike, noise_of, results_by_row
 from awd.report.records import collect
 from awd.report.stats import satterthwaite, text_variance
@@ -119,9 +120,18 @@ def _design(
     return Design(corpus, rows, min(counts[False]), min(counts[True]), replicates)
 
 
-def assumptions(plan: Mapping, runs: Path) -> dict[str, Assumption]:
-    """Measure the noise by corpus from the records in the folder ``runs``, else the default."""
-    records, _ = collect(plan, runs)
+def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption]:
+    """Measure the noise by corpus, of those that have records with several seeds.
+
+    Records are those of ``plan`` and of the plan in results/{name}, whose other suites share the
+    noise.
+    """
+    path = results / name / "plan.json"
+    if path.is_file():
+        written = read_plan(results, name)
+        runs, suites = written["runs"] | plan["runs"], [*written["suites"], *plan["suites"]]
+        plan = {"runs": runs, "suites": suites}
+    records, _ = collect(plan, results / "runs")
     noises = noise_of(records, plan["runs"])
     texts: dict[str, list[float]] = {}
     for suite in plan["suites"]:
@@ -142,9 +152,8 @@ def assumptions(plan: Mapping, runs: Path) -> dict[str, Assumption]:
     return measured
 
 
-def summary(plan: Mapping, runs: Path) -> list[str]:
+def summary(plan: Mapping, measured: Mapping[str, Assumption]) -> list[str]:
     """Say, by corpus, which differences the plan can find; a sentence each."""
-    measured = assumptions(plan, runs)
     return [_sentence(design, measured.get(design.corpus, DEFAULT)) for design in designs(plan)]
 
 
@@ -163,13 +172,12 @@ def _sentence(design: Design, assumed: Assumption) -> str:
     )
 
 
-def power_table(plan: Mapping, runs: Path) -> pd.DataFrame:
+def power_table(plan: Mapping, measured: Mapping[str, Assumption]) -> pd.DataFrame:
     """Compute the smallest differences for 1 to 10 seeds.
 
     Columns are corpus, seeds, base_seeds, freedom, one_row and whole_table; the last two in percent
     of perplexity, for a single row and after correction for all rows of the largest suite.
     """
-    measured = assumptions(plan, runs)
     lines = []
     for design in designs(plan):
         assumed = measured.get(design.corpus, DEFAULT)
@@ -182,14 +190,15 @@ def power_table(plan: Mapping, runs: Path) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def show_power(plan: Mapping, runs: Path, console: Console | None = None) -> None:
+def show_power(
+    plan: Mapping, measured: Mapping[str, Assumption], console: Console | None = None
+) -> None:
     """Print the table and what it assumes."""
     console = console or Console()
-    measured = assumptions(plan, runs)
     table = Table(title="Smallest difference in perplexity found with 80% power", box=None)
     for heading in ("corpus", "seeds", "of the base row", "one row", "any row of a table"):
         table.add_column(heading, justify="left" if heading == "corpus" else "right")
-    for line in power_table(plan, runs).itertuples(index=False):
+    for line in power_table(plan, measured).itertuples(index=False):
         ends = (percent(math.log1p(value / 100)) for value in (line.one_row, line.whole_table))
         table.add_row(line.corpus, str(line.seeds), str(line.base_seeds), *ends)
     console.print(table)

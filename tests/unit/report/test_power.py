@@ -71,27 +71,39 @@ def test_the_design_is_that_of_the_plan():
 
 def test_noise_is_that_of_the_records_or_the_default(tmp_path):
     plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
-    assert assumptions(plan, tmp_path) == {}
-    assert DEFAULT.source in summary(plan, tmp_path)[0]
-    write_runs(plan, tmp_path)
-    found = assumptions(plan, tmp_path)["ptb"]
+    assert assumptions(plan, tmp_path, "small") == {}
+    assert DEFAULT.source in summary(plan, {})[0]
+    write_runs(plan, tmp_path / "runs")
+    measured = assumptions(plan, tmp_path, "small")
+    found = measured["ptb"]
     # tests/synthetic.py multiplies perplexities with 1.01 + 0.006 times a normal variate.
     assert 0.003 < found.training < 0.012
-    assert "21 trainings of the existing records" in summary(plan, tmp_path)[0]
-    table = power_table(plan, tmp_path)
+    assert "21 trainings of the existing records" in summary(plan, measured)[0]
+    table = power_table(plan, measured)
     assert table["seeds"].tolist() == list(range(1, 11))
     assert (table["one_row"] < table["whole_table"])[1:].all()
     assert math.isinf(table["one_row"][0])
 
 
-def test_one_training_of_each_row_is_said_to_find_nothing(tmp_path):
-    sentence = summary(make_plan(corpora=("ptb",)), tmp_path)[0]
+def test_one_training_of_each_row_is_said_to_find_nothing():
+    sentence = summary(make_plan(corpora=("ptb",)), {})[0]
     assert "plan several of the base row" in sentence
 
 
 def test_the_default_is_near_what_the_committed_records_have():
     results = Path(__file__).parents[3] / "results"
     plan = json.loads((results / "paper" / "plan.json").read_text(encoding="utf-8"))
-    found = assumptions(plan, results / "runs")["ptb"]
+    found = assumptions(plan, results, "paper")["ptb"]
     assert DEFAULT.training / 2 < found.training < DEFAULT.training * 1.5
     assert DEFAULT.text / 2 < found.text < DEFAULT.text * 2
+
+
+def test_other_suites_of_the_scale_share_the_noise(tmp_path):
+    """A plan of a suite without records takes the noise of the plan that was written before."""
+    plan = make_plan(seeds=(1, 2), corpora=("ptb",), scale="small")
+    write_runs(plan, tmp_path / "runs")
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "plan.json").write_text(json.dumps(plan))
+    other = make_plan(seeds=(7,), corpora=("ptb",), name="other2020")
+    assert assumptions(other, tmp_path, "paper") == {}
+    assert assumptions(other, tmp_path, "small") == assumptions(plan, tmp_path, "paper")
