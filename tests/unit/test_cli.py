@@ -74,7 +74,7 @@ def test_the_plan_is_shown():
     """Each run with its rows, and a line on what all of it costs; nothing is written."""
     answer = call("plan", "--suite", "merity2018", "--scale", "paper")
     assert answer.returncode == 0, answer.stderr
-    assert "rows, 1 seed: 16 runs, 2 of them shared" in answer.stdout
+    assert "rows, 1 to 3 seeds: 20 runs, 6 of them shared" in answer.stdout
     assert "24,221,600" in answer.stdout
     assert "core-hours" in answer.stdout
 
