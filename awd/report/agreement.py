@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ TOLERANCE = 0.03
 """Of the published perplexity; within it a value is close where the noise is unknown."""
 EXACT = 7
 """With more rows than this, their permutations are drawn."""
-DRAWS = 2_000
+DRAWS = 5_000
 
 
 class Verdict(StrEnum):
@@ -68,7 +69,8 @@ def judge(results: Sequence[Result], published: float, noise: Noise) -> Judgemen
     return Judgement(verdict, distance)
 
 
-def order(groups: Sequence[Sequence[tuple[float, float]]], noise: Sequence[Noise]) -> Order:
+@lru_cache(maxsize=256)  # the table of a suite is written in several formats
+def order(groups: tuple[tuple[tuple[float, float], ...], ...], noise: tuple[Noise, ...]) -> Order:
     """Compare the order of rows with the published one.
 
     Args:

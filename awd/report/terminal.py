@@ -21,7 +21,6 @@ from rich.table import Table
 from awd.errors import InputError
 from awd.files import read_json
 from awd.places import RESULTS
-from awd.report.words import plural
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
 from awd.study.cost import CPU_RATE, GPU_RATE, UPDATE, core_seconds, gpu_seconds
 from awd.study.plan import Plan, Run
@@ -247,7 +246,7 @@ def _replicates(plan: Plan) -> list[str]:
     seconds = [_seconds(run, plan) for run in runs]
     core, gpu = (sum(value or 0 for value in kind) / 3600 for kind in zip(*seconds, strict=True))
     return [
-        f"{plural(len(runs), 'run')} replicate base rows, to show the noise of training: "
+        f"Runs that replicate base rows, to show the noise of training: {len(runs)}, "
         f"{core:,.2f} core-hours or {gpu:,.2f} GPU-hours in all (base_seeds: 1 leaves them out)."
     ]
 

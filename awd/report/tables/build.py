@@ -150,10 +150,10 @@ def order_agreement(frame: pd.DataFrame) -> Order:
             pairs = [(line[f"published_{split}"], line[split]) for line in lines]
             known = [pair for pair in pairs if not math.isnan(sum(pair))]
             if len(known) > 1:
-                groups.append([(math.log(one), math.log(other)) for one, other in known])
+                groups.append(tuple((math.log(one), math.log(other)) for one, other in known))
                 noises.append(noise_of_line(lines[0], split))
                 break
-    return order(groups, noises)
+    return order(tuple(groups), tuple(noises))
 
 
 def noise_of_line(line: dict, split: str) -> Noise:

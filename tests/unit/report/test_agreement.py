@@ -52,7 +52,7 @@ def test_tau_and_p_are_those_of_the_textbook_without_noise():
     """For one group, no ties and all pairs counted."""
     published = [4.0, 4.1, 4.2, 4.3, 4.4, 4.5]
     ours = [4.1, 4.0, 4.2, 4.5, 4.3, 4.6]
-    found = order([list(zip(published, ours, strict=True))], [UNKNOWN])
+    found = order((tuple(zip(published, ours, strict=True)),), (UNKNOWN,))
     expected = reference.kendalltau(published, ours, alternative="greater", method="exact")
     assert (found.tau, found.p) == pytest.approx((expected.statistic, expected.pvalue))
     assert (found.pairs, found.agree, found.with_noise) == (15, 13, False)
@@ -62,32 +62,32 @@ def test_drawn_permutations_are_close_to_all_of_them():
     generator = np.random.default_rng(2)
     published = np.arange(12) / 10
     ours = published + 0.5 * generator.standard_normal(12)
-    found = order([list(zip(published, ours, strict=True))], [UNKNOWN])
+    found = order((tuple(zip(published, ours, strict=True)),), (UNKNOWN,))
     expected = reference.kendalltau(published, ours, alternative="greater", method="exact")
     assert found.tau == pytest.approx(expected.statistic)
-    assert found.p == pytest.approx(expected.pvalue, rel=0.15, abs=0.003)
+    assert found.p == pytest.approx(expected.pvalue, abs=0.01)
 
 
 def test_pairs_published_closer_than_the_noise_do_not_count():
     noise = Noise(0.01**2, 10)
     least = reference.t.ppf(0.975, 10) * 0.01 * math.sqrt(2)
     rows = [(4.0, 4.1), (4.0 + 0.9 * least, 4.0), (4.0 + 1.95 * least, 4.2)]
-    found = order([rows], [noise])
+    found = order((tuple(rows),), (noise,))
     assert (found.pairs, found.agree, found.tau, found.with_noise) == (2, 2, 1, True)
-    assert order([rows], [UNKNOWN])[:2] == (3, 2)
+    assert order((tuple(rows),), (UNKNOWN,))[:2] == (3, 2)
 
 
 def test_groups_are_permuted_apart():
     """Two groups of three rows in published order: one of 6 times 6 permutations is so."""
-    group = [(4.0, 1.0), (4.1, 2.0), (4.2, 3.0)]
-    found = order([group, group], [UNKNOWN, UNKNOWN])
+    group = ((4.0, 1.0), (4.1, 2.0), (4.2, 3.0))
+    found = order((group, group), (UNKNOWN, UNKNOWN))
     assert (found.pairs, found.agree, found.tau) == (6, 6, 1)
     assert found.p == pytest.approx(1 / 36)
 
 
-@pytest.mark.parametrize("groups", [[], [[]], [[(4.0, 4.1)]], [[(4.0, 4.1), (4.0, 4.2)]]])
+@pytest.mark.parametrize("groups", [(), ((),), (((4.0, 4.1),),), (((4.0, 4.1), (4.0, 4.2)),)])
 def test_no_pairs_have_no_order(groups):
-    found = order(groups, [UNKNOWN] * len(groups))
+    found = order(groups, (UNKNOWN,) * len(groups))
     assert found.pairs == 0
     assert math.isnan(found.tau)
     assert math.isnan(found.p)
