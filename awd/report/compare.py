@@ -16,13 +16,14 @@ from awd.errors import InputError
 from awd.report.build import gather, read_plan, scales
 from awd.report.noise import noise_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, compare, holm
+from awd.report.words import DASH, MINUS, plural
 from awd.vocabulary import Status
 
 LEVEL = 0.05
 DIFFERENT, UNDECIDED = 3, 4
 """Exit codes; 0: no row differs beyond noise. 1 and 2 are those of wrong input."""
 TIMES = ("seconds", "tokens_per_second")  # of a learning curve: never the same twice
-DASH = "\N{EN DASH}"
+WIDTH = 200  # of lines that no terminal limits
 
 
 class Outcome(StrEnum):
@@ -326,19 +327,19 @@ def sentences(comparison: Comparison) -> list[str]:
     """Say what was compared, and what came out."""
     first, second = comparison.names
     counts = {each: sum(row.outcome is each for row in comparison.rows) for each in Outcome}
-    said = [f"Scale {comparison.scale}: B ({second}) compared with A ({first})."]
+    found = [f"Scale {comparison.scale}: B ({second}) compared with A ({first})."]
     matched = len(comparison.rows) - counts[Outcome.ONE_SIDED]
-    said.append(
-        f"{comparison.evaluations} evaluations are in both, {comparison.equal} of them equal to "
-        "the last bit."
+    found.append(
+        f"Of {plural(comparison.evaluations, 'evaluation')} that both have, {comparison.equal} "
+        "equal to the last bit."
     )
     if counts[Outcome.EQUAL] == matched:
-        said.append(
+        found.append(
             f"All {matched} rows that both have are equal to the last bit."
             if matched
             else "No row has results in both."
         )
-        return said
+        return found
     differ = counts[Outcome.HIGHER] + counts[Outcome.LOWER]
     parts = [
         (counts[Outcome.EQUAL], "equal to the last bit"),
@@ -348,14 +349,14 @@ def sentences(comparison: Comparison) -> list[str]:
         (counts[Outcome.UNKNOWN], "undecided, because no row has two trainings"),
     ]
     listed = ", ".join(f"{count} {text}" for count, text in parts if count)
-    said.append(f"Of {matched} rows that both have: {listed}.")
+    found.append(f"Of {matched} rows that both have: {listed}.")
     for corpus, noise in comparison.noise.items():
         if noise.freedom:
-            said.append(
+            found.append(
                 f"Noise of training on {corpus}: {math.sqrt(noise.variance):.2%} of perplexity, "
                 f"from {noise.trainings} trainings."
             )
-    return said
+    return found
 
 
 def cells(comparison: Comparison) -> list[dict[str, str]]:
@@ -395,7 +396,7 @@ def cells(comparison: Comparison) -> list[dict[str, str]]:
         )
     for line in lines:
         for key in ("B − A", "95% interval"):
-            line[key] = line[key].replace("-", "\N{MINUS SIGN}")
+            line[key] = line[key].replace("-", MINUS)
     return lines
 
 
@@ -419,6 +420,8 @@ def markdown(comparisons: Collection[Comparison]) -> str:
 def show(comparisons: Collection[Comparison], console: Console | None = None) -> None:
     """Print the comparisons on the terminal."""
     console = console or Console()
+    if not console.is_terminal:
+        console.width = WIDTH
     for comparison in comparisons:
         table = Table(box=None, pad_edge=False)
         lines = cells(comparison)

@@ -213,7 +213,7 @@ def test_links_duplicates_and_bombs_are_refused(tmp_path, monkeypatch):
         verify(path)
 
 
-def test_what_is_no_archive_is_said_to_be_none(tmp_path):
+def test_what_is_no_archive_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         verify(tmp_path / "none.zip")
     (tmp_path / "text.zip").write_text("no archive")

@@ -85,7 +85,7 @@ def test_noise_is_that_of_the_records_or_the_default(tmp_path):
     assert math.isinf(table["one_row"][0])
 
 
-def test_one_training_of_each_row_is_said_to_find_nothing():
+def test_one_training_of_each_row_finds_nothing():
     sentence = summary(make_plan(corpora=("ptb",)), {})[0]
     assert "plan several of the base row" in sentence
 
