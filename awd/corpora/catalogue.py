@@ -129,7 +129,7 @@ def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:
 
 def folder_files(corpus: str, folder: Path) -> dict[str, Path]:
     """Return the file of each split in a user's folder; InputError if one is missing or empty."""
-    files = {split: folder / f"{split}.txt" for split in SPLITS}
+    files: dict[str, Path] = {split: folder / f"{split}.txt" for split in SPLITS}
     missing = [path.name for path in files.values() if not path.is_file()]
     empty = [path.name for path in files.values() if path.is_file() and not path.stat().st_size]
     faults = [f"has no {name}" for name in missing] + [f"has an empty {name}" for name in empty]

@@ -228,7 +228,7 @@ def _row(
     """A row's results in both, its difference, and what is decided without a correction."""
     rows, place = (row, other), (row["row"], row["corpus"])
     results = [_results(each, r) for each, r in zip(both, rows, strict=True)]
-    states = tuple(_states(each, r) for each, r in zip(both, rows, strict=True))
+    states = _states(both[0], row), _states(both[1], other)
     _check_protocols(suite, row, other, both)
     difference = compare(results[1], results[0], noise.get(row["corpus"], Noise()))
     keys = [
@@ -243,7 +243,7 @@ def _row(
         outcome, difference = Outcome.STATUS, Difference()
     else:
         outcome = Outcome.UNKNOWN
-    specs = [
+    specs: list[dict] = [
         next((each.plan["runs"][item["run"]]["spec"] for item in r["runs"]), {})
         for each, r in zip(both, rows, strict=True)
     ]
@@ -258,8 +258,8 @@ def _row(
         row["label"],
         place[1],
         outcome,
-        tuple(_perplexity(each) for each in results),
-        tuple(len(each) for each in results),
+        (_perplexity(results[0]), _perplexity(results[1])),
+        (len(results[0]), len(results[1])),
         states,
         difference,
         math.nan,

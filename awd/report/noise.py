@@ -36,7 +36,7 @@ def noise_of(
     for corpus, of_corpus in lines.groupby("corpus", sort=False):
         kept = [line for line in of_corpus.itertuples(index=False) if not _worse_than_uniform(line)]
         protocols = Counter(line.protocol for line in kept if line.protocol is not None)
-        usual = max(protocols, key=protocols.get, default=None)
+        usual = next((protocol for protocol, _ in protocols.most_common(1)), None)
         kept = [line for line in kept if line.protocol is None or line.protocol == usual]
         found[corpus] = pool(_by_training(kept, runs))
     return found
@@ -90,7 +90,7 @@ def results_by_row(
 
 def _by_training(lines: Iterable, runs: Mapping[str, Mapping]) -> list[list[Result]]:
     """Results by training; of several stages the one that most of its seeds have."""
-    groups: dict[tuple[str, str], dict[str, list[Result]]] = {}
+    groups: dict[str, dict[str, list[Result]]] = {}
     for line in lines:
         stages = groups.setdefault(alike(runs[line.run]["spec"]), {})
         stages.setdefault(line.stage, []).append(result(line))

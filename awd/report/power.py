@@ -138,9 +138,9 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
         found = results_by_row(suite, records)
         for row in suite["rows"]:
             base = found.get((suite["base"], row["corpus"]))
-            results = found.get((row["row"], row["corpus"]))
-            if row["row"] != suite["base"] and base and results:
-                texts.setdefault(row["corpus"], []).append(text_variance(results, base))
+            own = found.get((row["row"], row["corpus"]))
+            if row["row"] != suite["base"] and base and own:
+                texts.setdefault(row["corpus"], []).append(text_variance(own, base))
     measured = {}
     for corpus, noise in noises.items():
         if noise.freedom:

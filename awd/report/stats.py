@@ -252,7 +252,9 @@ def _same_trainings(row: Sequence[Result], base: Sequence[Result]) -> list[Resul
 
 def _subtract(one: Result, other: Result) -> Result:
     loss = one.loss - other.loss
-    if one.tokens is None or other.tokens is None or not np.array_equal(one.tokens, other.tokens):
+    if one.tokens is None or one.nll is None or other.tokens is None or other.nll is None:
+        return Result(loss)
+    if not np.array_equal(one.tokens, other.tokens):
         return Result(loss)
     return Result(loss, one.tokens, one.nll - other.nll)
 

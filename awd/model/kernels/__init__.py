@@ -7,16 +7,19 @@ slowly and with other last digits on each kind of CPU.
 
 import os
 from functools import cache
+from importlib import import_module
+from typing import Any
 
 import torch
 
 from awd.errors import InputError
 from awd.machine.devices import cpu_flags
 
+operators: Any = None
 try:
-    from awd.model.kernels import _compiled  # noqa: F401 - it adds torch.ops.awd
+    import_module("awd.model.kernels._compiled")  # adds torch.ops.awd
 except ImportError:
-    operators = None
+    pass
 else:
     operators = torch.ops.awd
 

@@ -100,7 +100,9 @@ def build(
         base = bases.get(row["corpus"])
         of_base = {} if base in (None, row) else found[base["row"], base["corpus"]]
         place = (row["row"], row["corpus"])
-        noise = {split: noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
+        noise: dict[str, Noise] = {
+            split: noises.get((row["corpus"], split), Noise()) for split in HELD_OUT
+        }
         line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
         lines.append({"suite": suite["suite"], **line})
     columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
@@ -174,7 +176,7 @@ def _line(
 ) -> dict:
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
-    values = {
+    values: dict[str, dict[int, float]] = {
         split: {seed: r[split] for seed, r in results.items() if split in r} for split in Split
     }
     train, _ = mean_and_deviation(list(values["train"].values()))
