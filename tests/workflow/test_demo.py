@@ -285,9 +285,9 @@ def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):
 # where it runs ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a{b}", "{run} {{corpus}}", "it's {0} $HOME"])
+@pytest.mark.parametrize("name", ["a{b}", "{run} {{corpus}}", "it's {so} $HOME"])
 def test_braces_in_the_path_of_the_project(tmp_path, name):
-    """They are no wildcards. The plan reads every suite, and is the job of no other input."""
+    """They are no wildcards, but Snakemake's locks need an identifier within: {0} is refused."""
     (tmp_path / name).mkdir()
     project = make_project(tmp_path / name / "project", tiny=SUITE)
     snakemake(project, "results/demo/plan.json")
