@@ -261,7 +261,7 @@ def narrate(workflow) -> Narrator:
     logger = logging.getLogger("snakemake.logging")
     shown = [each for each in logger.handlers if each.name == "DefaultStreamHandler"]
     narrator = Narrator(Console(stderr=True), shown)
-    if workflow.is_main_process and not workflow.dryrun:
+    if workflow.is_main_process and not settings.dryrun:
         logger.addHandler(narrator)
         if asked:
             narrator.console.quiet = True

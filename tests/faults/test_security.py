@@ -21,11 +21,11 @@ NAMES += ["-rf", "a/b", "{run}", "ä", "", "a&b", "A", "*"]
 
 SUITE = f"""
 title: {json.dumps(HOSTILE)}
-paper: {{citation: {json.dumps(HOSTILE)}}}
+notes: [{json.dumps(HOSTILE)}]
 base_row: full
 base: {{hidden_size: 8, embedding_size: 8, batch_size: 4, bptt: 10, epochs: 1}}
 rows:
-  full: {{label: {json.dumps(HOSTILE)}, group: {json.dumps(HOSTILE)}, note: {json.dumps(HOSTILE)}}}
+  full: {{label: {json.dumps(HOSTILE)}, note: {json.dumps(HOSTILE)}}}
 figures: [curves]
 scales:
   demo: {{corpora: [mine]}}
@@ -61,6 +61,15 @@ def test_hostile_names_in_the_configuration(name, place):
     value = {name: "/tmp"} if place == "corpus_folders" else name
     with pytest.raises(InputError):
         Plan(load_config(CONFIG, {place: value}))
+
+
+def test_the_suite_without_hostile_names_is_planned(tmp_path, monkeypatch):
+    """Otherwise the next test would prove nothing."""
+    (tmp_path / "study.yaml").write_text(SUITE)
+    monkeypatch.setattr("awd.study.suite.SUITES", tmp_path)
+    folder = write_texts(tmp_path / "texts")
+    changes = {"corpus_folders": {"mine": str(folder)}, "suites": ["study"]}
+    assert list(Plan(load_config(CONFIG, changes)).suites) == ["study"]
 
 
 @pytest.mark.parametrize("name", NAMES)

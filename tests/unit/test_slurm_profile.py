@@ -88,7 +88,11 @@ def test_a_training_asks_for_what_the_profile_says(profile, said):
     assert answer.returncode == 0, answer.stderr
     announced = answer.stdout + answer.stderr
     assert "and workflow specific profile profiles/default" in announced
-    requests = [line for line in announced.splitlines() if "checkpoint_minutes=" in line]
+    requests = [
+        set(line.strip().removeprefix("resources: ").split(", "))
+        for line in announced.splitlines()
+        if "checkpoint_minutes=" in line
+    ]
     assert requests
-    assert all("device=cuda" in line and said.split(",")[0] in line for line in requests)
-    assert any(line.endswith(said) or f"{said}, " in line for line in requests)
+    assert all({"device=cuda", "gpu=1"} <= request for request in requests)
+    assert any(set(said.split(", ")) <= request for request in requests)

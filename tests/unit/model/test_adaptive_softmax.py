@@ -7,7 +7,7 @@ from awd.errors import InputError
 from awd.model.adaptive_softmax import AdaptiveDecoder
 from awd.model.language_model import LanguageModel
 from awd.study.cost import parameters
-from awd.study.spec import RunSpec, cutoffs
+from awd.study.spec import RunSpec, cutoffs, make_spec
 
 
 @pytest.fixture
@@ -61,4 +61,4 @@ def test_the_model_trains_and_evaluates_with_it():
 
 def test_it_cannot_be_tied():
     with pytest.raises(InputError, match="cannot be tied"):
-        RunSpec(corpus="ptb", softmax="adaptive", tied=True)
+        make_spec({"corpus": "ptb", "softmax": "adaptive", "tied": True}, "here")

@@ -299,8 +299,8 @@ def test_a_backward_direction_without_weight_drop_is_found(text, monkeypatch):
         layer.forgotten = True
     said = contradiction(spec, "train", observe(trainer))
     assert said == (
-        "weight_drop_backward is 0 as observed on the model that was to be trained, where its "
-        "spec means 0.5"
+        "weight_drop_backward is 0 as observed on the model to be trained, but its "
+        "spec requires 0.5"
     )
 
 

@@ -1,0 +1,97 @@
+"""Which trainings count towards the noise, and which of their evaluations."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from awd.report.comparability import Protocol
+from awd.report.noise import alike, by_split, noise_of, results_by_row
+
+USUAL = Protocol("stream", "left", 1, True, True, 10_000, 500, 500)
+RUNS = {
+    f"{name}-s{seed}": {"spec": {"layers": layers, "seed": seed}}
+    for name, layers in {"full": 3, "half": 1}.items()
+    for seed in (1, 2)
+}
+LOSSES = {"full-s1": 4.0, "full-s2": 4.1, "half-s1": 5.0, "half-s2": 5.3}
+
+
+def records(**changes):
+    """A line of the test text for each run; ``changes`` are of half-s2."""
+    lines = []
+    for run, loss in LOSSES.items():
+        line = {
+            "run": run,
+            "corpus": "ptb",
+            "stage": "train",
+            "method": "stream",
+            "split": "test",
+            "status": "done",
+            "perplexity": np.exp(loss),
+            "protocol": USUAL,
+            "blocks": None,
+        }
+        lines.append(line | (changes if run == "half-s2" else {}))
+    return pd.DataFrame(lines)
+
+
+def test_noise_is_pooled_over_the_trainings_that_differ_in_their_seed_alone():
+    """The variance within each pair is half of its squared difference."""
+    noise = noise_of(records(), RUNS)["ptb"]
+    assert noise.variance == pytest.approx((0.1**2 / 2 + 0.3**2 / 2) / 2)
+    assert noise.freedom == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "diverged"},
+        {"status": "leaks"},
+        {"method": "cache-5-1-0.1"},
+        {"split": "valid"},
+        {"run": "not-planned"},
+        {"perplexity": float("nan")},
+        {"perplexity": 10_001.0},
+        {"protocol": dataclasses.replace(USUAL, batch_size=10)},
+    ],
+    ids=str,
+)
+def test_what_is_no_ordinary_result_does_not_count(change):
+    """Then one pair is left."""
+    noise = noise_of(records(**change), RUNS)["ptb"]
+    assert noise.variance == pytest.approx(0.1**2 / 2)
+    assert noise.freedom == 1
+
+
+def test_each_split_and_corpus_has_its_own():
+    frame = records()
+    other = frame.assign(corpus="wikitext-2")
+    valid = frame.assign(split="valid", perplexity=frame["perplexity"] ** 0.5)
+    found = by_split(pd.concat([frame, other, valid]), RUNS)
+    assert found.keys() == {("ptb", "test"), ("wikitext-2", "test"), ("ptb", "valid")}
+    assert found["ptb", "test"] == found["wikitext-2", "test"]
+    assert found["ptb", "valid"].variance == pytest.approx(found["ptb", "test"].variance / 4)
+
+
+def test_trainings_are_alike_whatever_the_order_of_their_settings():
+    assert alike({"layers": 3, "tied": True, "seed": 1}) == alike({"tied": True, "layers": 3})
+    assert alike({"layers": 3}) != alike({"layers": 2})
+
+
+def test_results_of_rows_are_in_the_order_of_their_seeds():
+    """Without seeds that diverged, and without rows that have no result."""
+    rows = [
+        {
+            "row": name,
+            "corpus": "ptb",
+            "stage": "train",
+            "method": "stream",
+            "runs": [{"seed": seed, "run": f"{name}-s{seed}"} for seed in (2, 1)],
+        }
+        for name in ("full", "half", "never")
+    ]
+    found = results_by_row({"rows": rows}, records(status="diverged"))
+    losses = {place: [round(each[0], 6) for each in results] for place, results in found.items()}
+    assert losses == {("full", "ptb"): [4.1, 4.0], ("half", "ptb"): [5.0]}
