@@ -113,16 +113,20 @@ Names = Annotated[
 Checked = TypeVar("Checked", bound=Model)
 
 
-def validate(model: type[Checked], value: object, where: str) -> Checked:
+def validate(
+    model: type[Checked], value: object, where: str, places: Mapping[str, str] = {}
+) -> Checked:
     """Return ``value`` as a ``model``.
 
     Raises InputError with the first mistake: ``where``, its place there, and what is allowed.
+    ``places`` has keys of the value that come from elsewhere than ``where``.
     """
     try:
         return model.model_validate(value)
     except ValidationError as error:
         (first, *_) = error.errors(include_url=False)
-        raise InputError(f"{where}: {_sentence(model, first)}") from error
+        key = first["loc"][0] if first["loc"] else first.get("ctx", {}).get("key")
+        raise InputError(f"{places.get(key, where)}: {_sentence(model, first)}") from error
 
 
 def _sentence(model: type[Model], error: Mapping) -> str:

@@ -21,7 +21,7 @@ class WorkflowPlan(Plan):
     """
 
     def __init__(self, workflow):
-        super().__init__(configuration(workflow))
+        super().__init__(*configuration(workflow))
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)

@@ -23,8 +23,8 @@ from awd import corpora
 from awd.errors import LONGEST, InputError
 from awd.files import write_json
 from awd.places import SUITES
-from awd.report import overview
 from awd.report.build import report
+from awd.report.terminal import show_plan
 from awd.runs.checkpoint import Checkpoint
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
@@ -133,7 +133,7 @@ def is_plan(made: Plan) -> bool:
     """Whether everything in it can be written, shown, and be the name of a file."""
     json.dumps(made.as_dict(), allow_nan=False)
     with redirect_stdout(io.StringIO()):
-        overview.show(made)
+        show_plan(made)
     names = [path.relative_to("results/runs").as_posix() for path in made.evaluations()]
     return all(re.fullmatch(r"[a-z0-9-]{1,200}/[a-z0-9.-]{1,200}", name) for name in names)
 
