@@ -253,9 +253,7 @@ def test_a_record_copied_from_another_run_is_refused(study, name):
     """Its numbers would be shown under another run's name."""
     plan, runs = study
     (runs / RUN / name).write_bytes((runs / OTHER / name).read_bytes())
-    with pytest.raises(
-        InputError, match=f"{RUN}/{name} does not belong there: its run is '{OTHER}"
-    ):
+    with pytest.raises(InputError, match=f"{name} does not belong there: its run is '{OTHER}"):
         records.collect(plan, runs)
 
 
