@@ -154,11 +154,11 @@ def test_several_seeds_may_be_text_with_commas(value, expected):
         ({"rows": {"full": {"label": True}}}, "rows.full.label must be text, not True; put it in"),
         (
             {"rows": {"full": {"label": "a\u202eb"}}},
-            "rows.full.label: the text holds U+202E, which",
+            "rows.full.label: the text holds U+202E",
         ),
         (
             {"rows": {"full": {"label": "a\u200bb"}}},
-            "rows.full.label: the text holds U+200B, which",
+            "rows.full.label: the text holds U+200B",
         ),
         ({"rows": {"full": {"label": "a\x00b"}}}, "rows.full.label: the text holds U+0000, which"),
         ({"rows": {"full": {"label": " \t "}}}, "rows.full.label: the text is blank"),
