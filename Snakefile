@@ -72,7 +72,8 @@ onstart:
 
 onsuccess:
     narrator.stop()
-    print(f"The results are in results/{plan.name}; begin with report.html")
+    if plan.is_written():  # else only some files were asked for
+        print(f"The results are in results/{plan.name}; begin with report.html")
 
 
 onerror:

@@ -19,8 +19,24 @@ STOPPED = 75  # EX_TEMPFAIL: saved, run it again
 log = logging.getLogger("awd")
 
 
+class Command(click.Command):
+    """A command whose log has its mistakes, those in its options too."""
+
+    def parse_args(self, ctx, args):
+        """Do as the base class does; begin the log even if an option is unknown."""
+        words = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError:
+            if "--log" in words[:-1] and not _log_files():
+                start_log(Path(words[words.index("--log") + 1]))
+            raise
+
+
 class Commands(click.Group):
     """Commands in the order of the pipeline; a mistake ends one with a sentence and code 1."""
+
+    command_class = Command
 
     def list_commands(self, ctx):  # noqa: ARG002 - click's signature
         """Return the names in the order of this file."""
@@ -92,6 +108,7 @@ def plan_options(command):
 
 def _configured(path, scale, suites, overrides):
     """The Plan that `plan_options` ask for."""
+    from awd.study.command_line import COMMAND_LINE
     from awd.study.config import CONFIG, load_config
     from awd.study.plan import Plan
     from awd.study.yaml_text import parse_override
@@ -101,7 +118,8 @@ def _configured(path, scale, suites, overrides):
         changes["scale"] = scale
     if suites:
         changes["suites"] = list(suites)
-    return Plan(load_config(path or CONFIG, changes), str(path or CONFIG.name))
+    places = dict.fromkeys(changes, COMMAND_LINE)
+    return Plan(load_config(path or CONFIG, changes), str(path or CONFIG.name), places)
 
 
 @main.command()
@@ -354,13 +372,15 @@ def tune_cache(corpus, run, stage, windows, thetas, weights):
 @click.option("--corpus", default="default", help="Only on this corpus.")
 def mechanisms(scale, suite, corpus):
     """Show what each row really changes, observed on its model as it is built; trains nothing."""
+    from awd.study.command_line import COMMAND_LINE
     from awd.study.config import CONFIG, load_config
     from awd.study.plan import Plan
     from awd.training.expected import differences
     from awd.training.probes import observe_spec
 
     overrides = {"scale": scale, "suites": suite, "corpora": corpus, "seeds": 1}
-    plan = Plan(load_config(CONFIG, overrides))
+    places = dict.fromkeys(overrides, COMMAND_LINE)
+    plan = Plan(load_config(CONFIG, overrides), CONFIG.name, places)
     resolved = plan.suites[suite]
     bases = {row["corpus"]: row for row in resolved["rows"] if row["row"] == resolved["base"]}
     observed: dict[str, dict] = {}

@@ -1,6 +1,7 @@
 """The made-up study as tables, and what tests look for in one."""
 
 import json
+import math
 from html.parser import HTMLParser
 
 from synthetic import make_plan, write_runs
@@ -54,7 +55,10 @@ def measured_otherwise(tmp_path, row="weight-drop", seeds=(1,), **protocol):
     """A study one row of which has the best perplexity, by another protocol."""
 
     def change(_):
-        splits = {s: {"nll": 1.0, "tokens": 4000, "perplexity": 2.0} for s in ("valid", "test")}
+        splits = {
+            s: {"nll": 4000 * math.log(2.0), "tokens": 4000, "perplexity": 2.0}
+            for s in ("valid", "test")
+        }
         for path in tmp_path.glob(f"runs/ptb-*-merity2018-minus-{row}/finetune.stream.json"):
             protocols = json.loads(path.read_text())["protocol"] | protocol
             rewrite(path, splits=splits, protocol=protocols)

@@ -20,7 +20,7 @@ SPLITS = tuple(Split)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Raised when the same text would be encoded otherwise, or a made text changes.
 ENCODING = 1  # of published and made texts
-OWN_ENCODING = 2  # of users' own texts
+OWN_ENCODING = 3  # of users' own texts
 MADE = {
     "python-reference": lambda: file_sha256(builtin.reference_file()),
     "known-entropy": builtin.chain_fingerprint,

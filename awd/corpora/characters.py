@@ -16,8 +16,12 @@ NORMALISED = {
     "form_feeds": ("[\v\f]", " "),
     "zero_width_spaces": ("\u200b", " "),  # they separate words in Thai and Khmer
     "byte_order_marks": ("\ufeff", ""),  # left where files were joined
-    # soft hyphens, marks of direction, word joiners
-    "invisible_characters": ("[\u00ad\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069]", ""),
+    # soft hyphens, grapheme joiners, marks of direction, word joiners, operators without a sign,
+    # marks of annotations; not U+200C and U+200D, which distinguish words in Persian and Hindi
+    "invisible_characters": (
+        "[\u00ad\u034f\u061c\u180e\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufff9-\ufffb]",
+        "",
+    ),
 }
 """What is counted -> the characters that count, and what each becomes."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from awd.corpora import builtin
 from awd.corpora.builtin import END, UNKNOWN
-from awd.corpora.catalogue import check_fingerprint, sizes, writing
+from awd.corpora.catalogue import check_fingerprint, file_sha256, sizes, writing
 from awd.corpora.read import TextReader
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 log = logging.getLogger(__name__)
+
+FORMAT = 3  # of corpus.json
+FILES = (*(f"{split}.npy" for split in SPLITS), "vocabulary.txt")
+"""What stands beside corpus.json, which has their checksums."""
 
 FEWEST_TOKENS = {"train": 3, "valid": 20, "test": 20}
 """Training needs three steps. After each epoch valid and test are read as ten parallel streams, of
@@ -73,7 +77,7 @@ def encode(
         split: np.frombuffer(each, dtype=np.intc) for split, each in ids.items()
     }
     record = {
-        "format": 2,
+        "format": FORMAT,
         "corpus": corpus,
         "fingerprint": whole,
         "normalised": {key: number for key, number in text.normalised.items() if number},
@@ -108,6 +112,7 @@ def encode(
             with atomic(destination / f"{split}.npy") as temporary:
                 np.save(temporary, each)
         write_text(destination / "vocabulary.txt", "".join(f"{word}\n" for word in vocabulary))
+        record["files"] = {name: file_sha256(destination / name) for name in FILES}
         write_json(destination / "corpus.json", record)
     return record
 
@@ -131,10 +136,15 @@ def load(folder: Path) -> Corpus:
 
     folder = Path(folder)
     info = read_json(folder / "corpus.json")
+    if info.get("format") != FORMAT:
+        raise InputError(
+            f"{folder / 'corpus.json'} has format {info.get('format')!r}; this version of awd "
+            f"reads {FORMAT}: delete {folder} to encode the text again"
+        )
     try:
-        name, digest = info["corpus"], info["fingerprint"]
+        name, digest, files = info["corpus"], info["fingerprint"], dict(info["files"])
         types, tokens = info["vocabulary"], {split: info["tokens"][split] for split in Split}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder / 'corpus.json'} is not the record of a corpus") from error
     try:
         words = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
@@ -147,6 +157,12 @@ def load(folder: Path) -> Corpus:
         fits = ids.size and ids.shape == (tokens[split],) and ids.dtype.kind in "iu"
         if not fits or ids.min() < 0 or ids.max() >= types:
             raise InputError(f"{folder / f'{split}.npy'} does not fit the corpus.json beside it")
+    for file in FILES:
+        if files.get(file) != file_sha256(folder / file):
+            raise InputError(
+                f"{folder / file} was changed after it was encoded: delete {folder} to encode the "
+                "text again"
+            )
     return Corpus(name, digest, words, **splits, info=info)
 
 

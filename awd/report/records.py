@@ -1,5 +1,6 @@
 """Run records on disk -> two tidy frames: one of results, one of learning curves."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devic
 from awd.vocabulary import HELD_OUT, Stage, Status
 
 FORMAT = 2  # of run records
+LARGEST_LOSS = 709  # of which the exponential is finite
 
 # One line of `records` is one run x stage x method x split.
 RECORD_TYPES = {
@@ -89,9 +91,9 @@ def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         seed = seeds.get(run, planned["spec"].get("seed"))
         known = {"run": run, "corpus": planned["corpus"]["name"], "seed": seed}
         evaluated = any(name.endswith(".json") and name.count(".") > 1 for name in names)
-        trained = _trainings(folder, names) if evaluated else {}
+        trained = _trainings(folder, names, planned) if evaluated else {}
         for stage in Stage:
-            lines += _stage_lines(folder, names, known | {"stage": str(stage)}, trained)
+            lines += _stage_lines(folder, names, known | {"stage": str(stage)}, trained, planned)
             if f"{stage}.csv" in names:
                 files.append((folder / f"{stage}.csv", known | {"stage": str(stage)}))
     return typed(_frame(lines), RECORD_TYPES), learning_curves.join(files)
@@ -133,17 +135,45 @@ def _frame(lines: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _trainings(folder: Path, names: list[str]) -> dict[Stage, dict]:
+def _trainings(folder: Path, names: list[str], planned: Mapping) -> dict[Stage, dict]:
     """Read the records of a run's stages, those that exist."""
-    return {
-        stage: _record(folder / f"{stage}.json", TRAINING_KEYS)
-        for stage in Stage
-        if f"{stage}.json" in names
-    }
+    trainings = {}
+    for stage in Stage:
+        if f"{stage}.json" in names:
+            path = folder / f"{stage}.json"
+            trainings[stage] = _record(path, TRAINING_KEYS)
+            _check_identity(trainings[stage], path, planned, {"stage": str(stage)})
+    return trainings
+
+
+def _check_identity(record: Mapping, path: Path, planned: Mapping, expected: Mapping) -> None:
+    """Raise InputError for a record of another run, stage, method, text or model than its place.
+
+    ``planned`` is the run in plan.json, ``expected`` what the file's name stands for. A record of
+    an older version may lack hyperparameters that were added since.
+    """
+    expected = {"run": path.parent.name, **expected}
+    for key in ("name", "fingerprint"):
+        expected[f"corpus {key}"] = planned["corpus"][key]
+    expected |= {f"spec {key}": value for key, value in planned["spec"].items()}
+    found = dict(record)
+    for section in ("corpus", "spec"):
+        part = record.get(section)
+        found |= {f"{section} {key}": value for key, value in (part or {}).items()}
+    for key, value in expected.items():
+        if key in found and found[key] != value:
+            raise InputError(
+                f"{path} does not belong there: its {key} is {found[key]!r}, not {value!r}; "
+                "delete it to make it again"
+            )
 
 
 def _stage_lines(
-    folder: Path, names: list[str], known: dict, trainings: dict[Stage, dict]
+    folder: Path,
+    names: list[str],
+    known: dict,
+    trainings: dict[Stage, dict],
+    planned: Mapping,
 ) -> Iterator[dict]:
     """The lines of one run and stage, from its stage record and its evaluation records."""
     stage = known["stage"]
@@ -156,6 +186,8 @@ def _stage_lines(
             continue
         path = folder / name
         evaluated = _record(path, EVALUATION_KEYS)
+        _check_identity(evaluated, path, planned, {"stage": stage, "method": method})
+        _check_weights(evaluated, trained, path)
         if not isinstance(evaluated["splits"], dict):
             raise InputError(f"{path}: 'splits' is {evaluated['splits']!r}, not a mapping")
         devices = devices or _devices(folder, stage, trainings)
@@ -189,7 +221,17 @@ def _stage_lines(
                 for column in ("blocks", "by_frequency")
             }
             check_sums(line, path)
-            yield _checked(line, path)
+            yield _check_perplexity(_checked(line, path), path)
+
+
+def _check_weights(evaluated: Mapping, trained: Mapping, path: Path) -> None:
+    """Raise InputError for an evaluation of other weights than those of the stage's record."""
+    digests = {each.get("weights_sha256") for each in (evaluated, trained)} - {None}
+    if len(digests) > 1:
+        raise InputError(
+            f"{path} is of other weights than those that {path.parent.name} has now: delete it to "
+            "evaluate again"
+        )
 
 
 def _devices(
@@ -243,6 +285,21 @@ def _checked(line: dict, path: Path) -> dict:
         value = line[column]
         if value is not None and kind in EXPECTED and not _fits(value, kind):
             raise InputError(f"{path}: '{column}' is {value!r} where {EXPECTED[kind]} is expected")
+    return line
+
+
+def _check_perplexity(line: dict, path: Path) -> dict:
+    """Refuse a perplexity that is not exp(nll / tokens); neither may be there."""
+    nll, tokens, perplexity = line["nll"], line["tokens"], line["perplexity"]
+    if nll is None or tokens is None or perplexity is None:
+        return line
+    mean = nll / tokens if tokens > 0 else math.nan
+    expected = math.exp(mean) if mean < LARGEST_LOSS else math.inf
+    if not math.isclose(perplexity, expected, rel_tol=1e-5):
+        raise InputError(
+            f"{path}: the perplexity of '{line['split']}' is {perplexity!r}, but its nll and "
+            f"tokens give {expected:.6g}; delete the file to evaluate again"
+        )
     return line
 
 

@@ -12,6 +12,7 @@ from awd.places import CONFIG
 from awd.study.config import load_config
 from awd.study.yaml_text import parse_word, read_yaml
 
+COMMAND_LINE = "the command line"
 NO_TEXT = ("seeds", "base_seeds", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
 """Keys whose values are numbers or true and false."""
 
@@ -25,14 +26,22 @@ def check_files(workflow) -> None:
         read_yaml(path)
 
 
-def configuration(workflow) -> dict:
-    """Return the plain configuration that the command asks for; raises InputError."""
+def configuration(workflow) -> tuple[dict, str, dict[str, str]]:
+    """Return the plain configuration that the command asks for, its file, and other places of keys.
+
+    Raises InputError.
+    """
     first, *others = _files(workflow)
     changes: dict = {}
+    places: dict[str, str] = {}
     for path in others:
-        changes |= load_config(path)
+        content = load_config(path)
+        changes |= content
+        places |= dict.fromkeys(content, path.name)
     words = sys.argv[1:] if workflow.is_main_process else []
-    return load_config(first, changes | changes_of(workflow.config_settings.config, words))
+    changed = changes_of(workflow.config_settings.config, words)
+    places |= dict.fromkeys(changed, COMMAND_LINE)
+    return load_config(first, changes | changed), first.name, places
 
 
 def _files(workflow) -> list[Path]:

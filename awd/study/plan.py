@@ -57,11 +57,12 @@ class Plan:
         suite_files: the files that they come from, of suites and of published studies.
         fingerprints: corpus -> fingerprint.
 
-    Raises InputError for anything in the configuration or a suite that is not allowed.
+    Raises InputError for anything in the configuration or a suite that is not allowed. It begins
+    with ``where`` the configuration comes from; ``places`` has the keys that come from elsewhere.
     """
 
-    def __init__(self, config: Mapping, where: str = "config.yaml"):
-        self.config = validate(Config, config, where)
+    def __init__(self, config: Mapping, where: str = "config.yaml", places: Mapping[str, str] = {}):
+        self.config = validate(Config, config, where, places)
         self.scale = self.config.scale
         special = [
             value for key, usual in USUAL.items() if (value := getattr(self.config, key)) != usual
@@ -74,12 +75,13 @@ class Plan:
         self.fingerprints: dict[str, str] = {}
         recipes = {DEFAULT}
         for name in _listed(self.config.suites):
-            suite, place = read_suite(name, where)
+            suite, place = read_suite(name, places.get("suites", where))
             recipes |= suite.recipes.keys()
             self.suites[name] = self._resolve(name, suite, place)
         if self.config.recipe not in recipes:
             hint = nearest(self.config.recipe, recipes)
-            raise InputError(f"{where}: no recipe '{self.config.recipe}'; {hint}")
+            place = places.get("recipe", where)
+            raise InputError(f"{place}: no recipe '{self.config.recipe}'; {hint}")
 
     def _resolve(self, name: str, suite: Suite, where: str) -> dict:
         studies = suite.studies(where)

@@ -26,6 +26,10 @@ from awd.errors import InputError, nearest
 
 LONGEST_NAME = 60  # letters; a run's name has its corpus's and must fit a file name
 REPEATS = 20  # of an ending, from which on Snakemake refuses a name
+UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff]"
+)
+"""Characters that make two labels look alike, or print one in another order than it is written."""
 PATTERN = r"^[a-z0-9][a-z0-9-]*$"
 
 
@@ -94,7 +98,19 @@ def _whole(value: object) -> object:
 Name = Annotated[
     str, StringConstraints(pattern=PATTERN, max_length=LONGEST_NAME), AfterValidator(_usable)
 ]
+
+
+def _visible(text: str) -> str:
+    if found := UNPRINTABLE.search(text):
+        raise refuse(f"the text holds U+{ord(found.group()):04X}, which no reader sees; remove it")
+    if not text.strip():
+        raise refuse("the text is blank")
+    return text
+
+
 Text = Annotated[str, StringConstraints(min_length=1)]
+Label = Annotated[Text, AfterValidator(_visible)]
+"""Text for readers."""
 Positive = Annotated[float, Field(gt=0)]
 Whole = Annotated[int, BeforeValidator(_whole)]
 """A whole number, which may be written 40.0."""
@@ -118,16 +134,20 @@ Names = Annotated[
 Checked = TypeVar("Checked", bound=Model)
 
 
-def validate(model: type[Checked], value: object, where: str) -> Checked:
+def validate(
+    model: type[Checked], value: object, where: str, places: Mapping[str, str] = {}
+) -> Checked:
     """Return ``value`` as a ``model``.
 
     Raises InputError with the first mistake: ``where``, its place there, and what is allowed.
+    ``places`` has keys of the value that come from elsewhere than ``where``.
     """
     try:
         return model.model_validate(value)
     except ValidationError as error:
         (first, *_) = error.errors(include_url=False)
-        raise InputError(f"{where}: {_sentence(model, first)}") from error
+        key = first["loc"][0] if first["loc"] else first.get("ctx", {}).get("key")
+        raise InputError(f"{places.get(key, where)}: {_sentence(model, first)}") from error
 
 
 def _sentence(model: type[Model], error: Mapping) -> str:

@@ -6,8 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from snakemake.io import PeriodicityDetector
+
 from awd.errors import InputError
+from awd.files import read_json
 from awd.machine import gpu_lease
+from awd.places import RESULTS
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
 from awd.vocabulary import Device
@@ -21,10 +25,36 @@ class WorkflowPlan(Plan):
     """
 
     def __init__(self, workflow):
-        super().__init__(configuration(workflow))
+        super().__init__(*configuration(workflow))
+        self._check_wildcards()
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
+
+    def _check_wildcards(self) -> None:
+        """Raise InputError for a wildcard's value that Snakemake would refuse.
+
+        It would only warn, and take the results of an earlier configuration for up to date.
+        """
+        methods = [method for run in self.runs.values() for _, method in run.evaluations]
+        detector = PeriodicityDetector()
+        for name in (*self.suites, *self.fingerprints, *self.runs, *methods):
+            if repeated := detector.is_periodic(name):
+                raise InputError(
+                    f"'{name}' ends in many times '{repeated}', which Snakemake refuses in the "
+                    "name of a file; change the name or the setting"
+                )
+
+    def is_written(self, results: Path = RESULTS) -> bool:
+        """Return whether plan.json and the page in ``results`` are there, of this plan's runs."""
+        folder = results / self.name
+        try:
+            written = read_json(folder / "plan.json")
+        except InputError:
+            return False
+        planned = self.as_dict()
+        same = all(written.get(key) == planned[key] for key in ("suites", "seeds"))
+        return same and (folder / "report.html").exists()
 
     @property
     def interpreter(self) -> str:
@@ -57,7 +87,7 @@ class WorkflowPlan(Plan):
         """Options of ``fetch``: where the corpus may lie on this machine."""
         folder = self.config.corpus_folders.get(wildcards.corpus)
         options = {"--folder": folder, "--mirror": self.config.mirror}
-        return [word for name, value in options.items() if value for word in (name, value)]
+        return [f"{option}={value}" for option, value in options.items() if value]
 
     def member_weights(self, wildcards) -> list[Path]:
         """The weights of an ensemble's other members; none for other evaluations."""

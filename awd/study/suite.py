@@ -14,11 +14,11 @@ from awd.study.methods import Kind, Method, MethodSettings, make_method
 from awd.study.published_studies import Study, read_study
 from awd.study.schema import (
     PATTERN,
+    Label,
     Model,
     Name,
     Names,
     Several,
-    Text,
     described,
     refuse,
     validate,
@@ -53,7 +53,7 @@ class Settings(Hyperparameters, MethodSettings):
 class Row(Model):
     """One row of the study's table."""
 
-    label: Text = described("What tables and figures call the row.")
+    label: Label = described("What tables and figures call the row.")
     stage: Literal["train", "finetune"] | None = described(
         "The stage whose weights are evaluated: finetune if there is such a stage, else train.",
         None,
@@ -62,7 +62,7 @@ class Row(Model):
     set: Settings = described(
         "The hyperparameters in which the row differs from the base row.", Settings()
     )
-    note: Text | None = described("A footnote in tables.", None)
+    note: Label | None = described("A footnote in tables.", None)
     published: Name | None = described(
         "The row's name in the published study, where it has another one there.", None
     )
@@ -90,11 +90,11 @@ class Scales(Model):
 class Suite(Model):
     """A study: rows that differ from a base row, figures, and what was published."""
 
-    title: Text
+    title: Label
     published: Names = described(
         "The published studies whose numbers are shown: names of files in workflow/published.", []
     )
-    notes: list[Text] = described("Notes below the table.", [])
+    notes: list[Label] = described("Notes below the table.", [])
     seeds: Annotated[int, Field(ge=1, le=100)] = described(
         "The smallest number of seeds that answers the study's question.", 1
     )

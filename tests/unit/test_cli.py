@@ -363,6 +363,16 @@ def test_a_value_that_an_option_does_not_take_is_in_the_log(tmp_path):
         assert "'many' is not a valid integer" in text
 
 
+@pytest.mark.parametrize("words", [("--gpu", "1"), ("--slots",), ("more",)])
+def test_a_word_that_a_command_does_not_have_is_in_the_log(tmp_path, words):
+    """As after an update of awd while a workflow runs: Snakemake points to the log."""
+    command = ("encode", "mine", tmp_path, tmp_path, "--fingerprint", "0" * 8)
+    answer = call(*command, *words, "--log", tmp_path / "job.log")
+    assert answer.returncode == 2
+    for text in (answer.stderr, (tmp_path / "job.log").read_text()):
+        assert words[0] in text
+
+
 def test_with_a_log_the_terminal_shows_errors_alone(tmp_path):
     spec = make_spec({"corpus": "mine"}, "test").canonical()
     words = ("train", tmp_path / "none", tmp_path / "run", "--spec", spec, "--device", "cpu")

@@ -262,14 +262,20 @@ def test_the_report_needs_records_alone(project):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("seeds=0", "config.yaml: seeds must be at least 1, not 0"),
+        ("seeds=0", "the command line: seeds must be at least 1, not 0"),
         ("seeds=010", "--config seeds: 010 is a different number to different programs"),
         ("keep_checkpoints=on", "--config keep_checkpoints: on is true or false to some programs"),
-        (f"corpora={'a' * 20}", f"config.yaml: corpora: '{'a' * 20}' repeats its ending 20 times"),
-        ("suites=all", "config.yaml: suites: 'all' is no suite; list the suites you want: tiny"),
-        ("sedes=2", "config.yaml: unknown key 'sedes'; did you mean 'seeds'?"),
+        (
+            f"corpora={'a' * 20}",
+            f"the command line: corpora: '{'a' * 20}' repeats its ending",
+        ),
+        (
+            "suites=all",
+            "the command line: suites: 'all' is no suite; list the suites you want",
+        ),
+        ("sedes=2", "the command line: unknown key 'sedes'; did you mean 'seeds'?"),
         ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
-        ("suites=tinny", "config.yaml: no suite 'tinny'; did you mean 'tiny'?"),
+        ("suites=tinny", "the command line: no suite 'tinny'; did you mean 'tiny'?"),
     ],
 )
 def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):

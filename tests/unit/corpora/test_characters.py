@@ -50,6 +50,9 @@ def encode(folder, train=PLAIN, valid=PLAIN, test=PLAIN, corpus="mine"):
         (PLAIN.replace("open", "op\u00aden"), {"invisible_characters": 3}),
         (PLAIN.replace("open", "\u202aopen\u202c\u200e"), {"invisible_characters": 9}),
         (PLAIN.replace("cat", "c\u2060at"), {"invisible_characters": 3}),
+        (PLAIN.replace("cat", "\u061ccat"), {"invisible_characters": 3}),
+        (PLAIN.replace("cat", "c\u034fa\u2063t"), {"invisible_characters": 6}),
+        (PLAIN.replace("cat", "\u180ecat\ufff9"), {"invisible_characters": 6}),
     ],
 )
 @pytest.mark.parametrize("split", ["train", "test"])

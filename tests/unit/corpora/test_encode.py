@@ -1,6 +1,7 @@
 """What is encoded is what was fetched."""
 
 import hashlib
+import json
 import os
 
 import numpy as np
@@ -123,6 +124,46 @@ def test_ids_beyond_the_vocabulary_are_noticed(tmp_path):
     encode("tiny", raw, tmp_path / "out")
     np.save(tmp_path / "out" / "valid.npy", np.array([1, 5, 2], dtype=np.uint16))
     with pytest.raises(InputError, match=r"valid\.npy does not fit"):
+        corpora.load(tmp_path / "out")
+
+
+def reversed_text(path):
+    np.save(path, np.load(path)[::-1].copy())
+
+
+def one_other_word(path):
+    ids = np.load(path)
+    ids[0] = ids[1]
+    np.save(path, ids)
+
+
+def renamed_word(path):
+    path.write_text("x" + path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        *((f"{split}.npy", reversed_text) for split in corpora.SPLITS),
+        ("test.npy", one_other_word),
+        ("vocabulary.txt", renamed_word),
+    ],
+)
+def test_a_corpus_changed_after_it_was_encoded_is_not_read(tmp_path, name, change):
+    """Its results would be filed under the fingerprint of the text that was encoded."""
+    encode("tiny", folder_of(tmp_path / "raw"), tmp_path / "out")
+    corpora.load(tmp_path / "out")
+    change(tmp_path / "out" / name)
+    with pytest.raises(InputError, match=f"{name} was changed after it was encoded: delete .*out"):
+        corpora.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize("number", [2, 4, None, "3"])
+def test_a_corpus_of_another_version_is_not_read(tmp_path, number):
+    encode("tiny", folder_of(tmp_path / "raw"), tmp_path / "out")
+    record = json.loads((tmp_path / "out/corpus.json").read_text())
+    (tmp_path / "out/corpus.json").write_text(json.dumps(record | {"format": number}))
+    with pytest.raises(InputError, match=f"has format {number!r}; this version of awd reads 3: de"):
         corpora.load(tmp_path / "out")
 
 

@@ -239,3 +239,70 @@ def test_a_damaged_cell_of_a_copy_is_refused(study, tmp_path, column):
     cells.to_csv(path, index=False)
     with pytest.raises(InputError, match=r"records\.csv: its .* cannot be read"):
         records.read(tmp_path / "copy")
+
+
+OTHER = "ptb-lstm-s2-merity2018-full"
+
+
+def change(path, **changes):
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("name", ["finetune.stream.json", "finetune.json", "train.json"])
+def test_a_record_copied_from_another_run_is_refused(study, name):
+    """Its numbers would be shown under another run's name."""
+    plan, runs = study
+    (runs / RUN / name).write_bytes((runs / OTHER / name).read_bytes())
+    with pytest.raises(InputError, match=f"{name} does not belong there: its run is '{OTHER}"):
+        records.collect(plan, runs)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "sentence"),
+    [
+        ("finetune.stream.json", {"stage": "train"}, "its stage is 'train', not 'finetune'"),
+        ("finetune.stream.json", {"method": "cache"}, "its method is 'cache', not 'stream'"),
+        ("train.json", {"stage": "finetune"}, "its stage is 'finetune', not 'train'"),
+        ("train.json", {"spec": {"layers": 2}}, "its spec layers is 2, not 3"),
+        ("finetune.stream.json", {"corpus": {"name": "x"}}, "its corpus name is 'x', not 'ptb'"),
+        (
+            "finetune.stream.json",
+            {"corpus": {"fingerprint": "00"}},
+            "its corpus fingerprint is '00', not '0123456789abcdef'",
+        ),
+    ],
+)
+def test_a_record_of_something_else_is_refused(study, name, changes, sentence):
+    plan, runs = study
+    change(runs / RUN / name, **changes)
+    with pytest.raises(InputError, match=sentence):
+        records.collect(plan, runs)
+
+
+def test_a_record_older_than_a_hyperparameter_is_read(study):
+    """It lacks the hyperparameter, which has a default."""
+    plan, runs = study
+    change(runs / RUN / "train.json", spec={"layers": 3})
+    assert not records.collect(plan, runs)[0].empty
+
+
+def test_an_evaluation_of_other_weights_is_refused(study):
+    plan, runs = study
+    change(runs / RUN / "finetune.stream.json", weights_sha256="0" * 64)
+    records.collect(plan, runs)  # of the weights nothing is known
+    change(runs / RUN / "finetune.json", weights_sha256="1" * 64)
+    with pytest.raises(InputError, match=r"finetune\.stream\.json is of other weights than those"):
+        records.collect(plan, runs)
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+@pytest.mark.parametrize("value", [2.5, 0.0, -1.0, float("nan")])
+def test_a_perplexity_that_contradicts_its_losses_is_refused(study, split, value):
+    """As after an edit by hand: the table would show it beside intervals made of the losses."""
+    plan, runs = study
+    path = runs / RUN / "finetune.stream.json"
+    evaluation = json.loads(path.read_text())
+    evaluation["splits"][split]["perplexity"] = value
+    path.write_text(json.dumps(evaluation))
+    with pytest.raises(InputError, match=f"the perplexity of '{split}' is .*, but its nll and tok"):
+        records.collect(plan, runs)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -150,7 +151,7 @@ def test_verdict(tmp_path, published, verdict):
         row = plan["suites"][0]["rows"][0]
         row["published"] = [{"column": "paper", **published}]
         splits = {
-            split: {"nll": 1.0, "tokens": 1, "perplexity": value}
+            split: {"nll": math.log(value), "tokens": 1, "perplexity": value}
             for split, value in (("valid", 200.0), ("test", 100.0))
         }
         rewrite(tmp_path / "runs" / row["runs"][0]["run"] / "finetune.stream.json", splits=splits)
@@ -246,7 +247,7 @@ def test_a_second_direction_has_a_remark(tmp_path):
         path = tmp_path / "runs/ptb-lstm-s1-merity2018-minus-weight-drop/finetune.stream.json"
         splits = json.loads(path.read_text())["splits"]
         for split, value in {"valid": 71.111, "test": 70.0}.items():
-            splits[f"{split}-backward"] = {"nll": 1.0, "tokens": 1, "perplexity": value}
+            splits[f"{split}-backward"] = {"nll": math.log(value), "tokens": 1, "perplexity": value}
         rewrite(path, splits=splits)
 
     _, table = study(tmp_path, change=change)

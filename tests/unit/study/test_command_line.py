@@ -44,7 +44,7 @@ def test_each_key_accepts_what_the_file_accepts(word, key, value):
 @pytest.mark.parametrize("word", ["seeds=1,2", "seeds=[1,2]", "suites=kim2024", "scale=small"])
 def test_such_a_configuration_can_be_planned(word):
     for main in (True, False):
-        plan = Plan(configuration(workflow(parse_config([word]), main=main)))
+        plan = Plan(*configuration(workflow(parse_config([word]), main=main)))
         assert plan.runs
 
 
@@ -90,7 +90,7 @@ def project(tmp_path, monkeypatch) -> Path:
 def test_a_later_file_and_the_command_line_win(project):
     (project / "more.yaml").write_text("seeds: 4\nscale: small\ncorpus_folders: {b: y}\n")
     more = workflow({"scale": "paper", "corpus_folders": {"c": "z"}}, ["more.yaml"])
-    found = configuration(more)
+    found, *_ = configuration(more)
     assert (found["seeds"], found["scale"]) == (4, "paper")
 
 
@@ -126,4 +126,37 @@ def test_a_missing_file_is_named_unless_another_replaces_it(project):
     (project / "config.yaml").rename(project / "more.yaml")
     with pytest.raises(InputError, match=r"config\.yaml cannot be read"):
         check_files(workflow())
-    assert configuration(workflow(files=["more.yaml"]))["scale"] == "demo"
+    assert configuration(workflow(files=["more.yaml"]))[0]["scale"] == "demo"
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("seeds=0", "the command line: seeds must be at least 1, not 0"),
+        ("gpu_slots=100", "the command line: gpu_slots must be at most 64, not 100"),
+        ("scale=huge", "the command line: scale: no 'huge'"),
+        ("sedes=2", "the command line: unknown key 'sedes'; did you mean 'seeds'?"),
+        ("suites=kim2042", "the command line: no suite 'kim2042'; did you mean 'kim2024'?"),
+        ("recipe=readmee", "the command line: no recipe 'readmee'"),
+        ("suites=all", "the command line: suites: 'all' is no suite"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_looked_for_there(word, sentence):
+    """It is not in config.yaml."""
+    for main in (True, False):
+        with pytest.raises(InputError) as caught:
+            Plan(*configuration(workflow(parse_config([word]), main=main)))
+        assert str(caught.value).startswith(sentence)
+
+
+def test_a_mistake_is_looked_for_in_the_file_that_has_it(project):
+    (project / "more.yaml").write_text("seeds: 0\n")
+    both = workflow({"seeds": 2, "gpu_slots": 0}, ["more.yaml"])
+    for asked, sentence in (
+        (workflow(files=["more.yaml"]), "more.yaml: seeds must be at least 1"),
+        (both, "the command line: gpu_slots must be at least 1"),
+    ):
+        with pytest.raises(InputError) as caught:
+            Plan(*configuration(asked))
+        assert str(caught.value).startswith(sentence)

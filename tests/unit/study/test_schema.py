@@ -152,6 +152,18 @@ def test_several_seeds_may_be_text_with_commas(value, expected):
         ({"rows": {"Full": {"label": "x"}}}, "rows: 'Full' is no name"),
         ({"rows": {1: {"label": "x"}}}, "rows: 1 is no name; put it in quotes"),
         ({"rows": {"full": {"label": True}}}, "rows.full.label must be text, not True; put it in"),
+        (
+            {"rows": {"full": {"label": "a\u202eb"}}},
+            "rows.full.label: the text holds U+202E",
+        ),
+        (
+            {"rows": {"full": {"label": "a\u200bb"}}},
+            "rows.full.label: the text holds U+200B",
+        ),
+        ({"rows": {"full": {"label": "a\x00b"}}}, "rows.full.label: the text holds U+0000, which"),
+        ({"rows": {"full": {"label": " \t "}}}, "rows.full.label: the text is blank"),
+        ({"title": "\ufeffx"}, "title: the text holds U+FEFF, which no reader sees; remove it"),
+        ({"notes": ["x", "\u2028"]}, "notes[2]: the text holds U+2028, which no reader sees"),
         ({"rows": {"full": {"label": "x", "sett": {}}}}, "unknown key 'sett' in rows.full"),
         ({"rows": {"full": {"label": "x", "stage": "tune"}}}, "rows.full.stage: no 'tune'"),
         ({"recipes": {"default": {}}}, "recipes: 'default' is reserved"),

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import pytest
 from snakemake.resources import Resources
 
+from awd.errors import InputError
+from awd.files import write_json
 from awd.machine import gpu_lease
 from awd.places import HOME
 from awd.study.snakemake import WorkflowPlan
@@ -14,7 +16,7 @@ from awd.study.snakemake import WorkflowPlan
 def plan(monkeypatch, tmp_path):
     """A plan on a machine with so many GPUs, under a limit or in a job that was given GPUs."""
 
-    def plan(device, *, installed=0, slots=1, limit=None, in_job=False, given=None):
+    def plan(device, *, installed=0, slots=1, limit=None, in_job=False, given=None, **more):
         machine = tmp_path / f"{installed}-gpus"
         for number in range(installed):
             (machine / str(number)).mkdir(parents=True, exist_ok=True)
@@ -25,7 +27,7 @@ def plan(monkeypatch, tmp_path):
         limits = Resources()
         if limit is not None:
             limits["gpu"] = limit
-        changes = {"device": device, "gpu_slots": slots, "suites": ["kim2024"]}
+        changes = {"device": device, "gpu_slots": slots, "suites": ["kim2024"], **more}
         workflow = SimpleNamespace(
             is_main_process=not in_job,
             global_resources=limits,
@@ -36,6 +38,50 @@ def plan(monkeypatch, tmp_path):
         return WorkflowPlan(workflow)
 
     return plan
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["mine" + "a" * 20, "ab" * 20, "cache-w" + "1" * 25],
+)
+@pytest.mark.parametrize("kind", ["suites", "fingerprints", "runs"])
+def test_a_name_that_snakemake_refuses_is_refused_first(plan, value, kind):
+    """Snakemake only warns, and takes the results of another configuration for up to date."""
+    made = plan("cpu")
+    made._check_wildcards()
+    names = getattr(made, kind)
+    names[value] = next(iter(names.values()))
+    with pytest.raises(InputError, match=f"'{value}' ends in many times '.*', which Snakemake"):
+        made._check_wildcards()
+
+
+def test_a_setting_that_snakemake_refuses_in_a_name_is_refused_first(plan):
+    made = plan("cpu")
+    run = next(iter(made.runs.values()))
+    run.evaluations["train", "cache-w" + "1" * 25] = []
+    with pytest.raises(InputError, match="ends in many times '1'"):
+        made._check_wildcards()
+
+
+def test_results_are_announced_only_if_they_are_those_of_the_plan(plan, tmp_path):
+    made = plan("cpu")
+    folder = tmp_path / made.name
+    assert not made.is_written(tmp_path)
+    made.write(folder / "plan.json")
+    assert not made.is_written(tmp_path)  # only the plan
+    (folder / "report.html").touch()
+    assert made.is_written(tmp_path)
+    write_json(folder / "plan.json", made.as_dict() | {"seeds": [7]})
+    assert not made.is_written(tmp_path)
+    (folder / "plan.json").write_text("{")
+    assert not made.is_written(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["-x", "--help", "a b", "it's"])
+def test_a_folder_may_be_called_like_an_option(plan, folder):
+    made = plan("cpu", corpus_folders={"mine": folder}, mirror=None)
+    (word,) = made.source_options(SimpleNamespace(corpus="mine"))
+    assert word == f"--folder={folder}"
 
 
 def test_one_machine_has_as_many_as_its_gpus_have_slots(plan):
