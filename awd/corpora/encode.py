@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORMAT = 3  # of corpus.json
-FILES = (*(f"{split}.npy" for split in SPLITS), "vocabulary.txt")
+FILES = (*(f"{split}.npy" for split in Split), "vocabulary.txt")
 """What stands beside corpus.json, which has their checksums."""
 
 FEWEST_TOKENS = {"train": 3, "valid": 20, "test": 20}

@@ -147,7 +147,7 @@ def validate(
     except ValidationError as error:
         (first, *_) = error.errors(include_url=False)
         key = first["loc"][0] if first["loc"] else first.get("ctx", {}).get("key")
-        raise InputError(f"{places.get(key, where)}: {_sentence(model, first)}") from error
+        raise InputError(f"{places.get(str(key), where)}: {_sentence(model, first)}") from error
 
 
 def _sentence(model: type[Model], error: Mapping) -> str:
