@@ -178,7 +178,7 @@ class LanguageModel(nn.Module):
         """A state of zeros for ``batch_size`` parallel streams."""
         layers = list(self.layers)
         if self.spec.objective == "both-directions":
-            layers += self.backward_layers
+            layers += self.backward_layers or []
         if self.attention is not None:
             layers.append(self.attention)
         return [layer.initial_state(batch_size) for layer in layers]
@@ -242,7 +242,7 @@ class LanguageModel(nn.Module):
             values: word vectors, (time, batch, features).
         """
         left, state = self.read(values, state)
-        zeros = [layer.initial_state(values.shape[1]) for layer in self.backward_layers]
+        zeros = [layer.initial_state(values.shape[1]) for layer in self.backward_layers or []]
         right, _ = self.read(values.flip(0), zeros, self.backward_layers)
         right = functional.pad(right.flip(0)[2:], (0, 0, 0, 0, 0, min(2, len(values))))
         return torch.cat([left, right], dim=2), state

@@ -7,16 +7,17 @@ slowly and with other last digits on each kind of CPU.
 
 import os
 from functools import cache
+from typing import Any
 
 import torch
 
 from awd.errors import InputError
 from awd.machine.devices import cpu_flags
 
-try:
-    from awd.model.kernels import _compiled  # noqa: F401 - it adds torch.ops.awd
+try:  # it adds torch.ops.awd
+    from awd.model.kernels import _compiled  # type: ignore[attr-defined] # noqa: F401
 except ImportError:
-    operators = None
+    operators: Any = None
 else:
     operators = torch.ops.awd
 
