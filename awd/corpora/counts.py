@@ -14,7 +14,7 @@ def unseen_words(splits: Mapping[str, np.ndarray], types: int) -> dict[str, dict
     """Return the words of valid and test that never occur in train: types, tokens, share."""
     seen = np.zeros(types, dtype=bool)
     seen[splits["train"]] = True
-    unseen = {}
+    unseen: dict[str, dict] = {}
     for split in HELD_OUT:
         new = splits[split][~seen[splits[split]]]
         unseen[split] = {

@@ -57,7 +57,7 @@ def encode(
 
     raw, destination = Path(raw), Path(destination)
     text = TextReader(corpus)
-    ids = {split: text.read(raw / f"{split}.txt") for split in Split}
+    ids: dict[str, array] = {split: text.read(raw / f"{split}.txt") for split in Split}
     vocabulary = list(text.numbers)
     whole = check_fingerprint(
         corpus,
@@ -69,7 +69,9 @@ def encode(
     _check_made(corpus, raw, text.sha256)
     _check_lengths(corpus, raw, ids)
 
-    splits = {split: np.frombuffer(each, dtype=np.intc) for split, each in ids.items()}
+    splits: dict[str, np.ndarray] = {
+        split: np.frombuffer(each, dtype=np.intc) for split, each in ids.items()
+    }
     record = {
         "format": 2,
         "corpus": corpus,
@@ -94,7 +96,7 @@ def encode(
     if corpus == "python-reference":
         record["python"] = platform.python_version()
     if corpus == "known-entropy":
-        predicted = {split: splits[split] for split in HELD_OUT}
+        predicted: dict[str, np.ndarray] = {split: splits[split] for split in HELD_OUT}
         record["entropy"] = builtin.known_entropy_floor(vocabulary, predicted)
     _log(record)
 

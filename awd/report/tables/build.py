@@ -162,7 +162,7 @@ def _line(
 ) -> dict:
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
-    values = {
+    values: dict[str, dict[int, float]] = {
         split: {seed: r[split] for seed, r in results.items() if split in r} for split in Split
     }
     train, _ = mean_and_deviation(list(values["train"].values()))
