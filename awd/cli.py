@@ -108,7 +108,8 @@ def _configured(path, scale, suites, overrides):
 @plan_options
 @click.option("--settings", help="The whole configuration as JSON, in place of the file.")
 @click.option("--write", type=click.Path(path_type=Path), help="Write plan.json there instead.")
-def plan(path, scale, suites, overrides, settings, write):
+@click.option("--power", is_flag=True, help="Show which differences 1 to 10 seeds can find.")
+def plan(path, scale, suites, overrides, settings, write, power):
     """Show the runs: who shares them, what is done, what the rest will cost."""
     if settings:
         from awd.study.config import parse_config
@@ -120,9 +121,9 @@ def plan(path, scale, suites, overrides, settings, write):
     if write:
         made.write(write)
     else:
-        from awd.report.terminal import show_plan
+        from awd.report.terminal import show_plan, show_power_of
 
-        show_plan(made)
+        (show_power_of if power else show_plan)(made)
 
 
 @main.command()
@@ -409,6 +410,64 @@ def report(scale, suites, parts, formats, figures, results):
     for name in [scale] if scale else scales(results):
         for path in build(results, name, *chosen):
             click.echo(path)
+
+
+@main.command()
+@folder("first")
+@folder("second")
+@click.option("--scale", help="Only this scale. Default: all that both have.")
+@click.option("--format", "kind", type=click.Choice(["terminal", "md"]), default="terminal")
+def compare(first, second, scale, kind):
+    """Compare the results in folder SECOND with those in FIRST.
+
+    Exit code 0: no difference beyond noise; 3: a difference; 4: undecided, the noise is unknown.
+    """
+    from awd.report.compare import compare_folders, exit_code, markdown, show
+
+    found = compare_folders(first, second, scale)
+    if kind == "md":
+        click.echo(markdown(found), nl=False)
+    else:
+        show(found)
+    sys.exit(exit_code(found))
+
+
+@main.command()
+@folder("archive")
+@click.option("--scale", "scales", multiple=True, help="Only this scale; can be repeated.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="The folder of results.",
+)
+def pack(archive, scales, results):
+    """Write ARCHIVE, a zip file of results to attach to a paper; weights and text are not in it."""
+    from awd.report.archive import digest
+    from awd.report.archive import pack as write
+
+    names = write(results, archive, scales)
+    click.echo(f"{archive}: {len(names)} files, SHA-256 {digest(archive)}")
+
+
+@main.command()
+@folder("archive")
+def verify(archive):
+    """Check the files of ARCHIVE, or of the folder it was unpacked to, and rebuild its tables.
+
+    Exit code 0: all is as it was packed; 3: it is not.
+    """
+    from awd.report.archive import DIFFERS, digest
+    from awd.report.archive import verify as check
+
+    problems = check(archive)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        sys.exit(DIFFERS)
+    whole = f" SHA-256 {digest(archive)}." if archive.is_file() else ""
+    click.echo(f"{archive}: all files are as packed, all tables follow from the records.{whole}")
 
 
 def start_log(path: Path | None) -> None:

@@ -25,7 +25,7 @@ def make_project(folder: Path, **suites: str) -> Path:
         (folder / f"workflow/suites/{name}.yaml").write_text(text, encoding="utf-8")
     write_texts(folder / "texts")
     changes = {"corpus_folders": {"mine": str(folder / "texts")}, "device": "cpu"}
-    changes["suites"] = list(suites)
+    changes |= {"suites": list(suites), "base_seeds": 1}
     (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     return folder
 

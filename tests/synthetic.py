@@ -50,7 +50,12 @@ def make_plan(seeds=(1,), corpora=("ptb", "wikitext-2"), scale="paper", name="me
             items = [{"seed": s, "run": f"{corpus}-lstm-s{s}-{name}-{trained}"} for s in seeds]
             for item in items:
                 runs[item["run"]] = {
-                    "spec": {"layers": 3, "hidden_size": 1150, "seed": item["seed"]},
+                    "spec": {
+                        "layers": 3,
+                        "hidden_size": 1150,
+                        "clip": list(ROWS).index(trained),  # rows differ, seeds do not
+                        "seed": item["seed"],
+                    },
                     "corpus": {"name": corpus, "fingerprint": "0123456789abcdef"},
                     "parameters": parameters,
                 }

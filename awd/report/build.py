@@ -9,6 +9,7 @@ from awd.errors import InputError, nearest
 from awd.files import read_json
 from awd.report import records as run_records
 from awd.report import tables
+from awd.report.noise import by_split
 from awd.report.published import published_curves
 from awd.study.plan_file import check_plan
 
@@ -43,7 +44,8 @@ def report(
     written: list[Path] = []
     if "records" in parts and not copied:
         written += run_records.write(records, curves, folder / scale)
-    built = [tables.build(suite, records, plan["scale"], plan["runs"]) for suite in chosen]
+    noises = by_split(records, plan["runs"])
+    built = [tables.build(suite, records, plan["scale"], plan["runs"], noises) for suite in chosen]
     if "combined" in parts and suites is None:
         suite, table = tables.combine(chosen, built)
         stem = folder / scale / "tables" / suite["suite"]

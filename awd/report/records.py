@@ -1,7 +1,7 @@
 """Run records on disk -> two tidy frames: one of results, one of learning curves."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -62,7 +62,7 @@ EVALUATION_KEYS = ("status", "splits", "protocol", "members")
 EXPECTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 
 
-def collect(plan: dict, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every record that exists for the plan's runs.
 
     ``plan`` is the content of plan.json, ``runs`` the folder that has one folder per run. What

@@ -58,7 +58,7 @@ class Incomparable:
 
 @dataclass(frozen=True)
 class NoInterval:
-    """The difference has no interval: one seed, and losses by block are not recorded."""
+    """The difference has no interval: the noise of training is unknown."""
 
 
 @dataclass(frozen=True)

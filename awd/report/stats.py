@@ -1,97 +1,183 @@
-"""Means, and differences between a row and the base row with their uncertainty.
+"""Differences between rows and a base row, with an interval that contains the noise of training.
 
-Row and base row are compared seed by seed on the same test text. Two things could have come out
-otherwise: the trainings, and the text. A study with seeds s and blocks b of the text is a table of
-differences with two crossed random factors and one value in a cell, and the variance of its mean
-is
+Losses are mean nats per predicted token, that is log perplexities: noise that moves a perplexity
+by a percent is the same number of nats at every level. A result could have come out otherwise in
+two ways: by another training (seed), and on another text. With n trainings of a row and m of the
+base row, the variance of the difference of their mean losses is
 
-    variance = V(seeds) + V(text) - V(seeds x text)
+    variance = (noise - residual) (1/n + 1/m) + text
 
-where V(seeds) is the variance between the seeds' perplexity differences over their number, V(text)
-that between the blocks, averaged over seeds, over their number, and the last term, which the first
-two both contain, that of what is left (expected mean squares of crossed factors: Cornfield and
-Tukey 1956, Annals of Mathematical Statistics 27). No part is allowed to be negative. The interval
-is that of t with the degrees of freedom of Satterthwaite 1946 (Biometrics Bulletin 2), at least
-seeds - 1. A bootstrap that draws both factors (Owen 2007, "The pigeonhole bootstrap", Annals of
-Applied Statistics 1) would count the last term three times, and with three seeds draw from too few.
+``noise`` is the variance between trainings that differ in their seed alone. One row has too few
+trainings to estimate it, so it is pooled over all rows of a corpus and scale that have several, as
+in an analysis of variance, and keeps its degrees of freedom. ``text`` is the variance over blocks
+of the text, the same blocks for both models. It is that of a blocked bootstrap, in which whole
+blocks are drawn with replacement (Kuensch 1989, Annals of Statistics 17), not drawn but computed
+from how much each block moves the difference (the infinitesimal jackknife; Efron 1982, "The
+Jackknife, the Bootstrap and Other Resampling Plans", chapter 6). ``residual`` is the interaction of
+trainings and blocks, which both other terms contain (expected mean squares of crossed factors:
+Cornfield and Tukey 1956, Annals of Mathematical Statistics 27). No part is allowed to be negative.
+The interval is that of t with the degrees of freedom of Satterthwaite 1946 (Biometrics Bulletin 2).
 
-V(text) is the variance of a blocked bootstrap, in which whole blocks of the text are drawn with
-replacement, the same for both models (Kuensch 1989, Annals of Statistics 17). It is not drawn but
-computed, from how much each block moves the difference of the two perplexities (the infinitesimal
-jackknife; Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans", chapter 6), and
-has the t distribution's wider tails for blocks that are few. evaluation.breakdown says how blocks
-are cut.
+Where row and base row are evaluations of the same trainings, such as one before fine-tuning or one
+with a cache, their losses are subtracted training by training and the noise is that of these
+differences; the rest is the same.
 
-What an interval knows of depends on what is at hand, and is told with it:
+A row whose trainings spread far more than those of the other rows (F test, p < 0.001) does not
+share their noise: it is not in the pool, and its differences use its own spread.
 
-``seeds and tokens``  two or more seeds in common, with losses by block: all of the above. It says
-                      what other trainings and another text would give. In simulations it covers
-                      94 to 99% from three seeds on, and 91 to 98% with two.
-``seeds``             without losses by block: the paired t interval over seeds. The text is taken
-                      as it is.
-``tokens``            one seed: V(text) alone. It says what another text would give for these two
-                      trained models, and knows nothing of the spread between trainings.
+If no row has two trainings the noise is unknown: there is a difference, and neither an interval nor
+a p value.
+
+p values are corrected for the number of rows with Holm's method, which is valid however the
+differences are correlated. Dunnett's test, which uses the correlation that comes from the common
+base row, finds hardly more, and raises more than 5% false alarms where the noise has few degrees of
+freedom (benchmarks/coverage.md).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # a tenth of the import time of scipy.stats
+from scipy.special import fdtrc, stdtr, stdtrit  # scipy.stats imports ten times slower
 
-FEWEST_BLOCKS = 10  # the spread between fewer says little
+FEWEST_BLOCKS = 10
+"""The variance over fewer blocks has too few degrees of freedom."""
+UNSTEADY = 0.001
+"""p value of the F test below which a row does not share the noise of the others."""
+CAUTION = 18
+"""How much more the noise of training weighs in the degrees of freedom, see `satterthwaite`."""
 
 
 class Result(NamedTuple):
-    """Test perplexity of one seed, and the text's tokens and nats by block, (blocks), or None."""
+    """Mean loss of one training on a text, with the text's tokens and nats by block, (blocks).
 
-    perplexity: float
+    ``run`` names the training.
+    """
+
+    loss: float
     tokens: np.ndarray | None = None
     nll: np.ndarray | None = None
+    run: str = ""
+
+
+class Noise(NamedTuple):
+    """Variance of the mean loss between trainings that differ in their seed alone, in nats squared.
+
+    ``residual`` is the part of it that is the interaction with the text's blocks, ``freedom`` the
+    degrees of freedom (0: unknown), ``trainings`` their number.
+    """
+
+    variance: float = math.nan
+    freedom: int = 0
+    residual: float = 0.0
+    trainings: int = 0
 
 
 class Difference(NamedTuple):
-    """Row minus base in perplexity; nan where unknown. ``interval`` is what it knows of, or ""."""
+    """Row minus base row in nats per token; nan where unknown.
 
-    difference: float = math.nan
+    ``low`` and ``high`` are the 95% interval, ``covers`` is what it covers: "trainings and text",
+    "trainings", or "" without an interval.
+    """
+
+    nats: float = math.nan
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan
-    interval: str = ""
+    freedom: float = math.nan
+    covers: str = ""
 
 
-def mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation (n - 1); nan where there are too few values."""
-    mean = float(np.mean(values)) if len(values) else math.nan
-    return mean, float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean; nan of nothing."""
+    return float(np.mean(values)) if len(values) else math.nan
 
 
-def paired_difference(row: Mapping[int, Result], base: Mapping[int, Result]) -> Difference:
-    """Mean of row minus base over the seeds they share, with its 95% interval and p value.
+def mean_and_deviation(perplexities: Sequence[float]) -> tuple[float, float]:
+    """Perplexity of the mean loss, and sample deviation (n - 1); nan for too few values."""
+    if len(perplexities) < 2:  # exactly as recorded
+        return mean(perplexities), math.nan
+    return float(np.exp(np.mean(np.log(perplexities)))), float(np.std(perplexities, ddof=1))
 
-    Losses by block count only if all shared seeds have them, for the same blocks. Without a shared
-    seed, or with an infinite perplexity, nothing is known; with one seed and no losses by block,
-    the bare difference. Differences without any spread give a point, and p is 1 if they are zero,
-    0 otherwise.
+
+def pool(groups: Iterable[Sequence[Result]]) -> Noise:
+    """Noise of training over ``groups`` of trainings that differ in their seed alone.
+
+    Groups of one training count for nothing. A group that spreads far more than the others is left
+    out. Give one evaluation of each training, since others of the same weights are not independent.
     """
-    pairs = [(row[seed], base[seed]) for seed in sorted(row.keys() & base.keys())]
-    seeds = np.array([ours.perplexity - theirs.perplexity for ours, theirs in pairs])
-    if not len(seeds) or not np.isfinite(seeds).all():
+    noises = [noise for group in groups if (noise := _within(group)).freedom]
+    while len(noises) > 1:
+        largest = max(noises, key=lambda noise: noise.variance)
+        others = [noise for noise in noises if noise is not largest]
+        if _shares(largest, _join(others)):
+            break
+        noises = others
+    return _join(noises)
+
+
+def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Difference:
+    """Difference of a row from the base row on the same text; ``noise`` is that of the pool.
+
+    All trainings count, whether or not both rows have their seed. The text's part is left out if
+    not all have losses of the same blocks. Nothing is known if there is no training of either, or a
+    loss is infinite; only the difference is known if the noise is unknown. Differences without any
+    spread give a point, and p is 1 if they are zero, 0 otherwise.
+    """
+    if not row or not base:
         return Difference()
-    mean = float(seeds.mean())
-    influence = _influence(pairs)
-    if influence is not None:
-        variance, freedom = _crossed(seeds, influence)
-        kind = "seeds and tokens" if len(seeds) > 1 else "tokens"
-    elif len(seeds) > 1:
-        variance, freedom, kind = float(seeds.var(ddof=1)) / len(seeds), len(seeds) - 1, "seeds"
+    pairs = _same_trainings(row, base)
+    if len(pairs) > 1:
+        nats = _mean_loss(pairs)
+        sides, moved = [(_within(pairs), len(pairs))], _moved(pairs)
+        moved = None if moved is None else moved.mean(axis=0)
     else:
-        return Difference(mean)
+        nats = _mean_loss(row) - _mean_loss(base)
+        sides = [(_own_or(noise, group), len(group)) for group in (row, base)]
+        moved = _moved_apart(row, base)
+    if not math.isfinite(nats):
+        return Difference()
+    if not all(side.freedom for side, _ in sides):
+        return Difference(nats)
+    variance, freedom = _variance(sides, moved)
     error = math.sqrt(variance)
     half = float(stdtrit(freedom, 0.975)) * error
-    p = float(2 * stdtr(freedom, -abs(mean) / error)) if error > 0 else float(mean == 0)
-    return Difference(mean, mean - half, mean + half, p, kind)
+    p = float(2 * stdtr(freedom, -abs(nats) / error)) if error > 0 else float(nats == 0)
+    covers = "trainings" if moved is None else "trainings and text"
+    return Difference(nats, nats - half, nats + half, p, freedom, covers)
+
+
+def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
+    """95% prediction interval of the mean loss of one more training, on the same text, in nats.
+
+    Its variance is noise (1 + 1/n): that of the new training and that of the mean of n. Both ends
+    are nan if the noise is unknown or there is no training.
+    """
+    noise = _own_or(noise, results)
+    if not noise.freedom or not results:
+        return math.nan, math.nan
+    half = float(stdtrit(noise.freedom, 0.975)) * math.sqrt(noise.variance * (1 + 1 / len(results)))
+    return _mean_loss(results) - half, _mean_loss(results) + half
+
+
+def text_variance(row: Sequence[Result], base: Sequence[Result]) -> float:
+    """Variance of the difference of two rows over blocks of the text; nan without such losses."""
+    moved = _moved_apart(row, base)
+    return math.nan if moved is None else _text(moved)
+
+
+def satterthwaite(squares: Sequence[tuple[float, int]]) -> float:
+    """Satterthwaite's degrees of freedom of a sum of mean squares, given each with its own.
+
+    Where a mean square of few degrees of freedom is small by chance, the formula gives most weight
+    to the others, and the interval is too short: with 1 or 2 degrees of freedom it covers 88 or 92%
+    instead of 95. So a mean square of f degrees of freedom weighs 1 + CAUTION / f**2 times as much
+    here; then it covers about 95 to 97% from 2 degrees of freedom on (benchmarks/coverage.md).
+    """
+    weights = [square * (1 + CAUTION / freedom**2) for square, freedom in squares]
+    spread = sum(w**2 / freedom for w, (_, freedom) in zip(weights, squares, strict=True))
+    return sum(weights) ** 2 / spread if spread > 0 else 0.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -109,38 +195,114 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _influence(pairs: Sequence[tuple[Result, Result]]) -> np.ndarray | None:
-    """How each block moves the perplexity difference of each seed, (seeds, blocks), or None.
+def _within(group: Sequence[Result]) -> Noise:
+    """The noise of one group alone."""
+    if len(group) < 2:
+        return Noise()
+    losses = np.array([result.loss for result in group])
+    if not np.isfinite(losses).all():
+        return Noise()
+    variance, freedom = float(losses.var(ddof=1)), len(group) - 1
+    moved = _moved(group)
+    residual = 0.0
+    if moved is not None:
+        deviations = moved - moved.mean(axis=0)
+        blocks = moved.shape[1]
+        residual = float((deviations**2).sum()) / freedom * blocks / (blocks - 1)
+    return Noise(variance, freedom, residual, len(group))
 
-    A seed's values sum to zero. If block b were in the text w times, the difference would be its
-    own plus sum(w * influence), to first order.
+
+def _join(noises: Sequence[Noise]) -> Noise:
+    freedom = sum(noise.freedom for noise in noises)
+    if not freedom:
+        return Noise()
+    variance, residual = (
+        sum(getattr(noise, part) * noise.freedom for noise in noises) / freedom
+        for part in ("variance", "residual")
+    )
+    return Noise(variance, freedom, residual, sum(noise.trainings for noise in noises))
+
+
+def _shares(noise: Noise, others: Noise) -> bool:
+    """Whether a group may have the noise of the others."""
+    if not (noise.freedom and others.freedom) or noise.variance <= others.variance:
+        return True
+    if others.variance == 0:
+        return False
+    return fdtrc(noise.freedom, others.freedom, noise.variance / others.variance) >= UNSTEADY
+
+
+def _own_or(noise: Noise, group: Sequence[Result]) -> Noise:
+    """The noise of a group: that of all rows, or its own if it spreads far more."""
+    own = _within(group)
+    return noise if _shares(own, noise) else own
+
+
+def _mean_loss(results: Sequence[Result]) -> float:
+    return float(np.mean([result.loss for result in results])) if results else math.nan
+
+
+def _same_trainings(row: Sequence[Result], base: Sequence[Result]) -> list[Result]:
+    """Row minus base row training by training, if each training of the row is one of the base."""
+    of_base = {result.run: result for result in base if result.run}
+    if not row or any(result.run not in of_base for result in row):
+        return []
+    return [_subtract(result, of_base[result.run]) for result in row]
+
+
+def _subtract(one: Result, other: Result) -> Result:
+    loss = one.loss - other.loss
+    if one.tokens is None or one.nll is None or other.tokens is None or other.nll is None:
+        return Result(loss)
+    if not np.array_equal(one.tokens, other.tokens):
+        return Result(loss)
+    return Result(loss, one.tokens, one.nll - other.nll)
+
+
+def _variance(sides: Sequence[tuple[Noise, int]], moved: np.ndarray | None) -> tuple[float, float]:
+    """Variance of a difference, and its degrees of freedom.
+
+    ``sides`` are the means it is made of, each with its noise and number of trainings; ``moved`` is
+    how each block of the text moves it, (blocks).
     """
-    results = [result for pair in pairs for result in pair]
+    # Mean squares with their degrees of freedom; what both sides take from the pool is one of them.
+    squares = [(side.variance / count, side.freedom) for side, count in sides]
+    variance = sum(square for square, _ in squares)
+    if all(side is sides[0][0] for side, _ in sides):
+        squares = [(variance, sides[0][0].freedom)]
+    if moved is not None:
+        text = _text(moved)
+        residual = min(sum(side.residual / count for side, count in sides), variance, text)
+        squares.append((text, len(moved) - 1))
+        variance += text - residual
+    return variance, max(min(freedom for _, freedom in squares), satterthwaite(squares))
+
+
+def _text(moved: np.ndarray) -> float:
+    # Blocks cancel but for the factor that makes the variance unbiased: these are sums, not means.
+    return float((moved**2).sum()) * len(moved) / (len(moved) - 1)
+
+
+def _moved_apart(row: Sequence[Result], base: Sequence[Result]) -> np.ndarray | None:
+    """How each block moves the difference of two means, (blocks), or None."""
+    moved = _moved([*row, *base])
+    if moved is None:
+        return None
+    return moved[: len(row)].mean(axis=0) - moved[len(row) :].mean(axis=0)
+
+
+def _moved(results: Sequence[Result]) -> np.ndarray | None:
+    """How each block moves the mean loss of each result, (results, blocks), or None.
+
+    A result's values sum to zero. If block b were in the text w times, the mean loss would be its
+    own plus sum(w * moved), to first order. None if a result has other blocks than the first, none,
+    or too few.
+    """
     tokens = results[0].tokens
     if tokens is None or len(tokens) < FEWEST_BLOCKS:
         return None
     if not all(r.tokens is not None and np.array_equal(r.tokens, tokens) for r in results):
         return None
-    moved = [
-        result.perplexity * (result.nll - result.nll.sum() * tokens / tokens.sum()) / tokens.sum()
-        for result in results
-    ]
-    return np.subtract(moved[::2], moved[1::2])
-
-
-def _crossed(seeds: np.ndarray, influence: np.ndarray) -> tuple[float, float]:
-    """Variance of the mean over ``seeds`` (seeds), and its degrees of freedom."""
-    count, blocks = influence.shape
-    # n / (n - 1) makes variances unbiased; blocks cancel, since influences are sums and no means.
-    common = influence.mean(axis=0)
-    text = float((common**2).sum()) * blocks / (blocks - 1)
-    if count == 1:
-        return text, blocks - 1
-    trainings = float(seeds.var(ddof=1)) / count
-    residual = float(((influence - common) ** 2).sum()) * blocks / (blocks - 1)
-    both = min(residual / (count * (count - 1)), trainings, text)
-    variance = trainings + text - both
-    spread = (
-        trainings**2 / (count - 1) + text**2 / (blocks - 1) + both**2 / ((count - 1) * (blocks - 1))
-    )
-    return variance, max(count - 1, variance**2 / spread) if spread > 0 else count - 1
+    nll = np.array([result.nll for result in results])
+    shares = tokens / tokens.sum()
+    return nll / tokens.sum() - nll.sum(axis=1, keepdims=True) / tokens.sum() * shares

@@ -193,6 +193,8 @@ def _epoch(facts: dict) -> str:
 
 def show_plan(plan: Plan) -> None:
     """Print the runs of ``plan``, which rows share them, which are done, what the rest costs."""
+    from awd.report import power  # pandas and scipy, which the state of runs does not need
+
     console = _console()
     table = Table(box=None, pad_edge=False, title=f"{plan.name}: {', '.join(plan.suites)}")
     table.add_column("run", overflow="fold")
@@ -214,14 +216,39 @@ def show_plan(plan: Plan) -> None:
             "done" if run.name in done else "to do",
         )
     console.print(table)
+    measured = power.assumptions(plan.as_dict(), RESULTS, plan.name)
     rows = sum(len(suite["rows"]) for suite in plan.suites.values())
     shared = sum(len(run.rows) > 1 for run in plan.runs.values())
     console.print(
         f"\n{len(plan.suites)} suites, {rows} rows, {_seeds(plan)}: {len(plan.runs)} "
         f"runs, {shared} of them shared by several rows; {len(done)} done.",
         _still_to_train([run for run in plan.runs.values() if run.name not in done], plan),
+        *_replicates(plan),
+        *power.summary(plan.as_dict(), measured),
         sep="\n",
     )
+
+
+def show_power_of(plan: Plan) -> None:
+    """Print which differences 1 to 10 seeds can find."""
+    from awd.report import power
+
+    content = plan.as_dict()
+    power.show_power(content, power.assumptions(content, RESULTS, plan.name), _console())
+
+
+def _replicates(plan: Plan) -> list[str]:
+    """What the further seeds of base rows cost, in a sentence."""
+    alone = Plan(plan.config.model_dump() | {"base_seeds": 1})
+    runs = [run for name, run in plan.runs.items() if name not in alone.runs]
+    if not runs:
+        return []
+    seconds = [_seconds(run, plan) for run in runs]
+    core, gpu = (sum(value or 0 for value in kind) / 3600 for kind in zip(*seconds, strict=True))
+    return [
+        f"Runs that replicate base rows, to show the noise of training: {len(runs)}, "
+        f"{core:,.2f} core-hours or {gpu:,.2f} GPU-hours in all (base_seeds: 1 leaves them out)."
+    ]
 
 
 def _seeds(plan: Plan) -> str:

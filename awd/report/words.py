@@ -25,10 +25,8 @@ CORPORA = {
     "wikitext2": "WikiText-2",
 }
 INTERVALS = {
-    "seeds and tokens": "over seeds and blocks of the test text",
-    "seeds": "over seeds, for this test text",
-    "tokens": "over blocks of the test text, for one seed: it does not cover the spread between "
-    "trainings",
+    "trainings and text": "over trainings and blocks of the test text",
+    "trainings": "over trainings, for this test text",
 }
 """What the interval of a difference covers, by its kind in report.stats."""
 HEADINGS = {
@@ -93,9 +91,21 @@ def status(state: str, there: int = 0, planned: int = 0) -> str:
     return str(state)
 
 
-def verdict(kind: str, share: float, tolerance: float) -> str:
-    """Return how far a perplexity, ``share`` beside the published one, is from it."""
-    return f"within {tolerance:.0%}" if kind == "reproduced" else f"{share:.1%} {kind}"
+def verdict(kind: str, distance: float) -> str:
+    """Return a verdict with the distance of our perplexity from the published one."""
+    return f"{kind} ({distance:+.1%})".replace("-", MINUS)
+
+
+def order(pairs: int, agree: int, tau: float, p: float, with_noise: bool) -> str:
+    """Return how the order of rows compares with the published one, as a sentence."""
+    which = "pairs of rows that were published further apart than noise"
+    if not with_noise:
+        which = "pairs of rows"
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return (
+        f"Order: {agree} of {pairs} {which} stand as published "
+        f"(Kendall's τ {tau:.2f}, permutation test {shown})."
+    ).replace("-", MINUS)
 
 
 def exclusion(why: str) -> str:
@@ -122,7 +132,7 @@ def remark(each: Remark) -> str:
         case Incomparable(found):
             return f"not comparable with the other rows: {differences(found)}"
         case NoInterval():
-            return "no interval: one seed, and no losses by block on record"
+            return "no interval: no row has several trainings, and one cannot show what is noise"
         case OtherInterval(kind):
             return f"interval {interval(kind)}"
     raise TypeError(f"{each!r} is no remark")

@@ -12,7 +12,7 @@ from awd.places import CONFIG
 from awd.study.config import load_config
 from awd.study.yaml_text import parse_word, read_yaml
 
-NO_TEXT = ("seeds", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
+NO_TEXT = ("seeds", "base_seeds", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
 """Keys whose values are numbers or true and false."""
 
 

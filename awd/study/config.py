@@ -72,6 +72,10 @@ class Config(Model):
     )
     mirror: Text | None = described("A folder or URL to look for published corpora first.")
     seeds: Seeds = described("Seeds of each training: a list, or a count (3 means 1, 2 and 3).")
+    base_seeds: Annotated[int, Field(ge=1, le=100)] = described(
+        "How many seeds a suite's base row has at least: their spread shows the noise of training, "
+        "without which no difference has an interval. 1 switches this off."
+    )
     device: Literal["auto", "cpu", "cuda"] = described(
         "Where to train: auto (a GPU if there is one), cpu or cuda."
     )
@@ -103,6 +107,15 @@ class Config(Model):
         if isinstance(self.seeds, list):
             return self.seeds
         return list(range(1, max(self.seeds, least) + 1))
+
+    def base_seed_list(self, least: int = 1, of_suite: int | None = None) -> list[int]:
+        """Return the seeds of a base row: those of all rows, or as many as it needs.
+
+        ``of_suite`` replaces the number that is configured, unless that is 1. A list of seeds is
+        exactly these.
+        """
+        wanted = self.base_seeds if of_suite is None or self.base_seeds == 1 else of_suite
+        return self.seed_list(max(least, wanted))
 
 
 def refused_name(name: str, reason: str) -> str:

@@ -129,6 +129,10 @@ class Plan:
         stage = row.stage or ("finetune" if spec.finetune_epochs else "train")
         if stage == "finetune" and not spec.finetune_epochs:
             raise InputError(f"{place}: stage 'finetune' needs finetune_epochs of at least 1")
+        seeds = self.config.seed_list(suite.seeds)
+        # Rows that evaluate the base row's trainings need no others.
+        if spec == base and method.kind != "ensemble":
+            seeds = self.config.base_seed_list(suite.seeds, suite.base_seeds)
         shown = suite.scale(self.scale).context or corpus
         published = row.published or name
         return {
@@ -142,7 +146,7 @@ class Plan:
                     "seed": seed,
                     "run": self._add_runs(spec, method, seed, f"{suite_name}/{name}", stage),
                 }
-                for seed in self.config.seed_list(suite.seeds)
+                for seed in seeds
             ],
             "changes": changes,
             "note": row.note,

@@ -98,6 +98,9 @@ class Suite(Model):
     seeds: Annotated[int, Field(ge=1, le=100)] = described(
         "The smallest number of seeds that answers the study's question.", 1
     )
+    base_seeds: Annotated[int, Field(ge=1, le=100)] | None = described(
+        "Seeds of the base row at least, in place of the configuration's number.", None
+    )
     base_row: Name = described("The row to which the others are compared.")
     base: Settings = described("Hyperparameters of all rows.")
     corpora: dict[Name, Settings] = described("Hyperparameters by corpus.", {})

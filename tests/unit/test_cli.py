@@ -1,5 +1,6 @@
 """The command line as a user meets it: a mistake is one sentence, and leaves nothing behind."""
 
+import hashlib
 import io
 import json
 import os
@@ -73,7 +74,7 @@ def test_the_plan_is_shown():
     """Each run with its rows, and a line on what all of it costs; nothing is written."""
     answer = call("plan", "--suite", "merity2018", "--scale", "paper")
     assert answer.returncode == 0, answer.stderr
-    assert "rows, 1 seed: 16 runs, 2 of them shared" in answer.stdout
+    assert "rows, 1 to 3 seeds: 20 runs, 6 of them shared" in answer.stdout
     assert "24,221,600" in answer.stdout
     assert "core-hours" in answer.stdout
 
@@ -369,3 +370,38 @@ def test_with_a_log_the_terminal_shows_errors_alone(tmp_path):
     sentence = refused(answer)
     assert answer.stderr.splitlines() == [sentence]
     assert (tmp_path / "job.log").read_text().splitlines() == [sentence]
+
+
+# compare, pack, verify ----------------------------------------------------------------------
+
+
+def test_results_are_compared_packed_and_verified(tmp_path):
+    """The exit codes are those that docs/statistics.md lists."""
+    results, archive = Path(__file__).parents[2] / "results", tmp_path / "paper.zip"
+    answer = call("compare", results, results, "--scale", "paper")
+    assert answer.returncode == 0, answer.stderr
+    assert "equal to the last bit" in answer.stdout
+    answer = call("pack", archive, "--results", results, "--scale", "paper")
+    assert answer.returncode == 0, answer.stderr
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert digest in answer.stdout
+    answer = call("verify", archive)
+    assert answer.returncode == 0, answer.stdout
+    assert digest in answer.stdout
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    archive.write_bytes(content)
+    answer = call("verify", archive)
+    assert answer.returncode == 3
+    assert len(answer.stdout.splitlines()) == 1
+    assert "does not exist" in refused(call("verify", tmp_path / "none.zip"))
+
+
+def test_the_power_of_a_plan_is_shown():
+    answer = call("plan", "--suite", "kim2024", "--power")
+    assert answer.returncode == 0, answer.stderr
+    lines = [line.split() for line in answer.stdout.splitlines()]
+    shown = [line for line in lines if line[:1] == ["python-reference"] and len(line) == 5]
+    assert [line[1] for line in shown] == [str(seeds) for seeds in range(1, 11)]
+    found = [float(line[3].rstrip("%")) for line in shown]
+    assert found == sorted(found, reverse=True)

@@ -169,7 +169,7 @@ def tables(page: Path) -> list[tuple[str, list[str], list[list[str]], int]]:
 @in_prose
 def test_a_table_of_numbers_names_its_source(page):
     for mark, _, rows, line in tables(page):
-        if any(re.search(r"\d\.\d", cell) for row in rows for cell in row[1:]):
+        if any(re.match(r"[+−]?\d+\.\d", cell) for row in rows for cell in row[1:]):
             kinds = r"(copied from|numbers from|computed:|measured) ?\S+"
             assert re.match(kinds, mark), f"line {line}"
 

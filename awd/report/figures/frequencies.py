@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from awd.report.comparability import measured_differently
 from awd.report.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
 from awd.report.figures.traces import corpora
-from awd.report.stats import Result, paired_difference
+from awd.report.stats import Result, compare, pool
 from awd.report.words import corpus_name
 from awd.vocabulary import Status
 
@@ -23,10 +23,10 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
     """Loss on test words by how frequent they are in the training text, against the base row.
 
     A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus
-    those of the base row, over the seeds that both have; the base row's line has its own mean
-    nats. Grey numbers: the 95% interval over seeds includes zero. The share of the test text that
-    a band has stands under its heading. ``records`` is the frame of report.records; rows
-    whose records have no losses by frequency are left out.
+    those of the base row; the base row's line has its own mean nats. Grey numbers: the 95% interval
+    over trainings includes zero. The share of the test text that a band has stands under its
+    heading. ``records`` is the frame of report.records; rows whose records have no losses by
+    frequency are left out.
     """
     differing = measured_differently(suite, records)
     comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in differing]
@@ -45,14 +45,14 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
         "columns: how often a word occurs in the training text, and the share of the test text; "
         f"numbers: nats per token, of {names[suite['base']]} and of the others minus those"
     )
-    if any(len(seeds) > 1 for rows in measured.values() for seeds in rows.values()):
-        text += "; grey: the 95% interval over seeds includes zero"
+    if any(len(runs) > 1 for rows in measured.values() for runs in rows.values()):
+        text += "; grey: the 95% interval over trainings includes zero"
     explain_below(figure, text)
     return figure
 
 
-def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, dict[int, dict]]:
-    """Per row and seed that are sound: {least frequency of a band: (summed nats, tokens)}."""
+def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, dict[str, dict]]:
+    """Per row and run that are sound: {least frequency of a band: (summed nats, tokens)}."""
     lines = records[(records["split"] == "test") & (records["status"] == Status.DONE)]
     lines = lines.dropna(subset="by_frequency")
     found = lines.set_index(["run", "stage", "method"])["by_frequency"].to_dict()
@@ -60,31 +60,32 @@ def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, 
     for row in rows:
         if row["corpus"] != corpus:
             continue
-        by_seed = {
-            item["seed"]: found[key]
+        by_run = {
+            item["run"]: found[key]
             for item in row["runs"]
             if (key := (item["run"], row["stage"], row["method"])) in found
         }
-        if by_seed:
-            measured[row["row"]] = by_seed
+        if by_run:
+            measured[row["row"]] = by_run
     return measured
 
 
-def _draw(axis: Axes, rows: dict[str, dict[int, dict]], base: str, names: dict[str, str]) -> None:
+def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[str, str]) -> None:
     of_base = rows[base]
     first = next(iter(of_base.values()))
     bands = sorted(first)
-    lines = [base, *(row for row in rows if row != base and rows[row].keys() & of_base.keys())]
+    lines = [base, *(row for row in rows if row != base)]
     labels, places, height = stack([names[row] for row in lines], LABEL_WIDTH)
     means, certain = np.full((len(lines), len(bands)), np.nan), set()
-    for i, row in enumerate(lines[1:], 1):
-        seeds = sorted(rows[row].keys() & of_base.keys())
-        for j, band in enumerate(bands):
-            pair = [
-                {s: Result(_mean(each[s], band)) for s in seeds} for each in (rows[row], of_base)
-            ]
-            found = paired_difference(*pair)
-            means[i, j] = found.difference
+    for j, band in enumerate(bands):
+        results = {
+            row: [Result(_mean(each, band), run=run) for run, each in rows[row].items()]
+            for row in lines
+        }
+        noise = pool(results.values())
+        for i, row in enumerate(lines[1:], 1):
+            found = compare(results[row], results[base], noise)
+            means[i, j] = found.nats
             if math.isnan(found.low) or found.low > 0 or found.high < 0:
                 certain.add((i, j))
     # The largest differences may be those of a row that went astray: they do not fade the others.

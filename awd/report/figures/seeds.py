@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from awd.report.stats import mean_and_deviation
+
 
 def seed_values(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, dict[int, float]]:
     """Return the test perplexity of each row by seed, of the seeds that have one."""
@@ -19,10 +21,7 @@ def seed_values(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, di
 
 
 def seed_differences(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, list[float]]:
-    """Return each row's test perplexity minus the base row's, of the seeds that both have."""
+    """Return each row's test perplexities, by seed, minus the base row's mean over its seeds."""
     values = seed_values(suite, corpus, records)
-    base = values.get(suite.get("base", ""), {})
-    return {
-        row: [value - base[seed] for seed, value in by_seed.items() if seed in base]
-        for row, by_seed in values.items()
-    }
+    base, _ = mean_and_deviation(list(values.get(suite.get("base", ""), {}).values()))
+    return {row: [value - base for value in by_seed.values()] for row, by_seed in values.items()}

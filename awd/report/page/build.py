@@ -21,8 +21,9 @@ from awd import __version__
 from awd.files import write_text
 from awd.places import CAPTIONS
 from awd.report import words
+from awd.report.agreement import TOLERANCE, Verdict
 from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
-from awd.report.tables.build import TOLERANCE, Verdict, compared
+from awd.report.tables.build import compared
 from awd.report.tables.files import csv
 from awd.report.tables.latex import latex
 from awd.report.tables.markdown import markdown
@@ -212,10 +213,10 @@ def _lede(suites: list[Suite], scale: str) -> str:
             "get no verdict."
         )
     elif judged := _judged(rows):
-        near = sum(row.outcome == Verdict.REPRODUCED for row in judged)
+        near = sum(row.outcome in AGREE for row in judged)
         start = (
-            f"{near} of {plural(len(judged), 'reproduced value')} "
-            f"{'lies' if near == 1 else 'lie'} within {TOLERANCE:.0%} of what was published."
+            f"{near} of {plural(len(judged), 'value')} "
+            f"{'agrees' if near == 1 else 'agree'} with what was published."
         )
     else:
         start = "Nothing can be compared with what was published yet."
@@ -230,6 +231,9 @@ def _verb(status: Status, count: int) -> str:
     return status if count == 1 else many
 
 
+AGREE = (Verdict.REPRODUCED, Verdict.CLOSE)
+
+
 def _judged(rows: list[Row]) -> list[Row]:
     return [row for row in rows if isinstance(row.outcome, Verdict)]
 
@@ -239,8 +243,8 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
     rows, judged = suite.rows, _judged(suite.rows)
     counted = frame[[compared(line) for line in frame.to_dict("records")]]
     if scale == "paper" and judged:
-        near = sum(row.outcome == Verdict.REPRODUCED for row in judged)
-        verdict = (f"{near} of {len(judged)}", f"within {TOLERANCE:.0%} of the published value")
+        near = sum(row.outcome in AGREE for row in judged)
+        verdict = (f"{near} of {len(judged)}", "agree with the published value")
     else:
         done = sum(row.status == Status.DONE for row in rows)
         verdict = (f"{done} of {len(rows)}", "rows done")

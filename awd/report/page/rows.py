@@ -9,10 +9,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from awd.report import words
+from awd.report.agreement import Verdict
 from awd.report.costs import Costs
 from awd.report.page.intervals import Span, Spans, spans
 from awd.report.remarks import Ended, Incomparable, NoInterval, Note, Unfinished
-from awd.report.tables.build import Verdict, published_columns
+from awd.report.tables.build import published_columns
 from awd.report.tables.html import MARKUP
 from awd.report.tables.layout import (
     PUBLISHED,
@@ -32,6 +33,7 @@ from awd.vocabulary import Split, Status
 STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, Status.DIVERGED, Status.LEAKS)
 SIGNS = {
     Verdict.REPRODUCED: "\N{CHECK MARK}",
+    Verdict.CLOSE: "\N{ALMOST EQUAL TO}",
     Status.DONE: "\N{CHECK MARK}",
     Verdict.LOWER: "\N{BLACK DOWN-POINTING TRIANGLE}",
     Verdict.HIGHER: "\N{BLACK UP-POINTING TRIANGLE}",

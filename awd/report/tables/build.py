@@ -1,13 +1,14 @@
 """A suite and its records -> a frame: a line per row and corpus, facts and unrounded numbers."""
 
 import math
-from enum import StrEnum
-from itertools import combinations
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
+from awd.report.noise import by_split
 from awd.report.remarks import (
     Backward,
     Ended,
@@ -18,8 +19,8 @@ from awd.report.remarks import (
     Remark,
     Unfinished,
 )
-from awd.report.stats import Difference, Result, holm, mean_and_deviation, paired_difference
-from awd.vocabulary import Split, Stage, Status
+from awd.report.stats import Difference, Noise, Result, compare, holm, mean, mean_and_deviation
+from awd.vocabulary import HELD_OUT, Split, Stage, Status
 
 COLUMNS = [
     "suite",
@@ -44,49 +45,53 @@ COLUMNS = [
     "p",
     "p_holm",
     "interval",
+    "noise_valid",
+    "noise_test",
+    "noise_freedom",
     "seconds_per_epoch",
     "status",
     "verdict",
+    "distance",
     "incomparable",
     "note",
 ]
 """Of the csv file. In the frame, ``remarks`` (report.remarks) stands in place of ``note``, and
 ``incomparable`` has what differs (report.comparability), or None."""
-TOLERANCE = 0.03  # of the published perplexity; within it a value counts as reproduced
 COUNTED = (Status.DONE, Status.PARTIAL)
 """The states whose values may be compared with others."""
 ORDERED = [
     *("suite", "corpus", "status", "incomparable"),
     *("valid", "test", "published_valid", "published_test"),
+    *("noise_valid", "noise_test", "noise_freedom"),
 ]
 """The columns that the order of rows depends on."""
 COSTS = ("parameters", "seconds_per_epoch")  # what a published row may give besides perplexity
 
 
-class Verdict(StrEnum):
-    """How a reproduced perplexity compares with the published one."""
-
-    REPRODUCED = "reproduced"
-    HIGHER = "higher"
-    LOWER = "lower"
-
-
 def build(
-    suite: dict, records: pd.DataFrame, scale: str, planned: dict[str, dict] | None = None
+    suite: dict,
+    records: pd.DataFrame,
+    scale: str,
+    planned: dict[str, dict] | None = None,
+    noises: Mapping[tuple[str, str], Noise] | None = None,
 ) -> pd.DataFrame:
     """Build the table of a suite: a line per row and corpus, in the suite's order.
 
-    Perplexities are means over seeds, unrounded. The base row has no difference, nor has a row that
-    leaks or that is ``incomparable``: measured by another protocol. ``interval`` is the kind of the
-    interval (report.stats); ``p_holm`` is ``p`` corrected for the number of rows compared on the
-    corpus.
+    Perplexities are those of mean losses over seeds, unrounded; differences are perplexities, too.
+    The base row has no difference, nor has a row that leaks or that is ``incomparable``: measured
+    by another protocol. ``interval`` is what the interval covers (report.stats); ``p_holm`` is
+    ``p`` corrected for the number of rows compared on the corpus. ``noise_valid`` and
+    ``noise_test`` are the standard deviations of a training's mean loss, in nats, with
+    ``noise_freedom`` degrees of freedom on the test text.
 
     Args:
         suite: an entry of the plan's ``suites``.
         records: the frame of report.records.
         planned: the plan's ``runs``, which have the parameters of what is not trained yet.
+        noises: of trainings, by corpus and split; by default pooled over all ``records``.
     """
     planned = planned or {}
+    noises = by_split(records, planned) if noises is None else noises
     found = _by_seed(suite, records)
     bases = {row["corpus"]: row for row in suite["rows"] if row["row"] == suite.get("base")}
     differing = measured_differently(suite, records)
@@ -95,12 +100,14 @@ def build(
         base = bases.get(row["corpus"])
         of_base = {} if base in (None, row) else found[base["row"], base["corpus"]]
         place = (row["row"], row["corpus"])
-        line = _line(row, found[place], of_base, differing.get(place), planned, scale)
+        noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
+        line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
         lines.append({"suite": suite["suite"], **line})
     columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
     frame = pd.DataFrame(lines, columns=columns)
     frame["p_holm"] = frame.groupby("corpus", sort=False)["p"].transform(holm)
-    numbers = set(COLUMNS[COLUMNS.index("params") : COLUMNS.index("status")]) - {"interval"}
+    numbers = {"distance", *COLUMNS[COLUMNS.index("params") : COLUMNS.index("status")]}
+    numbers -= {"interval"}
     kinds = dict.fromkeys(numbers, "float64")
     return frame.astype(kinds | {"params": "Int64", "n": "int64", "incomparable": "object"})
 
@@ -117,7 +124,7 @@ def published_columns(row: dict) -> dict[str, dict]:
     columns: dict[str, dict] = {}
     for entry in row.get("published") or []:
         column = columns.setdefault(entry.get("column", "paper"), {})
-        for value in (*Split, *COSTS):
+        for value in ("train", "valid", "test", *COSTS):
             if entry.get(value) is not None and value not in column:
                 column[value] = entry[value]
     return columns
@@ -128,28 +135,32 @@ def compared(line: dict) -> bool:
     return line["status"] in COUNTED and not line["incomparable"]
 
 
-def order_agreement(frame: pd.DataFrame) -> tuple[int, int]:
-    """Count the pairs of rows in the published order of perplexities, and all pairs.
+def order_agreement(frame: pd.DataFrame) -> Order:
+    """Compare the order of perplexities with the published one, over the lines of a frame.
 
-    A pair is of a suite and corpus, comparable, and published on the same split: by its test
-    perplexity or, where that is not published of both, by that of the validation text. Pairs that
-    are published as equal are left out. The share is (1 + Kendall's tau) / 2.
+    Rows of a suite and corpus that may be compared are set beside each other: by their test
+    perplexity or, where that was published of fewer than two, by that of the validation text.
     """
-    agree = total = 0
-    groups: dict[tuple[str, str], list[dict]] = {}
+    groups, noises = [], []
+    found: dict[tuple[str, str], list[dict]] = {}
     for line in filter(compared, frame[ORDERED].to_dict("records")):
-        groups.setdefault((line["suite"], line["corpus"]), []).append(line)
-    for lines in groups.values():
-        for one, other in combinations(lines, 2):
-            for split in ("test", "valid"):
-                measured, published = (
-                    one[column] - other[column] for column in (split, f"published_{split}")
-                )
-                if not math.isnan(measured) and not math.isnan(published):
-                    agree += measured * published > 0
-                    total += published != 0
-                    break
-    return agree, total
+        found.setdefault((line["suite"], line["corpus"]), []).append(line)
+    for lines in found.values():
+        for split in ("test", "valid"):
+            pairs = [(line[f"published_{split}"], line[split]) for line in lines]
+            known = [pair for pair in pairs if not math.isnan(sum(pair))]
+            if len(known) > 1:
+                groups.append(tuple((math.log(one), math.log(other)) for one, other in known))
+                noises.append(noise_of_line(lines[0], split))
+                break
+    return order(tuple(groups), tuple(noises))
+
+
+def noise_of_line(line: dict, split: str) -> Noise:
+    """Return the noise of training that a line of the frame has."""
+    if math.isnan(line["noise_freedom"]) or math.isnan(line[f"noise_{split}"]):
+        return Noise()
+    return Noise(line[f"noise_{split}"] ** 2, int(line["noise_freedom"]))
 
 
 def _line(
@@ -159,27 +170,32 @@ def _line(
     differing: tuple[tuple[str, object], ...] | None,
     planned: dict[str, dict],
     scale: str,
+    noise: Mapping[str, Noise],
 ) -> dict:
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
-    values: dict[str, dict[int, float]] = {
-        split: {seed: r[split] for seed, r in results.items() if split in r} for split in Split
+    values = {
+        split: {seed: r[split] for seed, r in results.items() if split in r}
+        for split in ("train", "valid", "test")
     }
     train, _ = mean_and_deviation(list(values["train"].values()))
     valid, valid_sd = mean_and_deviation(list(values["valid"].values()))
     test, test_sd = mean_and_deviation(list(values["test"].values()))
     delta = Difference()
+    base = _measured(of_base)
     if status in COUNTED and not differing:
-        delta = paired_difference(_measured(results), _measured(of_base))
+        delta = compare(_measured(results), base, noise[Split.TEST])
+    level = math.exp(mean([result.loss for result in base]))  # of the base row, nan without it
     published = published_columns(row).get("paper", {})
     judged = scale == "paper" and status in COUNTED and not differing
+    judgement = _judge(published, results, noise) if judged else None
     remarks = [
         Note(row["note"]) if row.get("note") else None,
         *_state_remarks(row, results),
         _backward(results),
         _never_averaged(row, results, planned),
         Incomparable(differing) if differing else None,
-        NoInterval() if not math.isnan(delta.difference) and not delta.interval else None,
+        NoInterval() if not math.isnan(delta.nats) and not delta.covers else None,
     ]
     return {
         **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},
@@ -191,16 +207,19 @@ def _line(
         "test": test,
         "test_sd": test_sd,
         "n": max(len(values["valid"]), len(values["test"])),
-        "delta_test": delta.difference,
-        "delta_low": delta.low,
-        "delta_high": delta.high,
+        "delta_test": level * math.expm1(delta.nats),
+        "delta_low": level * math.expm1(delta.low),
+        "delta_high": level * math.expm1(delta.high),
         "p": delta.p,
-        "interval": delta.interval,
-        "seconds_per_epoch": mean_and_deviation(
+        "interval": delta.covers,
+        **{f"noise_{split}": math.sqrt(noise[split].variance) for split in HELD_OUT},
+        "noise_freedom": noise[Split.TEST].freedom or math.nan,
+        "seconds_per_epoch": mean(
             [r["seconds"] for r in results.values() if not math.isnan(r["seconds"])]
-        )[0],
+        ),
         "status": status,
-        "verdict": _verdict(published, valid, test) if judged else None,
+        "verdict": judgement.verdict if judgement else None,
+        "distance": judgement.distance if judgement else math.nan,
         "incomparable": differing,
         "remarks": tuple(filter(None, remarks)),
     }
@@ -212,7 +231,7 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
     lines = records[records["run"].isin(wanted)]
     results: dict[tuple[str, str, str], dict] = {}
     for line in lines.itertuples(index=False):
-        result = results.setdefault((line.run, line.stage, line.method), {})
+        result = results.setdefault((line.run, line.stage, line.method), {"run": line.run})
         result["status"] = line.status
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
@@ -257,16 +276,20 @@ def _never_averaged(
     return NeverAveraged(int(plain[0]["epochs"]), len(plain), len(finished))
 
 
-def _measured(results: dict[int, dict]) -> dict[int, Result]:
-    """The results to compare, by seed."""
-    return {
-        seed: Result(
-            result["test"],
-            *(np.array(numbers, dtype=np.float64) for numbers in result.get("blocks", ())),
-        )
-        for seed, result in results.items()
-        if "test" in result and _counts(result)
-    }
+def _measured(results: dict[int, dict], split: str = Split.TEST) -> list[Result]:
+    """The results to compare; those of the test text with losses by block."""
+    return [
+        Result(math.log(result[split]), *_blocks(result, split), run=result["run"])
+        for result in results.values()
+        if split in result and _counts(result)
+    ]
+
+
+def _blocks(result: dict, split: str) -> tuple[np.ndarray | None, np.ndarray | None]:
+    if split != Split.TEST or "blocks" not in result:
+        return None, None
+    tokens, nll = (np.array(numbers, dtype=np.float64) for numbers in result["blocks"])
+    return tokens, nll
 
 
 def _status(row: dict, results: dict[int, dict]) -> Status:
@@ -305,12 +328,12 @@ def _parameters(row: dict, results: dict[int, dict], planned: dict[str, dict]) -
     return next((int(count) for count in counts if count is not None and not pd.isna(count)), None)
 
 
-def _verdict(published: dict, valid: float, test: float) -> Verdict | None:
+def _judge(
+    published: dict, results: dict[int, dict], noise: Mapping[str, Noise]
+) -> Judgement | None:
     """Compare with the published test value, or the valid one where only that exists."""
-    for split, value in (("test", test), ("valid", valid)):
-        if published.get(split) is not None and not math.isnan(value):
-            relative = value / published[split] - 1
-            if abs(relative) <= TOLERANCE:
-                return Verdict.REPRODUCED
-            return Verdict.HIGHER if relative > 0 else Verdict.LOWER
+    for split in (Split.TEST, Split.VALID):
+        measured = _measured(results, split)
+        if published.get(split) is not None and measured:
+            return judge(measured, published[split], noise[split])
     return None

@@ -44,7 +44,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
             base = f"“{names[0]}”"
         how = words.remark(NoInterval())
         if facts.kinds:
-            how = f"paired, with its 95% interval {words.interval(facts.kinds[0])}"
+            how = f"with its 95% interval {words.interval(facts.kinds[0])}"
         sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
     if facts.holm:
         sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
@@ -74,7 +74,7 @@ def _published(frame: pd.DataFrame, suite: dict, scale: str) -> list[str]:
         )
     elif not several:
         sentences.append(f"Published: {citation}.")
-    agree, pairs = order_agreement(frame)
-    if pairs:
-        sentences.append(f"Order: {agree} of {pairs} pairs of rows stand as published.")
+    found = order_agreement(frame)
+    if found.pairs:
+        sentences.append(words.order(*found))
     return sentences

@@ -9,7 +9,7 @@ import pandas as pd
 
 from awd.report import words
 from awd.report.remarks import NoInterval, OtherInterval, Remark, Unfinished
-from awd.report.tables.build import COUNTED, TOLERANCE, Verdict, compared, published_columns
+from awd.report.tables.build import COUNTED, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, corpus_name
 from awd.vocabulary import HELD_OUT, Split, Status
@@ -182,9 +182,14 @@ def finite(value: float | None) -> float | None:
 
 
 def _best(lines: list[dict]) -> dict[tuple[str, str, str], float]:
-    """The lowest perplexity by suite, corpus and split, where several are compared."""
+    """The lowest perplexity by suite, corpus and split, where several are compared.
+
+    Without a known noise of training no row is called the best.
+    """
     found: dict[tuple, list[float]] = {}
     for line in filter(compared, lines):
+        if math.isnan(line["noise_freedom"]):
+            continue
         for split in HELD_OUT:
             if not math.isnan(line[split]):
                 found.setdefault((line["suite"], line["corpus"], split), []).append(line[split])
@@ -239,10 +244,7 @@ def _sentence(note: tuple[Remark, ...]) -> str:
 def _verdict(line: dict, markup: Markup) -> Entry:
     if not isinstance(line["verdict"], str):
         return Entry(markup.text(DASH), empty=True)
-    pairs = [(line[split], line[f"published_{split}"]) for split in ("test", "valid")]
-    value, published = next(pair for pair in pairs if all(map(math.isfinite, pair)))
-    share = abs(value / published - 1)
-    return Entry(markup.text(words.verdict(Verdict(line["verdict"]), share, TOLERANCE)))
+    return Entry(markup.text(words.verdict(line["verdict"], line["distance"])), line["distance"])
 
 
 def _count(parameters: int | None) -> str:

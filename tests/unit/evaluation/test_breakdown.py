@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from awd.evaluation.breakdown import losses_by_frequency
+from awd.evaluation.breakdown import BLOCKS, block_sums, losses_by_frequency
 from awd.evaluation.evaluate import evaluate_stage
 from awd.study.methods import parse_method
 from awd.study.spec import RunSpec
@@ -41,3 +41,30 @@ def test_the_bands_of_a_record_add_up_to_its_split(corpus, tmp_path):
         rarer = counts[getattr(corpus, split)[1:]] < 100
         assert bands["10"] == [pytest.approx(losses[split][rarer].sum()), rarer.sum()]
     assert record["splits"]["train"]["by_frequency"] is None
+
+
+def test_blocks_are_whole_lines_of_about_equal_length():
+    """Together they are the text, and each but the first begins after the end of a line."""
+    generator = np.random.default_rng(6)
+    targets = generator.integers(0, 20, 9_000)
+    losses = generator.gamma(1.2, 3.5, 9_000).astype(np.float32)
+    found = block_sums(losses, targets, 0)
+    assert len(found["tokens"]) == len(found["nll"]) == BLOCKS
+    assert sum(found["tokens"]) == 9_000
+    assert sum(found["nll"]) == pytest.approx(losses.sum(dtype=np.float64), abs=0.01)
+    starts = np.cumsum(found["tokens"])[:-1]
+    assert (targets[starts - 1] == 0).all()
+    assert 150 < min(found["tokens"]) <= max(found["tokens"]) < 500
+    assert found["nll"][3] == pytest.approx(losses[starts[2] : starts[3]].sum(), abs=0.01)
+
+
+def test_blocks_of_texts_with_few_lines_or_none():
+    """No more blocks than lines; without lines, blocks of equal length; no text, no blocks."""
+    losses = np.ones(1_200)
+    targets = np.ones(1_200, dtype=np.uint16)
+    assert block_sums(losses, targets, None)["tokens"] == [40] * BLOCKS
+    assert block_sums(losses, targets, 7)["tokens"] == [40] * BLOCKS
+    targets[[299, 1_199]] = 7
+    assert block_sums(losses, targets, 7) == {"tokens": [300, 900], "nll": [300.0, 900.0]}
+    with pytest.raises(ValueError, match="1199 losses"):
+        block_sums(losses[1:], targets, 7)

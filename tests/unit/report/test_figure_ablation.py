@@ -46,7 +46,7 @@ def test_seeds_are_points(tmp_path):
         for name in ("minus-nt-asgd", "full")
     )
     drawn = [line for line in ablation.draw(**inputs).axes[0].lines if line.get_gid() == "seed"]
-    assert any(np.allclose(line.get_xdata(), row - base) for line in drawn)
+    assert any(np.allclose(line.get_xdata(), row - np.sqrt(base.prod())) for line in drawn)
     drawn = parameters.draw(**inputs).axes[0].lines
     assert any(np.array_equal(line.get_ydata(), row) for line in drawn)
     assert "single seed" in texts(ablation.draw(**inputs))

@@ -1,4 +1,4 @@
-"""Differences with known answers, and intervals that cover what they say."""
+"""Differences with known answers, and intervals that cover as often as they should."""
 
 import math
 
@@ -6,180 +6,245 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from awd.evaluation.breakdown import BLOCKS, block_sums
-from awd.report.stats import Difference, Result, holm, mean_and_deviation, paired_difference
+from awd.report.stats import (
+    Noise,
+    Result,
+    compare,
+    holm,
+    mean_and_deviation,
+    pool,
+    prediction,
+)
+
+BLOCKS = 30
+TOKENS = np.full(BLOCKS, 1_000.0)
 
 
-def result(losses: np.ndarray, blocks: int = BLOCKS) -> Result:
-    """Of a text cut into equal blocks."""
-    edges = np.linspace(0, len(losses), blocks, endpoint=False, dtype=int)
-    tokens = np.diff(edges, append=len(losses))
-    return Result(math.exp(losses.mean()), tokens, np.add.reduceat(losses, edges))
+def trainings(losses, runs=()) -> list[Result]:
+    """One result per loss, without losses by block."""
+    runs = runs or [""] * len(losses)
+    return [Result(loss, run=run) for loss, run in zip(losses, runs, strict=True)]
 
 
-def plain(perplexities) -> dict[int, Result]:
-    return {seed: Result(value) for seed, value in enumerate(perplexities, 1)}
+def by_block(losses: np.ndarray, run: str = "") -> Result:
+    """The result of a training with these mean losses per block, (blocks)."""
+    return Result(float(losses.mean()), TOKENS, losses * TOKENS, run)
 
 
-def test_mean_and_deviation():
-    """Sample deviation (n - 1); unknown for one value, both unknown for none."""
-    assert mean_and_deviation([1.0, 2.0, 4.0]) == pytest.approx((7 / 3, np.sqrt(7 / 3)))
-    mean, deviation = mean_and_deviation([60.5])
-    assert mean == 60.5
+def study(generator, seeds, training=0.007, text=0.02, both=0.01) -> list[list[Result]]:
+    """Trainings of rows without any true difference; the last row is the base row.
+
+    ``seeds`` are the trainings per row. The deviations are, in nats: of a training, of a row on a
+    block of the text, of a training on a block.
+    """
+    common = 4.6 + 0.3 * generator.standard_normal(BLOCKS)
+    rows = []
+    for count in seeds:
+        of_row = common + text * generator.standard_normal(BLOCKS)
+        rows.append(
+            [
+                by_block(
+                    of_row
+                    + training * generator.standard_normal()
+                    + both * generator.standard_normal(BLOCKS)
+                )
+                for _ in range(count)
+            ]
+        )
+    return rows
+
+
+def test_mean_perplexity_is_that_of_the_mean_loss():
+    assert mean_and_deviation([1.0, 2.0, 4.0]) == pytest.approx((2, np.sqrt(7 / 3)))
+    found, deviation = mean_and_deviation([60.5])
+    assert found == 60.5
     assert math.isnan(deviation)
     assert all(map(math.isnan, mean_and_deviation([])))
 
 
-def test_seeds_alone_are_compared_by_the_paired_t_test():
-    """Without losses by block, interval and p are those of the textbook test."""
-    row, base = [61.0, 62.5, 61.7, 60.9], [60.0, 60.4, 60.1, 60.6]
-    found = paired_difference(plain(row), plain(base))
+def test_noise_is_that_of_an_analysis_of_variance():
+    """The mean square within groups, with its degrees of freedom; single trainings do not count."""
+    groups = [[4.0, 4.02, 4.01], [5.0, 5.03], [3.0]]
+    found = pool(map(trainings, groups))
+    within = [np.array(group) - np.mean(group) for group in groups]
+    assert found.freedom == 3
+    assert found.trainings == 5
+    assert found.variance == pytest.approx(sum((w**2).sum() for w in within) / 3)
+
+
+@pytest.mark.parametrize("groups", [[], [[4.0]], [[4.0], [5.0]], [[4.0, math.inf]]])
+def test_noise_is_unknown_without_two_trainings_of_a_row(groups):
+    assert pool(map(trainings, groups)).freedom == 0
+
+
+def test_one_training_each_gives_a_difference_and_nothing_more():
+    found = compare(trainings([4.1]), trainings([4.0]), Noise())
+    assert found.nats == pytest.approx(0.1)
+    assert np.isnan([found.low, found.high, found.p]).all()
+    assert found.covers == ""
+
+
+def test_two_groups_have_the_interval_of_the_t_test():
+    """Without losses by block and with the noise of both groups: Student's test."""
+    row, base = [4.11, 4.12, 4.10], [4.00, 4.02]
+    found = compare(trainings(row), trainings(base), pool(map(trainings, (row, base))))
+    expected = reference.ttest_ind(row, base)
+    interval = expected.confidence_interval(0.95)
+    assert found[:4] == pytest.approx(
+        (np.mean(row) - np.mean(base), interval.low, interval.high, expected.pvalue)
+    )
+    assert found.freedom == 3
+    assert found.covers == "trainings"
+
+
+def test_a_row_without_a_second_training_uses_the_noise_of_the_others():
+    noise = pool([trainings([4.00, 4.01, 4.02]), trainings([3.0, 3.01, 3.02])])
+    found = compare(trainings([4.11]), trainings([4.00, 4.01, 4.02]), noise)
+    half = reference.t.ppf(0.975, 4) * 0.01 * math.sqrt(1 + 1 / 3)
+    assert found[:3] == pytest.approx((0.1, 0.1 - half, 0.1 + half))
+
+
+def test_evaluations_of_the_same_trainings_are_compared_in_pairs():
+    """What all trainings have in common cancels, as before and after fine-tuning."""
+    base, row = [4.00, 4.20, 3.90], [3.95, 4.151, 3.849]
+    runs = ["a", "b", "c"]
+    found = compare(
+        trainings(row, runs), trainings(base, runs), pool([trainings(base), trainings(row)])
+    )
     expected = reference.ttest_rel(row, base)
     interval = expected.confidence_interval(0.95)
-    assert found[:4] == pytest.approx((1.25, interval.low, interval.high, expected.pvalue))
-    assert found.interval == "seeds"
-
-
-def test_only_seeds_that_both_have_are_compared():
-    row, base = {2: Result(62.0), 3: Result(9.0)}, {1: Result(1.0), 2: Result(60.5)}
-    found = paired_difference(row, base)
-    assert found.difference == 1.5
-    assert math.isnan(found.low)
-    assert found.interval == ""
-    assert paired_difference({1: Result(62.0)}, {2: Result(60.5)}).interval == ""
-    assert math.isnan(paired_difference({1: Result(62.0)}, {2: Result(60.5)}).difference)
+    assert found[:4] == pytest.approx((-0.05, interval.low, interval.high, expected.pvalue))
+    other = compare(trainings(row), trainings(base), pool([trainings(base), trainings(row)]))
+    assert other.high - other.low > 50 * (found.high - found.low)
 
 
 def test_differences_without_spread_give_a_point():
-    """Not a division by zero; a row that is the base row does not differ, with p = 1."""
-    assert paired_difference(plain([2, 3]), plain([1, 2])) == Difference(1, 1, 1, 0, "seeds")
-    assert paired_difference(plain([2, 3]), plain([2, 3])) == Difference(0, 0, 0, 1, "seeds")
-    same = result(np.random.default_rng(0).gamma(1.2, 3.5, 10_001))
-    assert paired_difference({1: same}, {1: same}) == Difference(0, 0, 0, 1, "tokens")
-    both = {1: same, 2: same}
-    assert paired_difference(both, both) == Difference(0, 0, 0, 1, "seeds and tokens")
+    noise = Noise(0.0, 2)
+    assert compare(trainings([4.0]), trainings([4.0]), noise)[:4] == (0, 0, 0, 1)
+    assert compare(trainings([5.0]), trainings([4.0]), noise)[:4] == (1, 1, 1, 0)
 
 
-def test_an_infinite_perplexity_is_no_difference():
-    assert paired_difference(plain([math.inf, 3]), plain([1, 2])).interval == ""
+@pytest.mark.parametrize(("row", "base"), [([], [4.0]), ([4.0], []), ([math.inf], [4.0])])
+def test_what_has_no_result_has_no_difference(row, base):
+    assert np.isnan(compare(trainings(row), trainings(base), Noise(1e-4, 4)).nats)
 
 
-@pytest.mark.parametrize(("row", "base"), [(30, 29), (9, 9)])
-def test_texts_that_cannot_be_paired_give_no_interval(row, base):
-    """Other blocks are another text; fewer than ten say too little."""
-    losses = np.random.default_rng(0).gamma(1.2, 3.5, 9000)
-    found = paired_difference({1: result(losses + 0.1, row)}, {1: result(losses, base)})
-    assert found.difference > 0
-    assert math.isnan(found.low)
-    assert found.interval == ""
+def test_a_row_that_spreads_far_more_keeps_its_noise_to_itself():
+    """It is not in the pool, and its interval is as wide as its own spread demands."""
+    steady = [trainings(4.0 + 0.01 * np.array(d)) for d in ((-1, 0, 1), (0, 1, 0.5), (1, -1, 0))]
+    wild = trainings([4.0, 6.0, 9.0])
+    noise = pool([*steady, wild])
+    assert noise == pool(steady)
+    there = compare(wild, steady[0], noise)
+    assert there.high - there.low > 5
+    assert compare(steady[1], steady[0], noise).high < 0.1
+    low, high = prediction(wild, noise)
+    assert high - low > 5
 
 
-def correlated(generator, tokens: int, length: int = 20) -> np.ndarray:
-    """Values that are alike over stretches of ``length`` tokens, with mean 0 and deviation 1."""
-    return np.repeat(generator.standard_normal(tokens // length), length)
+def test_texts_that_cannot_be_paired_leave_the_text_out():
+    """Other blocks are another text; fewer than ten have too few degrees of freedom."""
+    noise = Noise(1e-4, 4)
+    row = by_block(np.full(BLOCKS, 4.1))
+    shorter = Result(4.0, TOKENS[:9], np.full(9, 4_000.0))
+    assert compare([row], [by_block(np.full(BLOCKS, 4.0))], noise).covers == "trainings and text"
+    assert compare([row], [shorter], noise).covers == "trainings"
+    assert compare([shorter], [shorter], noise).covers == "trainings"
 
 
-def test_one_seed_has_the_error_of_a_drawn_blocked_bootstrap():
+def test_the_text_has_the_error_of_a_drawn_blocked_bootstrap():
     """The computed variance is what drawing whole blocks with replacement gives."""
     generator = np.random.default_rng(1)
-    base = generator.gamma(1.2, 3.5, 60_000)
-    row = base + 0.02 + 0.4 * correlated(generator, 60_000)
-    found = paired_difference({1: result(row)}, {1: result(base)})
+    base = 4.0 + 0.3 * generator.standard_normal(BLOCKS)
+    row = base + 0.02 + 0.1 * generator.standard_normal(BLOCKS)
+    found = compare([by_block(row)], [by_block(base)], Noise(0.0, 1_000_000))
     draws = generator.integers(BLOCKS, size=(20_000, BLOCKS))
-
-    def perplexity(losses):
-        return np.exp(losses.reshape(BLOCKS, -1).mean(axis=1)[draws].mean(axis=1))
-
-    drawn = (perplexity(row) - perplexity(base)).std() * math.sqrt(BLOCKS / (BLOCKS - 1))
+    drawn = (row - base)[draws].mean(axis=1).std() * math.sqrt(BLOCKS / (BLOCKS - 1))
     error = (found.high - found.low) / 2 / reference.t.ppf(0.975, BLOCKS - 1)
     assert error == pytest.approx(drawn, rel=0.03)
-    assert found.difference == pytest.approx(np.exp(row.mean()) - np.exp(base.mean()))
 
 
-def test_a_constant_shift_is_found_and_swapping_the_models_mirrors_it():
-    """Every token harder by 0.05 nats multiplies the perplexity by exp(0.05), surely."""
-    base = np.random.default_rng(0).gamma(1.2, 3.5, 40_000)
-    there = paired_difference({1: result(base + 0.05)}, {1: result(base)})
-    back = paired_difference({1: result(base)}, {1: result(base + 0.05)})
-    assert there.difference == pytest.approx(np.exp(base.mean()) * np.expm1(0.05), rel=1e-9)
-    assert 0 < there.low < there.high
-    assert there.p < 1e-9
+def test_swapping_row_and_base_mirrors_the_interval():
+    row, base = study(np.random.default_rng(0), (3, 2))
+    noise = pool([row, base])
+    there, back = compare(row, base, noise), compare(base, row, noise)
     assert (-back.high, -back.low, back.p) == pytest.approx((there.low, there.high, there.p))
 
 
-def test_seeds_and_text_are_both_in_the_interval():
-    """It is wider than either alone knows, and narrower than their sum."""
-    generator = np.random.default_rng(3)
-    text, base = correlated(generator, 60_000), generator.gamma(1.2, 3.5, 60_000)
-    row = [base + 0.05 + 0.1 * text + 0.002 * s for s in (-1, 0, 1, 0.5, -0.5)]
-    rows = {seed: result(losses) for seed, losses in enumerate(row)}
-    bases = dict.fromkeys(rows, result(base))
-    widths = {}
-    for name, ours in {
-        "both": rows,
-        "seeds": {seed: Result(r.perplexity) for seed, r in rows.items()},
-        "text": dict.fromkeys(rows, result(np.mean(row, axis=0))),
-    }.items():
-        found = paired_difference(ours, bases)
-        widths[name] = found.high - found.low
-    assert max(widths["seeds"], widths["text"]) < widths["both"] < widths["seeds"] + widths["text"]
-
-
-def test_one_seed_covers_the_truth_though_neighbours_are_alike():
-    """About 95% of intervals hold the true difference, with losses correlated over lines.
-
-    Blocks of single tokens, which take each as independent, cover far less than they say.
-    """
-    trials, tokens = 2_000, 6_000
-    truth = math.exp(4.1) - math.exp(4.08)
-    generator = np.random.default_rng(2)
-    covered = {BLOCKS: 0, tokens: 0}
-    for _ in range(trials):
-        base = 4.08 + generator.standard_normal(tokens) * 0.5
-        row = base + 0.02 + 0.5 * correlated(generator, tokens)
-        for blocks in covered:
-            found = paired_difference({1: result(row, blocks)}, {1: result(base, blocks)})
-            covered[blocks] += found.low <= truth <= found.high
-    assert 0.93 <= covered[BLOCKS] / trials <= 0.97
-    assert covered[tokens] / trials < 0.5
-
-
-@pytest.mark.parametrize("seeds", [2, 3, 5])
-@pytest.mark.parametrize(
-    ("training", "text", "both"), [(0.01, 0.002, 0.02), (0.01, 0.05, 0.03), (0.002, 0.05, 0.02)]
-)
-def test_several_seeds_cover_the_truth(seeds, training, text, both):
-    """About 95%, whether trainings or texts differ more; the seeds alone would not do.
-
-    Two seeds know little of the spread between trainings, so their intervals vary more.
-
-    The three deviations are, in nats: of a training, of a block of the text, of both together.
-    """
-    trials, tokens = 2_000, np.full(BLOCKS, 1_000)
+def test_blocks_of_unequal_length_count_by_their_tokens():
+    """Cutting one block in two equal halves of the same loss hardly changes the interval."""
     generator = np.random.default_rng(4)
-    covered = alone = 0
-    for _ in range(trials):
-        shifts = (
-            0.01
-            + training * generator.standard_normal((seeds, 1))
-            + text * generator.standard_normal(BLOCKS)
-            + both * generator.standard_normal((seeds, BLOCKS))
-        )
-        base = Result(60.0, tokens, tokens * math.log(60))
-        row = {
-            seed: Result(60 * math.exp(shift.mean()), tokens, base.nll + tokens * shift)
-            for seed, shift in enumerate(shifts)
-        }
-        truth = 60 * math.expm1(0.01)
-        found = paired_difference(row, dict.fromkeys(row, base))
-        covered += found.low <= truth <= found.high
-        bare = {seed: Result(r.perplexity) for seed, r in row.items()}
-        found = paired_difference(bare, dict.fromkeys(row, base))
-        alone += found.low <= truth <= found.high
-    low, high = (0.91, 0.98) if seeds == 2 else (0.93, 0.97)
-    assert low <= covered / trials <= high
-    if training < text and seeds > 2:
-        assert alone / trials < 0.91
+    losses = 0.1 * generator.standard_normal(BLOCKS)
+    tokens = np.append(TOKENS[:-1], [500.0, 500.0])
+    halves = np.append(losses, losses[-1]) * tokens
+    flat = [Result(0.0, t, np.zeros(len(t))) for t in (TOKENS, tokens)]
+    noise = Noise(1e-8, 4)
+    whole = compare([by_block(losses)], flat[:1], noise)
+    cut = compare([Result(float(losses.mean()), tokens, halves)], flat[1:], noise)
+    assert cut.high - cut.low == pytest.approx(whole.high - whole.low, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "noises"),
+    [
+        ([1] * 9 + [3], {}),
+        ([1] * 9 + [3], {"training": 0.002, "text": 0.04}),
+        ([1] * 9 + [5], {"both": 0.04}),
+        ([2] * 10, {}),
+        ([3] * 10, {"training": 0.003, "both": 0.03}),
+        ([5] * 10, {}),
+        ([1, 1, 2, 3, 5, 1, 4, 2, 1, 3], {}),
+    ],
+)
+def test_intervals_cover_and_whole_tables_raise_few_false_alarms(seeds, noises):
+    """About 95% of intervals hold the true difference, from one seed a row to five.
+
+    Of tables in which no row differs, at most one in twenty has a row that seems to.
+    """
+    generator = np.random.default_rng(8)
+    studies = 500
+    covered, alarms = [], 0
+    for _ in range(studies):
+        *rows, base = study(generator, seeds, **noises)
+        noise = pool([*rows, base])
+        found = [compare(row, base, noise) for row in rows]
+        covered.append(np.mean([each.low <= 0 <= each.high for each in found]))
+        alarms += min(holm([each.p for each in found])) < 0.05
+    # Rows of a study share their base row: the error of the share comes from whole studies.
+    error = np.std(covered) / math.sqrt(studies)
+    assert 0.93 - 2 * error <= np.mean(covered) <= 0.97 + 2 * error
+    assert alarms / studies <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / studies)
+
+
+def test_pairs_of_the_same_trainings_cover_the_truth():
+    generator = np.random.default_rng(9)
+    covered = []
+    for _ in range(1_500):
+        base, change = study(generator, (3, 3), training=0.01)
+        base = [result._replace(run=f"{n}") for n, result in enumerate(base)]
+        row = [
+            Result(
+                b.loss + 0.1 * (c.loss - 4.6), TOKENS, b.nll + 0.1 * (c.nll - 4.6 * TOKENS), b.run
+            )
+            for b, c in zip(base, change, strict=True)
+        ]
+        found = compare(row, base, pool([base]))
+        covered.append(found.low <= 0 <= found.high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_the_next_training_lies_in_the_prediction_interval():
+    """About 95% of the time, whether the noise comes from few trainings or many."""
+    generator = np.random.default_rng(10)
+    for seeds in ((1, 3), (3, 3, 3), (2, 1)):
+        inside = []
+        for _ in range(3_000):
+            rows = [trainings(4 + 0.01 * generator.standard_normal(n)) for n in seeds]
+            low, high = prediction(rows[0], pool(rows))
+            inside.append(low <= 4 + 0.01 * generator.standard_normal() <= high)
+        assert 0.94 <= np.mean(inside) <= 0.965
+    assert all(map(math.isnan, prediction(trainings([4.0]), Noise())))
+    assert all(map(math.isnan, prediction([], Noise(1e-4, 4))))
 
 
 def test_holm_is_the_textbook_example():
@@ -190,38 +255,3 @@ def test_holm_is_the_textbook_example():
     assert found[2:] == pytest.approx([0.06, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
-
-
-def test_holm_keeps_false_alarms_of_a_whole_table_at_five_percent():
-    """Of tables in which no row differs, about one in twenty has a row that seems to."""
-    generator = np.random.default_rng(5)
-    tables = 4_000
-    alarms = sum(min(holm(generator.random(9))) < 0.05 for _ in range(tables))
-    assert 0.04 < alarms / tables < 0.06
-
-
-def test_blocks_are_whole_lines_of_about_equal_length():
-    """Together they are the text, and each but the first begins after the end of a line."""
-    generator = np.random.default_rng(6)
-    targets = generator.integers(0, 20, 9_000)
-    losses = generator.gamma(1.2, 3.5, 9_000).astype(np.float32)
-    found = block_sums(losses, targets, 0)
-    assert len(found["tokens"]) == len(found["nll"]) == BLOCKS
-    assert sum(found["tokens"]) == 9_000
-    assert sum(found["nll"]) == pytest.approx(losses.sum(dtype=np.float64), abs=0.01)
-    starts = np.cumsum(found["tokens"])[:-1]
-    assert (targets[starts - 1] == 0).all()
-    assert 150 < min(found["tokens"]) <= max(found["tokens"]) < 500
-    assert found["nll"][3] == pytest.approx(losses[starts[2] : starts[3]].sum(), abs=0.01)
-
-
-def test_blocks_of_texts_with_few_lines_or_none():
-    """No more blocks than lines; without lines, blocks of equal length; no text, no blocks."""
-    losses = np.ones(1_200)
-    targets = np.ones(1_200, dtype=np.uint16)
-    assert block_sums(losses, targets, None)["tokens"] == [40] * BLOCKS
-    assert block_sums(losses, targets, 7)["tokens"] == [40] * BLOCKS
-    targets[[299, 1_199]] = 7
-    assert block_sums(losses, targets, 7) == {"tokens": [300, 900], "nll": [300.0, 900.0]}
-    with pytest.raises(ValueError, match="1199 losses"):
-        block_sums(losses[1:], targets, 7)

@@ -19,16 +19,23 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
             "published_test": [58.0, 68.0, float("nan"), 40.0, 58.0, 9.0],
             "valid": [100.0, 90.0, 110.0, 1.0, 99.0, 5.0],
             "test": [95.0, 96.0, 105.0, 1.0, 94.0, 4.0],
+            "noise_valid": float("nan"),
+            "noise_test": float("nan"),
+            "noise_freedom": float("nan"),
         }
     )
-    # first-second by test: yes; first-third by valid: yes; second-third by valid: no;
-    # first-fifth: equal in print; second-fifth by test: yes; third-fifth: nothing in common
-    assert order_agreement(frame) == (3, 4)
+    # By test: first-second yes; first-fifth equal in print; second-fifth yes. The third has none.
+    assert order_agreement(frame)[:2] == (2, 2)
+    noisy = frame.assign(noise_test=0.1, noise_freedom=4.0)
+    assert order_agreement(noisy)[:2] == (0, 0), "published closer than two trainings may be"
+    by_valid = order_agreement(frame.assign(published_test=float("nan")))
+    assert by_valid[:2] == (3, 1), "first-second no, first-third yes, second-third no"
     suite, table = study(tmp_path)
-    agree, pairs = order_agreement(table)
-    assert pairs == 28 + 28, "of nine rows one is missing, and one diverged"
+    found = order_agreement(table)
+    assert found.pairs == 28 + 28, "of nine rows one is missing, and one diverged"
     text = markdown(table, suite, "paper")
-    assert f"Order: {agree} of {pairs} pairs of rows stand as published." in text
+    assert f"Order: {found.agree} of {found.pairs} pairs of rows stand as published" in text
+    assert "Kendall's τ" in text
 
 
 def test_partial_results_say_what_is_missing(tmp_path):

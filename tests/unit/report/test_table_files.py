@@ -14,7 +14,8 @@ def test_columns_and_order(tmp_path):
         "suite,row,label,corpus,stage,method,params,"
         "published_train,published_valid,published_test,train,valid,"
         "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
-        "seconds_per_epoch,status,verdict,incomparable,note"
+        "noise_valid,noise_test,noise_freedom,"
+        "seconds_per_epoch,status,verdict,distance,incomparable,note"
     )
     wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]
     assert list(zip(table["row"], table["corpus"], strict=True)) == wanted

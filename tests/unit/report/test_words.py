@@ -50,7 +50,7 @@ GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
             "12 word types",
         ),
         (NoInterval(), "no interval"),
-        (OtherInterval("seeds"), "interval over seeds"),
+        (OtherInterval("trainings"), "interval over trainings"),
     ],
 )
 def test_each_remark_has_its_words(remark, text):

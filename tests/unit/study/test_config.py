@@ -38,6 +38,24 @@ def test_seeds_are_a_count_or_a_list(seeds, least, expected):
     assert config.seed_list(least) == expected
 
 
+@pytest.mark.parametrize(
+    ("seeds", "base_seeds", "of_suite", "expected"),
+    [
+        (1, 3, None, [1, 2, 3]),
+        (5, 3, None, [1, 2, 3, 4, 5]),
+        (1, 3, 2, [1, 2]),
+        (1, 1, 4, [1]),
+        ([7, 2], 3, None, [7, 2]),
+    ],
+)
+def test_base_rows_have_several_seeds_unless_that_is_switched_off(
+    seeds, base_seeds, of_suite, expected
+):
+    changes = {"seeds": seeds, "base_seeds": base_seeds}
+    config = validate(Config, load_config(CONFIG, changes), "x")
+    assert config.base_seed_list(1, of_suite) == expected
+
+
 def test_a_job_gets_the_configuration_as_json():
     """Checked, written and read again, it is the same one."""
     config = validate(Config, load_config(CONFIG), "x")

@@ -37,7 +37,7 @@ NINE = (
 
 
 def config(**changes) -> dict:
-    return load_config(CONFIG, {"suites": SUITE, **changes})
+    return load_config(CONFIG, {"suites": SUITE, "base_seeds": 1, **changes})
 
 
 def runs_of(plan: Plan) -> dict[tuple, list[str]]:
@@ -159,11 +159,11 @@ def test_plans_are_deterministic(tmp_path):
     [
         "import awd.study.plan",
         "import awd.study.snakemake",
-        "from awd.cli import main; main(['plan'])",
+        "import tempfile; from awd.cli import main; main(['plan', '--write', tempfile.mktemp()])",
     ],
 )
 def test_planning_loads_no_heavy_library(code):
-    """Every job of a workflow makes the plan anew."""
+    """Every job of a workflow makes the plan anew. Only people see what its seeds can find."""
     program = (
         f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'numpy', 'pandas', 'matplotlib', 'requests'} & set(sys.modules)\n"
@@ -255,6 +255,20 @@ def test_a_suite_may_want_more_seeds(plan_of, suite, asked, expected):
     (resolved,) = plan_of(suite, seeds=asked).suites.values()
     for row in resolved["rows"]:
         assert [run["seed"] for run in row["runs"]] == expected
+
+
+def test_base_rows_have_several_seeds(plan_of, suite):
+    """So have rows that evaluate the same trainings; others have what is asked for."""
+    (resolved,) = plan_of(suite, base_seeds=3).suites.values()
+    trained = {row["row"]: [run["run"] for run in row["runs"]] for row in resolved["rows"]}
+    base = trained[resolved["base"]]
+    assert len(base) == 3
+    for row, runs in trained.items():
+        assert runs == base or len(runs) == 1, row
+    assert sum(runs == base for runs in trained.values()) > 1, "one is before fine-tuning"
+    suite["base_seeds"] = 2
+    (resolved,) = plan_of(suite, base_seeds=3).suites.values()
+    assert max(len(row["runs"]) for row in resolved["rows"]) == 2
 
 
 def test_an_own_corpus(tmp_path):

@@ -1,0 +1,124 @@
+"""Does a table agree with the published one, given that both come from trainings with noise?"""
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import lru_cache
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import stdtrit
+
+from awd.report.stats import Noise, Result, prediction
+
+TOLERANCE = 0.03
+"""Of the published perplexity; within it a value is close where the noise is unknown."""
+EXACT = 7
+"""With more rows than this, their permutations are drawn."""
+DRAWS = 5_000
+
+
+class Verdict(StrEnum):
+    """How a reproduced perplexity compares with the published one."""
+
+    REPRODUCED = "reproduced"  # another training of ours might have the published perplexity
+    CLOSE = "close"  # within 3%; the noise of training is unknown
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Judgement(NamedTuple):
+    """A verdict, and the ``distance``: reproduced over published perplexity, minus 1."""
+
+    verdict: Verdict
+    distance: float
+
+
+class Order(NamedTuple):
+    """Agreement of the order of rows with the published one.
+
+    ``pairs`` of rows are published further apart than the noise of training, ``agree`` of them in
+    the reproduced order. ``tau`` is Kendall's, the difference of the shares that agree and that do
+    not, and ``p`` the probability of as much agreement if the reproduced values were in any order.
+    ``with_noise``: whether the noise was known; otherwise all pairs count that differ.
+    """
+
+    pairs: int
+    agree: int
+    tau: float
+    p: float
+    with_noise: bool
+
+
+def judge(results: Sequence[Result], published: float, noise: Noise) -> Judgement:
+    """Compare trainings with the published perplexity, which was that of one training, too.
+
+    It is reproduced if it lies in the 95% prediction interval of one more training. The noise is
+    that of these trainings' corpus and split.
+    """
+    loss = float(np.mean([result.loss for result in results]))
+    distance = math.exp(loss) / published - 1
+    low, high = prediction(results, noise)
+    if math.isnan(low):
+        inside, verdict = abs(distance) <= TOLERANCE, Verdict.CLOSE
+    else:
+        inside, verdict = low <= math.log(published) <= high, Verdict.REPRODUCED
+    if not inside:
+        verdict = Verdict.HIGHER if distance > 0 else Verdict.LOWER
+    return Judgement(verdict, distance)
+
+
+@lru_cache(maxsize=256)  # the table of a suite is written in several formats
+def order(groups: tuple[tuple[tuple[float, float], ...], ...], noise: tuple[Noise, ...]) -> Order:
+    """Compare the order of rows with the published one.
+
+    Args:
+        groups: per suite and corpus, the rows' mean losses: (published, reproduced), in nats.
+        noise: of each group.
+
+    Rows of different groups are not compared. A published difference counts if it lies outside the
+    95% interval of the difference of two trainings without a true one. The p value is that of a
+    one-sided permutation test: reproduced values are permuted within groups, all ways with up to
+    EXACT rows in all, else DRAWS seeded ones.
+    """
+    pairs = agree = total = 0
+    drawn = sum(map(len, groups)) > EXACT
+    generator = np.random.default_rng(0)
+    # The agreement of permuted values: pairs in the published order minus those against it.
+    by_chance = np.zeros(DRAWS if drawn else 1)
+    for rows, of_group in zip(groups, noise, strict=True):
+        ones, others, signs = _counted([published for published, _ in rows], of_group)
+        if not len(signs):
+            continue
+        reproduced = np.array([[own for _, own in rows]])
+        apart = np.sign(reproduced[:, ones] - reproduced[:, others]) * signs
+        pairs, agree, total = (
+            pairs + len(signs),
+            agree + int((apart > 0).sum()),
+            total + int(apart.sum()),
+        )
+        if drawn:
+            permuted = generator.permuted(np.repeat(reproduced, DRAWS, axis=0), axis=1)
+        else:
+            permuted = np.array(list(permutations(reproduced[0])))
+        sums = (np.sign(permuted[:, ones] - permuted[:, others]) * signs).sum(axis=1)
+        by_chance = by_chance + sums if drawn else np.add.outer(by_chance, sums).ravel()
+    known = bool(groups) and all(of_group.freedom for of_group in noise)
+    if not pairs:
+        return Order(0, 0, math.nan, math.nan, known)
+    # The reproduced order is one of those that might be drawn.
+    p = (int((by_chance >= total).sum()) + drawn) / (len(by_chance) + drawn)
+    return Order(pairs, agree, total / pairs, p, known)
+
+
+def _counted(published: Sequence[float], noise: Noise) -> tuple[np.ndarray, ...]:
+    """The pairs that count: both places and the sign of the published difference, (pairs)."""
+    least = 0.0
+    if noise.freedom:
+        least = float(stdtrit(noise.freedom, 0.975)) * math.sqrt(2 * noise.variance)
+    values = np.array(published)
+    ones, others = np.triu_indices(len(values), 1)
+    apart = values[ones] - values[others]
+    kept = np.abs(apart) > least
+    return ones[kept], others[kept], np.sign(apart[kept])

@@ -1,0 +1,440 @@
+"""Two folders of results, run by run and row by row: what differs, and is it more than noise?"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from tabulate import tabulate
+
+from awd.errors import InputError
+from awd.report.build import gather, read_plan, scales
+from awd.report.noise import noise_of, results_by_row
+from awd.report.stats import Difference, Noise, Result, compare, holm
+from awd.report.words import DASH, MINUS, plural
+from awd.vocabulary import Status
+
+LEVEL = 0.05
+DIFFERENT, UNDECIDED = 3, 4
+"""Exit codes; 0: no row differs beyond noise. 1 and 2 are those of wrong input."""
+TIMES = ("seconds", "tokens_per_second")  # of a learning curve: never the same twice
+WIDTH = 200  # of lines that no terminal limits
+
+
+class Outcome(StrEnum):
+    """What came out of comparing a row."""
+
+    EQUAL = "equal to the last bit"
+    WITHIN = "no difference beyond noise"
+    HIGHER = "higher"
+    LOWER = "lower"
+    UNKNOWN = "noise unknown"
+    STATUS = "status differs"
+    ONE_SIDED = "only in one"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one plan: ``name`` as given, the plan, and the frames of its records."""
+
+    name: str
+    plan: dict
+    records: pd.DataFrame
+    curves: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of both; the second minus the first.
+
+    ``means`` are the perplexities, ``counts`` the trainings, ``states`` what their records say
+    (empty: nothing). ``changed`` are the hyperparameters that differ: (first, second) by name.
+    """
+
+    suite: str
+    row: str
+    label: str
+    corpus: str
+    outcome: Outcome
+    means: tuple[float, float]
+    counts: tuple[int, int]
+    states: tuple[str, str]
+    difference: Difference
+    p_holm: float
+    changed: dict[str, tuple[object, object]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results of one scale. Of evaluations in both, ``equal`` are so to the last bit."""
+
+    scale: str
+    names: tuple[str, str]
+    evaluations: int
+    equal: int
+    noise: dict[str, Noise]
+    rows: list[Row]
+
+    @property
+    def code(self) -> int:
+        """Exit code: 0, DIFFERENT, or UNDECIDED."""
+        outcomes = {row.outcome for row in self.rows}
+        if outcomes & {Outcome.HIGHER, Outcome.LOWER, Outcome.STATUS}:
+            return DIFFERENT
+        return UNDECIDED if Outcome.UNKNOWN in outcomes else 0
+
+
+def read_results(folder: Path, scale: str | None = None) -> dict[str, Results]:
+    """Read results by scale from a results folder, or from the folder of one scale in it.
+
+    Records are read from the run folders or, where those were not copied, from records.csv. Raises
+    InputError if there is no plan, or a file is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder")
+    root, names = folder, [scale] if scale else []
+    if (folder / "plan.json").is_file():
+        root, names = folder.absolute().parent, [folder.absolute().name]
+    found = {}
+    for name in names or scales(folder):
+        plan = read_plan(root, name)
+        records, curves, _ = gather(root, name, plan)
+        found[name] = Results(str(folder), plan, records, curves)
+    return found
+
+
+def compare_folders(one: Path, other: Path, scale: str | None = None) -> list[Comparison]:
+    """Compare two folders, by default at every scale that both have.
+
+    Raises InputError if they have no scale or no row in common, or what cannot be compared: other
+    texts of a corpus, other protocols, other scales.
+    """
+    first, second = (read_results(folder, scale) for folder in (one, other))
+    if len(first) == len(second) == 1:
+        pairs = [(*first.values(), *second.values())]
+    else:
+        pairs = [(first[name], second[name]) for name in first if name in second]
+    if not pairs:
+        raise InputError(
+            f"{one} has the scales {', '.join(first)}, {other} has {', '.join(second)}: none in "
+            "common"
+        )
+    return [compare_results(*pair) for pair in pairs]
+
+
+def compare_results(first: Results, second: Results) -> Comparison:
+    """Compare two results; raises InputError as `compare_folders` does."""
+    _check_comparable(first, second)
+    runs = {**second.plan["runs"], **first.plan["runs"]}
+    added = second.records[~second.records["run"].isin(first.records["run"])]
+    frames = [frame for frame in (first.records, added) if len(frame)]
+    noise = noise_of(pd.concat(frames, ignore_index=True), runs) if frames else {}
+    same = _equal_evaluations(first, second)
+    rows = [
+        _row(suite, row, other, (first, second), noise, same)
+        for suite, row, other in _common_rows(first, second)
+    ]
+    if not rows:
+        raise InputError(f"{first.name} and {second.name} have no row in common")
+    corrected = holm([row.difference.p for row in rows])
+    return Comparison(
+        first.plan["scale"],
+        (first.name, second.name),
+        len(same),
+        sum(same.values()),
+        noise,
+        [_decided(row, p) for row, p in zip(rows, corrected, strict=True)],
+    )
+
+
+def _check_comparable(first: Results, second: Results) -> None:
+    names = f"{first.name} and {second.name}"
+    scales_of = first.plan["scale"], second.plan["scale"]
+    if len(set(scales_of)) > 1:
+        raise InputError(f"{names} cannot be compared: their scales are {' and '.join(scales_of)}")
+    texts = [
+        {run["corpus"]["name"]: run["corpus"]["fingerprint"] for run in each.plan["runs"].values()}
+        for each in (first, second)
+    ]
+    for corpus in texts[0].keys() & texts[1].keys():
+        if texts[0][corpus] != texts[1][corpus]:
+            raise InputError(
+                f"{names} cannot be compared: their texts of '{corpus}' differ (fingerprints "
+                f"{texts[0][corpus][:10]} and {texts[1][corpus][:10]})"
+            )
+
+
+def _common_rows(first: Results, second: Results) -> list[tuple[str, dict, dict]]:
+    """(suite, row of the first plan, row of the second)."""
+    others = {
+        (suite["suite"], row["row"], row["corpus"]): row
+        for suite in second.plan["suites"]
+        for row in suite["rows"]
+    }
+    return [
+        (suite["suite"], row, others[key])
+        for suite in first.plan["suites"]
+        for row in suite["rows"]
+        if (key := (suite["suite"], row["row"], row["corpus"])) in others
+    ]
+
+
+def _equal_evaluations(first: Results, second: Results) -> dict[tuple[str, str, str], bool]:
+    """(run, stage, method) of every evaluation in both -> whether all its numbers are the same."""
+    evaluations = [_numbers(each) for each in (first, second)]
+    return {
+        key: numbers == evaluations[1][key]
+        for key, numbers in evaluations[0].items()
+        if key in evaluations[1]
+    }
+
+
+def _numbers(results: Results) -> dict[tuple[str, str, str], tuple]:
+    """Everything that an evaluation and its training measured, but for times."""
+    curves = {
+        key: lines.drop(columns=[name for name in TIMES if name in lines])
+        .astype(object)
+        .where(lines.notna(), None)
+        .to_dict("records")
+        for key, lines in results.curves.groupby(["run", "stage"], sort=False)
+    }
+    found: dict[tuple[str, str, str], list] = {}
+    for line in results.records.itertuples(index=False):
+        values = (line.split, line.nll, line.tokens, line.perplexity)
+        known = tuple(None if pd.isna(value) else value for value in values)
+        found.setdefault((line.run, line.stage, line.method), []).append(
+            (*known, line.status, line.blocks, line.by_frequency)
+        )
+    return {
+        key: (lines, *(curves.get((key[0], stage)) for stage in ("train", "finetune")))
+        for key, lines in found.items()
+    }
+
+
+def _row(
+    suite: str,
+    row: dict,
+    other: dict,
+    both: tuple[Results, Results],
+    noise: Mapping[str, Noise],
+    same: Mapping[tuple[str, str, str], bool],
+) -> Row:
+    """A row's results in both, its difference, and what is decided without a correction."""
+    rows, place = (row, other), (row["row"], row["corpus"])
+    results = [_results(each, r) for each, r in zip(both, rows, strict=True)]
+    states = (_states(both[0], row), _states(both[1], other))
+    _check_protocols(suite, row, other, both)
+    difference = compare(results[1], results[0], noise.get(row["corpus"], Noise()))
+    keys = [
+        {(item["run"], r["stage"], r["method"]) for item in r["runs"]} & _measured(each)
+        for each, r in zip(both, rows, strict=True)
+    ]
+    if keys[0] and keys[0] == keys[1] and all(same[key] for key in keys[0]):
+        outcome, difference = Outcome.EQUAL, Difference()
+    elif not (keys[0] and keys[1]):
+        outcome = Outcome.ONE_SIDED
+    elif states[0] != states[1]:
+        outcome, difference = Outcome.STATUS, Difference()
+    else:
+        outcome = Outcome.UNKNOWN
+    specs: list[dict] = [
+        next((each.plan["runs"][item["run"]]["spec"] for item in r["runs"]), {})
+        for each, r in zip(both, rows, strict=True)
+    ]
+    changed = {
+        key: (specs[0].get(key), specs[1].get(key))
+        for key in sorted(specs[0].keys() | specs[1].keys())
+        if key != "seed" and specs[0].get(key) != specs[1].get(key)
+    }
+    return Row(
+        suite,
+        place[0],
+        row["label"],
+        place[1],
+        outcome,
+        (_perplexity(results[0]), _perplexity(results[1])),
+        (len(results[0]), len(results[1])),
+        states,
+        difference,
+        math.nan,
+        changed,
+    )
+
+
+def _decided(row: Row, p: float) -> Row:
+    """The row with its corrected p value, and the outcome that follows from it."""
+    outcome = row.outcome
+    if outcome is Outcome.UNKNOWN and not math.isnan(p):
+        outcome = Outcome.WITHIN
+        if p < LEVEL:
+            outcome = Outcome.HIGHER if row.difference.nats > 0 else Outcome.LOWER
+    return Row(**{**row.__dict__, "p_holm": p, "outcome": outcome})
+
+
+def _results(results: Results, row: dict) -> list[Result]:
+    suite = {"rows": [row]}
+    return results_by_row(suite, results.records).get((row["row"], row["corpus"]), [])
+
+
+def _lines(results: Results, row: dict) -> pd.DataFrame:
+    records, runs = results.records, {item["run"] for item in row["runs"]}
+    return records[
+        records["run"].isin(runs)
+        & (records["stage"] == row["stage"])
+        & (records["method"] == row["method"])
+    ]
+
+
+def _measured(results: Results) -> set[tuple[str, str, str]]:
+    lines = results.records[["run", "stage", "method"]]
+    return set(lines.itertuples(index=False, name=None))
+
+
+def _states(results: Results, row: dict) -> str:
+    """The state of a row's evaluations: done if one is, else what they ended with."""
+    states = set(_lines(results, row)["status"])
+    return "" if not states else str(Status.DONE) if Status.DONE in states else min(states)
+
+
+def _check_protocols(suite: str, row: dict, other: dict, both: tuple[Results, Results]) -> None:
+    first, second = (
+        [p for p in _lines(each, r)["protocol"] if p is not None]
+        for each, r in zip(both, (row, other), strict=True)
+    )
+    for one in first:
+        for two in second:
+            if differing := one.difference(two):
+                name = differing[0][0]
+                raise InputError(
+                    f"{both[0].name} and {both[1].name} cannot be compared: row "
+                    f"'{row['row']}' of {suite} on {row['corpus']} was measured by other "
+                    f"protocols, {name.replace('_', ' ')} {getattr(one, name)} and "
+                    f"{getattr(two, name)}"
+                )
+
+
+def _perplexity(results: Collection[Result]) -> float:
+    return math.exp(np.mean([result.loss for result in results])) if results else math.nan
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """Say what was compared, and what came out."""
+    first, second = comparison.names
+    counts = {each: sum(row.outcome is each for row in comparison.rows) for each in Outcome}
+    found = [f"Scale {comparison.scale}: B ({second}) compared with A ({first})."]
+    matched = len(comparison.rows) - counts[Outcome.ONE_SIDED]
+    found.append(
+        f"Of {plural(comparison.evaluations, 'evaluation')} that both have, {comparison.equal} "
+        "equal to the last bit."
+    )
+    if counts[Outcome.EQUAL] == matched:
+        found.append(
+            f"All {matched} rows that both have are equal to the last bit."
+            if matched
+            else "No row has results in both."
+        )
+        return found
+    differ = counts[Outcome.HIGHER] + counts[Outcome.LOWER]
+    parts = [
+        (counts[Outcome.EQUAL], "equal to the last bit"),
+        (counts[Outcome.WITHIN], "without a difference beyond noise"),
+        (differ, "different beyond noise"),
+        (counts[Outcome.STATUS], "with another status"),
+        (counts[Outcome.UNKNOWN], "undecided, because no row has two trainings"),
+    ]
+    listed = ", ".join(f"{count} {text}" for count, text in parts if count)
+    found.append(f"Of {matched} rows that both have: {listed}.")
+    for corpus, noise in comparison.noise.items():
+        if noise.freedom:
+            found.append(
+                f"Noise of training on {corpus}: {math.sqrt(noise.variance):.2%} of perplexity, "
+                f"from {noise.trainings} trainings."
+            )
+    return found
+
+
+def cells(comparison: Comparison) -> list[dict[str, str]]:
+    """The rows as text, by column."""
+    lines = []
+    for row in comparison.rows:
+        first, second = row.means
+        delta = row.difference
+        apart = [first * math.expm1(nats) for nats in (delta.nats, delta.low, delta.high)]
+        # A row without a difference of its own still has two means, which may be equal.
+        value = second - first if math.isnan(delta.nats) else apart[0]
+        interval = "" if math.isnan(delta.low) else f"[{apart[1]:+.2f}, {apart[2]:+.2f}]"
+        outcome = str(row.outcome)
+        if row.outcome is Outcome.STATUS:
+            outcome = f"{row.states[0]} in A, {row.states[1]} in B"
+        elif row.outcome is Outcome.ONE_SIDED:
+            outcome = "no result"
+            if any(row.counts):
+                outcome = "only in A" if row.counts[0] else "only in B"
+        elif row.outcome in (Outcome.HIGHER, Outcome.LOWER):
+            outcome = f"B is {outcome}"
+        if row.changed:
+            outcome += "; " + ", ".join(
+                f"{key} {one} → {two}" for key, (one, two) in row.changed.items()
+            )
+        lines.append(
+            {
+                "row": f"{row.suite}: {row.label}",
+                "corpus": row.corpus,
+                "A": _number(first, row.counts[0]),
+                "B": _number(second, row.counts[1]),
+                "B − A": DASH if math.isnan(value) else f"{value:+.2f}",
+                "95% interval": interval or DASH,
+                "p (Holm)": DASH if math.isnan(row.p_holm) else f"{row.p_holm:.3f}",
+                "outcome": outcome,
+            }
+        )
+    for line in lines:
+        for key in ("B − A", "95% interval"):
+            line[key] = line[key].replace("-", MINUS)
+    return lines
+
+
+def _number(perplexity: float, count: int) -> str:
+    if math.isnan(perplexity):
+        return DASH
+    return f"{perplexity:.2f}" + (f" ({count})" if count > 1 else "")
+
+
+def markdown(comparisons: Collection[Comparison]) -> str:
+    """Return the comparisons as Markdown: a paragraph and a table for each scale."""
+    parts = []
+    for comparison in comparisons:
+        table = tabulate(
+            cells(comparison), headers="keys", tablefmt="github", disable_numparse=True
+        )
+        parts.append(f"{' '.join(sentences(comparison))}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+def show(comparisons: Collection[Comparison], console: Console | None = None) -> None:
+    """Print the comparisons on the terminal."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = WIDTH
+    for comparison in comparisons:
+        table = Table(box=None, pad_edge=False)
+        lines = cells(comparison)
+        for name in lines[0]:
+            left = name in ("row", "corpus", "outcome")
+            table.add_column(name, justify="left" if left else "right", no_wrap=not left)
+        for line in lines:
+            table.add_row(*line.values())
+        console.print(table)
+        console.print(*sentences(comparison), sep="\n", soft_wrap=True)
+
+
+def exit_code(comparisons: Collection[Comparison]) -> int:
+    """The exit code of all: DIFFERENT before UNDECIDED before 0."""
+    codes = {comparison.code for comparison in comparisons}
+    return DIFFERENT if DIFFERENT in codes else max(codes)

@@ -1,0 +1,194 @@
+"""Two folders of results: equal ones, other seeds, other texts, other protocols."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+from synthetic import make_plan, write_runs
+
+from awd.errors import InputError
+from awd.report import records
+from awd.report.compare import (
+    DIFFERENT,
+    UNDECIDED,
+    Outcome,
+    compare_folders,
+    exit_code,
+    markdown,
+    show,
+)
+
+RECORD = "finetune.stream.json"
+
+
+def results(folder, seeds=(1, 2, 3), scale="small", factor=1.0, offset=0, change=lambda _: None):
+    """A results folder of the made-up study on one corpus.
+
+    ``offset`` gives its trainings other names and seeds, ``factor`` multiplies the perplexities of
+    the row without weight decay.
+    """
+    plan = make_plan(seeds=tuple(seed + offset for seed in seeds), corpora=("ptb",), scale=scale)
+    change(plan)
+    (folder / scale).mkdir(parents=True)
+    (folder / scale / "plan.json").write_text(json.dumps(plan))
+    write_runs(plan, folder / "runs")
+    for path in folder.glob(f"runs/*minus-weight-decay/{RECORD}"):
+        record = json.loads(path.read_text())
+        for values in record["splits"].values():
+            scaled = values["nll"] + values["tokens"] * math.log(factor)
+            if values["blocks"]:
+                tokens = np.array(values["blocks"]["tokens"])
+                nll = np.array(values["blocks"]["nll"]) + tokens * math.log(factor)
+                values["blocks"]["nll"] = nll.tolist()
+            values["by_frequency"] = None
+            values |= {"nll": scaled, "perplexity": values["perplexity"] * factor}
+        path.write_text(json.dumps(record))
+    return folder
+
+
+def outcomes(comparison) -> dict[str, Outcome]:
+    return {row.row: row.outcome for row in comparison.rows}
+
+
+def test_a_copy_is_equal_to_the_last_bit(tmp_path):
+    first = results(tmp_path / "a")
+    shutil.copytree(first, tmp_path / "b")
+    (found,) = compare_folders(first, tmp_path / "b")
+    assert set(outcomes(found).values()) == {Outcome.EQUAL, Outcome.ONE_SIDED}
+    assert outcomes(found)["minus-ar-tar"] is Outcome.ONE_SIDED, "neither has this row"
+    assert (found.equal, found.evaluations, found.code) == (24, 24, 0)
+    assert "All 8 rows that both have are equal to the last bit." in markdown([found])
+
+
+def test_a_copy_without_run_folders_is_equal_too(tmp_path):
+    """records.csv and curves.csv keep every number to the last bit."""
+    first = results(tmp_path / "a")
+    plan = json.loads((first / "small" / "plan.json").read_text())
+    frames = records.collect(plan, first / "runs")
+    (tmp_path / "b" / "small").mkdir(parents=True)
+    shutil.copy(first / "small" / "plan.json", tmp_path / "b" / "small")
+    records.write(*frames, tmp_path / "b" / "small")
+    (found,) = compare_folders(first, tmp_path / "b")
+    assert found.equal == found.evaluations == 24
+    (found,) = compare_folders(tmp_path / "b" / "small", first)
+    assert found.code == 0
+
+
+def test_one_other_bit_is_found(tmp_path):
+    first = results(tmp_path / "a")
+    second = tmp_path / "b"
+    shutil.copytree(first, second)
+    path = next(second.glob(f"runs/*s1*minus-nt-asgd/{RECORD}"))
+    record = json.loads(path.read_text())
+    test = record["splits"]["test"]
+    test["perplexity"] = float(np.nextafter(test["perplexity"], 0))
+    path.write_text(json.dumps(record))
+    (found,) = compare_folders(first, second)
+    assert found.equal == found.evaluations - 1
+    assert outcomes(found)["minus-nt-asgd"] is Outcome.WITHIN
+    assert found.code == 0
+
+
+def test_a_curve_that_differs_is_no_equal_training(tmp_path):
+    first = results(tmp_path / "a")
+    second = tmp_path / "b"
+    shutil.copytree(first, second)
+    path = next(second.glob("runs/*s1*minus-nt-asgd/finetune.csv"))
+    header, line, *rest = path.read_text().splitlines(keepends=True)
+    values = dict(zip(header.split(","), line.split(","), strict=True))
+    for column, same in (("seconds", True), ("valid_loss", False)):
+        changed = ",".join((values | {column: "9.5"}).values())
+        path.write_text("".join([header, changed, *rest]))
+        (found,) = compare_folders(first, second)
+        assert (found.equal == found.evaluations) is same
+
+
+def test_other_seeds_are_no_difference_and_a_changed_row_is_one(tmp_path):
+    first = results(tmp_path / "a")
+    (found,) = compare_folders(first, results(tmp_path / "b", offset=3))
+    assert set(outcomes(found).values()) == {Outcome.WITHIN, Outcome.ONE_SIDED}
+    assert (found.code, found.evaluations) == (0, 0)
+    (found,) = compare_folders(first, results(tmp_path / "c", offset=3, factor=1.1))
+    assert outcomes(found).pop("minus-weight-decay") is Outcome.HIGHER
+    assert found.code == DIFFERENT
+    row = next(row for row in found.rows if row.row == "minus-weight-decay")
+    assert row.difference.nats == pytest.approx(math.log(1.1), abs=0.015)
+    assert row.p_holm < 0.05
+    assert "B is higher" in markdown([found])
+    (back,) = compare_folders(tmp_path / "c", first)
+    assert outcomes(back)["minus-weight-decay"] is Outcome.LOWER
+
+
+def test_one_training_a_row_decides_nothing(tmp_path):
+    first, second = results(tmp_path / "a", (1,)), results(tmp_path / "b", (1,), offset=1)
+    for folder in (first, second):  # rows alike but for the seed would be two trainings of one
+        plan = json.loads((folder / "small" / "plan.json").read_text())
+        for run in plan["runs"].values():
+            run["spec"]["recipe"] = folder.name
+        (folder / "small" / "plan.json").write_text(json.dumps(plan))
+    (found,) = compare_folders(first, second)
+    assert found.code == UNDECIDED
+    assert "no row has two trainings" in markdown([found])
+    assert "recipe a → b" in markdown([found])
+
+
+def test_a_diverged_training_is_a_difference(tmp_path):
+    first = results(tmp_path / "a", (1,))
+    second = tmp_path / "b"
+    shutil.copytree(first, second)
+    path = next(second.glob(f"runs/*minus-nt-asgd/{RECORD}"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "diverged"}))
+    (found,) = compare_folders(first, second)
+    assert outcomes(found)["minus-nt-asgd"] is Outcome.STATUS
+    assert found.code == DIFFERENT
+    assert "done in A, diverged in B" in markdown([found])
+
+
+def other_text(plan):
+    for run in plan["runs"].values():
+        run["corpus"]["fingerprint"] = "fedcba9876543210"
+
+
+def test_other_texts_scales_and_protocols_are_refused(tmp_path):
+    first = results(tmp_path / "a", (1,))
+    with pytest.raises(InputError, match=r"texts of 'ptb' differ \(fingerprints 0123456789"):
+        compare_folders(first, results(tmp_path / "b", (1,), change=other_text))
+    with pytest.raises(InputError, match="scales are small and paper"):
+        compare_folders(first, results(tmp_path / "c", (1,), scale="paper"))
+    second = tmp_path / "d"
+    shutil.copytree(first, second)
+    path = next(second.glob(f"runs/*minus-nt-asgd/{RECORD}"))
+    record = json.loads(path.read_text())
+    record["protocol"]["batch_size"] = 10
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"'minus-nt-asgd' .* batch size 1 and 10"):
+        compare_folders(first, second)
+
+
+def test_folders_without_results_are_refused(tmp_path):
+    first = results(tmp_path / "a", (1,))
+    with pytest.raises(InputError, match="is not a folder"):
+        compare_folders(first, tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"plan\.json"):
+        compare_folders(first, tmp_path / "empty")
+
+    def rename(plan):
+        plan["suites"][0]["suite"] = "another"
+
+    with pytest.raises(InputError, match="no row in common"):
+        compare_folders(first, results(tmp_path / "b", (1,), change=rename))
+
+
+def test_the_terminal_has_what_the_markdown_has(tmp_path):
+    compared = compare_folders(results(tmp_path / "a"), results(tmp_path / "b", offset=3))
+    console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
+    show(compared, console)
+    text = console.export_text()
+    for row in compared[0].rows:
+        assert row.label in text
+        assert row.label in markdown(compared)
+    assert exit_code(compared) == 0

@@ -1,0 +1,109 @@
+"""The power that is promised is the power that simulated studies have."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic import make_plan, write_runs
+
+from awd.report.power import (
+    DEFAULT,
+    Assumption,
+    Design,
+    assumptions,
+    designs,
+    power_table,
+    smallest_difference,
+    summary,
+)
+from awd.report.stats import Result, compare, pool
+
+BLOCKS = 30
+TOKENS = np.full(BLOCKS, 1_000.0)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "base_seeds", "others"), [(1, 3, 0), (1, 3, 4), (3, 3, 0), (5, 5, 0)]
+)
+def test_the_smallest_difference_is_found_four_times_of_five(seeds, base_seeds, others):
+    """Of studies with that difference, 80% find it; fewer with two degrees of freedom."""
+    assumed = Assumption(0.01, 0.006, "a simulation")
+    design = Design("ptb", 1, seeds, base_seeds, (seeds, base_seeds) + (3,) * others)
+    effect = smallest_difference(assumed, design)
+    generator = np.random.default_rng(1)
+    of_block = assumed.text * math.sqrt(BLOCKS / 2)  # of each of two models
+
+    def row(count, shift):
+        text = of_block * generator.standard_normal(BLOCKS)
+        losses = text + assumed.training * generator.standard_normal((count, 1)) + shift
+        return [Result(float(each.mean()), TOKENS, each * TOKENS) for each in losses]
+
+    found = []
+    for _ in range(1_200):
+        one, base, *more = (
+            row(seeds, effect),
+            row(base_seeds, 0),
+            *(row(3, 0) for _ in range(others)),
+        )
+        found.append(compare(one, base, pool([one, base, *more])).p < 0.05)
+    assert 0.76 < np.mean(found) < 0.84
+
+
+def test_more_seeds_find_smaller_differences_and_whole_tables_only_larger_ones():
+    design = Design("ptb", 9, 1, 3, (3,) + (1,) * 8)
+    assumed = Assumption(0.01, 0.006, "")
+    least = [smallest_difference(assumed, design.with_seeds(n)) for n in range(1, 11)]
+    assert least == sorted(least, reverse=True)
+    assert smallest_difference(assumed, design, rows=9) > least[0]
+    assert math.isinf(smallest_difference(assumed, Design("ptb", 9, 1, 1, (1,) * 9)))
+
+
+def test_the_design_is_that_of_the_plan():
+    """Rows that share a training count it once; rows are those compared with the base row."""
+    plan = make_plan(seeds=(1, 2, 3))
+    for design in designs(plan):
+        assert (design.rows, design.seeds, design.base_seeds) == (8, 3, 3)
+        assert design.replicates == (3,) * 8
+        assert design.freedom == 16
+
+
+def test_noise_is_that_of_the_records_or_the_default(tmp_path):
+    plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
+    assert assumptions(plan, tmp_path, "small") == {}
+    assert DEFAULT.source in summary(plan, {})[0]
+    write_runs(plan, tmp_path / "runs")
+    measured = assumptions(plan, tmp_path, "small")
+    found = measured["ptb"]
+    # tests/synthetic.py multiplies perplexities with 1.01 + 0.006 times a normal variate.
+    assert 0.003 < found.training < 0.012
+    assert "21 trainings of the existing records" in summary(plan, measured)[0]
+    table = power_table(plan, measured)
+    assert table["seeds"].tolist() == list(range(1, 11))
+    assert (table["one_row"] < table["whole_table"])[1:].all()
+    assert math.isinf(table["one_row"][0])
+
+
+def test_one_training_of_each_row_finds_nothing():
+    sentence = summary(make_plan(corpora=("ptb",)), {})[0]
+    assert "plan several of the base row" in sentence
+
+
+def test_the_default_is_near_what_the_committed_records_have():
+    results = Path(__file__).parents[3] / "results"
+    plan = json.loads((results / "paper" / "plan.json").read_text(encoding="utf-8"))
+    found = assumptions(plan, results, "paper")["ptb"]
+    assert DEFAULT.training / 2 < found.training < DEFAULT.training * 1.5
+    assert DEFAULT.text / 2 < found.text < DEFAULT.text * 2
+
+
+def test_other_suites_of_the_scale_share_the_noise(tmp_path):
+    """A plan of a suite without records takes the noise of the plan that was written before."""
+    plan = make_plan(seeds=(1, 2), corpora=("ptb",), scale="small")
+    write_runs(plan, tmp_path / "runs")
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "plan.json").write_text(json.dumps(plan))
+    other = make_plan(seeds=(7,), corpora=("ptb",), name="other2020")
+    assert assumptions(other, tmp_path, "paper") == {}
+    assert assumptions(other, tmp_path, "small") == assumptions(plan, tmp_path, "paper")
