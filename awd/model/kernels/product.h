@@ -34,24 +34,30 @@ static int64_t packed_size(int64_t rows, int64_t columns) {
   return rows * panels_of(columns) * PANEL;
 }
 
+#if defined(__clang__)
+#define SHUFFLED(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
+#else
+typedef int32_t Order __attribute__((vector_size(16)));
+#define SHUFFLED(one, other, ...) __builtin_shuffle(one, other, Order{__VA_ARGS__})
+#endif
+
 // Copies 4 x 4 numbers and exchanges rows and columns.
 [[gnu::always_inline]] inline void transpose(const float* from, int64_t from_stride, float* to,
                                              int64_t to_stride) {
   typedef float Four __attribute__((vector_size(16)));
-  typedef int32_t Order __attribute__((vector_size(16)));
   Four a, b, c, d;
   std::memcpy(&a, from, sizeof a);
   std::memcpy(&b, from + from_stride, sizeof b);
   std::memcpy(&c, from + 2 * from_stride, sizeof c);
   std::memcpy(&d, from + 3 * from_stride, sizeof d);
-  const Four ab = __builtin_shuffle(a, b, Order{0, 4, 1, 5});
-  const Four ab2 = __builtin_shuffle(a, b, Order{2, 6, 3, 7});
-  const Four cd = __builtin_shuffle(c, d, Order{0, 4, 1, 5});
-  const Four cd2 = __builtin_shuffle(c, d, Order{2, 6, 3, 7});
-  const Four row0 = __builtin_shuffle(ab, cd, Order{0, 1, 4, 5});
-  const Four row1 = __builtin_shuffle(ab, cd, Order{2, 3, 6, 7});
-  const Four row2 = __builtin_shuffle(ab2, cd2, Order{0, 1, 4, 5});
-  const Four row3 = __builtin_shuffle(ab2, cd2, Order{2, 3, 6, 7});
+  const Four ab = SHUFFLED(a, b, 0, 4, 1, 5);
+  const Four ab2 = SHUFFLED(a, b, 2, 6, 3, 7);
+  const Four cd = SHUFFLED(c, d, 0, 4, 1, 5);
+  const Four cd2 = SHUFFLED(c, d, 2, 6, 3, 7);
+  const Four row0 = SHUFFLED(ab, cd, 0, 1, 4, 5);
+  const Four row1 = SHUFFLED(ab, cd, 2, 3, 6, 7);
+  const Four row2 = SHUFFLED(ab2, cd2, 0, 1, 4, 5);
+  const Four row3 = SHUFFLED(ab2, cd2, 2, 3, 6, 7);
   std::memcpy(to, &row0, sizeof row0);
   std::memcpy(to + to_stride, &row1, sizeof row1);
   std::memcpy(to + 2 * to_stride, &row2, sizeof row2);
