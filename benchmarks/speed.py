@@ -195,7 +195,8 @@ def summary(lines: list[dict]) -> str:
     peaks = {kind: median(f"gemm {kind}", "", "gflops") for kind in ("fp32", "bf16")}
     text = [
         f"# Training steps on one core, {date.today()}\n",
-        f"{devices.describe(torch.device('cpu'))}; Python {platform.python_version()}, torch "
+        f"{devices.describe(torch.device('cpu'))['name']}, one thread; "
+        f"Python {platform.python_version()}, torch "
         f"{torch.__version__}; medians of {max(line['round'] for line in lines)} interleaved "
         f"rounds. Peak of a matrix product: {peaks['fp32']:.0f} GFLOP/s in fp32, "
         f"{peaks['bf16']:.0f} in bf16. Made by `python benchmarks/speed.py`.\n",

@@ -10,6 +10,7 @@ The text is read by the code of the leak check, in the same way as in evaluation
 from pathlib import Path
 
 import torch
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from awd.evaluation.leak_check import TOLERANCE, first_leak, replaced, watch
@@ -45,9 +46,9 @@ def draw() -> Figure:
         moved = (losses[:, 0] - losses[:, 0, :1]).abs()[:, 1:] / losses.abs().max()
         itself = torch.arange(LENGTH - 1)
         shades = torch.ones(LENGTH - 1, LENGTH, 3)
-        shades[moved > TOLERANCE] = torch.tensor(PALETTE[0])
+        shades[moved > TOLERANCE] = torch.tensor(to_rgb(PALETTE[0]))
         seen = moved[itself, itself + 1] > TOLERANCE
-        shades[itself[seen], itself[seen] + 1] = torch.tensor(PALETTE[3])
+        shades[itself[seen], itself[seen] + 1] = torch.tensor(to_rgb(PALETTE[3]))
         axis.imshow(shades, extent=(0.5, LENGTH + 0.5, LENGTH + 0.5, 1.5), interpolation="none")
         axis.plot([1.5, LENGTH + 0.5], [1.5, LENGTH + 0.5], color=INK, lw=0.5)
         leak = first_leak(model)

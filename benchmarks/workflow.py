@@ -167,7 +167,10 @@ def main() -> None:
     parts = [planning(), starting(), report(), saving(corpus), cache(corpus)]
     parts.append(sharing(arguments.corpus))
     head = f"# Around the training steps, {date.today()}"
-    place = f"{devices.describe(device)}, {os.cpu_count()} cores. Made by `python {sys.argv[0]}`."
+    name = devices.describe(device)["name"]
+    place = (
+        f"{name}, one thread per training, {os.cpu_count()} cores. Made by `python {sys.argv[0]}`."
+    )
     text = "\n\n".join([head, place, *("\n".join(part) for part in parts)]) + "\n"
     (HERE / "workflow.md").write_text(text, encoding="utf-8")
     print(text)

@@ -16,7 +16,7 @@ from awd.corpora import builtin
 from awd.errors import InputError, nearest
 from awd.vocabulary import Split
 
-SPLITS = tuple(Split)
+SPLITS: tuple[str, ...] = tuple(Split)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Raised when the same text would be encoded otherwise, or a made text changes.
 ENCODING = 1  # of published and made texts

@@ -228,7 +228,7 @@ def _row(
     """A row's results in both, its difference, and what is decided without a correction."""
     rows, place = (row, other), (row["row"], row["corpus"])
     results = [_results(each, r) for each, r in zip(both, rows, strict=True)]
-    states = _states(both[0], row), _states(both[1], other)
+    states = (_states(both[0], row), _states(both[1], other))
     _check_protocols(suite, row, other, both)
     difference = compare(results[1], results[0], noise.get(row["corpus"], Noise()))
     keys = [

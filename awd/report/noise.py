@@ -36,7 +36,7 @@ def noise_of(
     for corpus, of_corpus in lines.groupby("corpus", sort=False):
         kept = [line for line in of_corpus.itertuples(index=False) if not _worse_than_uniform(line)]
         protocols = Counter(line.protocol for line in kept if line.protocol is not None)
-        usual = next((protocol for protocol, _ in protocols.most_common(1)), None)
+        usual = max(protocols, key=lambda protocol: protocols[protocol], default=None)
         kept = [line for line in kept if line.protocol is None or line.protocol == usual]
         found[corpus] = pool(_by_training(kept, runs))
     return found

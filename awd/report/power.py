@@ -138,9 +138,9 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
         found = results_by_row(suite, records)
         for row in suite["rows"]:
             base = found.get((suite["base"], row["corpus"]))
-            own = found.get((row["row"], row["corpus"]))
-            if row["row"] != suite["base"] and base and own:
-                texts.setdefault(row["corpus"], []).append(text_variance(own, base))
+            of_row = found.get((row["row"], row["corpus"]))
+            if row["row"] != suite["base"] and base and of_row:
+                texts.setdefault(row["corpus"], []).append(text_variance(of_row, base))
     measured = {}
     for corpus, noise in noises.items():
         if noise.freedom:

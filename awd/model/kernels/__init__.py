@@ -7,7 +7,6 @@ slowly and with other last digits on each kind of CPU.
 
 import os
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -15,11 +14,10 @@ import torch
 from awd.errors import InputError
 from awd.machine.devices import cpu_flags
 
-operators: Any = None
-try:
-    import_module("awd.model.kernels._compiled")  # adds torch.ops.awd
+try:  # it adds torch.ops.awd
+    from awd.model.kernels import _compiled  # type: ignore[attr-defined] # noqa: F401
 except ImportError:
-    pass
+    operators: Any = None
 else:
     operators = torch.ops.awd
 

@@ -100,9 +100,7 @@ def build(
         base = bases.get(row["corpus"])
         of_base = {} if base in (None, row) else found[base["row"], base["corpus"]]
         place = (row["row"], row["corpus"])
-        noise: dict[str, Noise] = {
-            split: noises.get((row["corpus"], split), Noise()) for split in HELD_OUT
-        }
+        noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
         line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
         lines.append({"suite": suite["suite"], **line})
     columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
@@ -126,7 +124,7 @@ def published_columns(row: dict) -> dict[str, dict]:
     columns: dict[str, dict] = {}
     for entry in row.get("published") or []:
         column = columns.setdefault(entry.get("column", "paper"), {})
-        for value in (*Split, *COSTS):
+        for value in ("train", "valid", "test", *COSTS):
             if entry.get(value) is not None and value not in column:
                 column[value] = entry[value]
     return columns
@@ -176,8 +174,9 @@ def _line(
 ) -> dict:
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
-    values: dict[str, dict[int, float]] = {
-        split: {seed: r[split] for seed, r in results.items() if split in r} for split in Split
+    values = {
+        split: {seed: r[split] for seed, r in results.items() if split in r}
+        for split in ("train", "valid", "test")
     }
     train, _ = mean_and_deviation(list(values["train"].values()))
     valid, valid_sd = mean_and_deviation(list(values["valid"].values()))
