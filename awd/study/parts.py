@@ -1,0 +1,146 @@
+"""The parts of a plan: what every command so far has planned, one file per suite.
+
+A command plans what its configuration asks for. Results of earlier commands must stay visible, so
+tables and page are made of all parts, ``{scale}/plans/{suite}.json``. A part is a plan of one
+suite. A command adds to the parts of its own suites and leaves the others as they are.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from awd.errors import InputError
+from awd.files import read_json, write_json
+from awd.study.plan_file import check_plan
+
+FOLDER = "plans"
+REMEDY = "delete the file and give the command of its suite again"
+
+
+def files(folder: Path) -> list[Path]:
+    """Return the parts in the folder of a scale, sorted by suite."""
+    return sorted((Path(folder) / FOLDER).glob("*.json"))
+
+
+def part_file(folder: Path, suite: str) -> Path:
+    """Return where the part of ``suite`` lies in the folder of a scale."""
+    return Path(folder) / FOLDER / f"{suite}.json"
+
+
+def add(plan: Mapping, folder: Path, trained: Callable[[str], bool]) -> list[Path]:
+    """Add the suites of ``plan`` to the parts in the ``folder`` of its scale; return their files.
+
+    ``plan`` is Plan.as_dict(). ``trained`` returns whether a run has a record. What a part has
+    beyond the plan stays if it is trained: rows on other corpora, and more seeds of a row as long
+    as the row still asks for the same training.
+
+    Raises InputError if a part cannot be read.
+    """
+    written = []
+    for suite in plan["suites"]:
+        path = part_file(folder, suite["suite"])
+        old = read_part(path) if path.exists() else None
+        if old is not None and [each["suite"] for each in old["suites"]] != [suite["suite"]]:
+            raise InputError(f"{path} is not the plan of suite '{suite['suite']}' alone; {REMEDY}")
+        part = {**plan, "suites": [suite]}
+        part["runs"] = _runs_of([suite], plan["runs"])
+        write_json(path, part if old is None else join(part, old, trained))
+        written.append(path)
+    return written
+
+
+def join(new: Mapping, old: Mapping, trained: Callable[[str], bool]) -> dict:
+    """Return the ``new`` part of a suite with what only the ``old`` one has, if it is trained.
+
+    Rows are sorted by corpus and keep the order of their suite; seeds are sorted.
+    """
+    (suite,), (before,) = new["suites"], old["suites"]
+    runs = {**old["runs"], **new["runs"]}
+    rows = []
+    former = {(row["row"], row["corpus"]): row for row in before["rows"]}
+    for row in suite["rows"]:
+        seeds = {item["seed"]: item for item in row["runs"]}
+        earlier = former.get((row["row"], row["corpus"]))
+        if (
+            earlier is not None
+            and earlier["runs"]
+            and _asks_for(earlier, old) == _asks_for(row, new)
+        ):
+            for item in earlier["runs"]:
+                if trained(item["run"]):
+                    seeds.setdefault(item["seed"], item)
+        rows.append(row | {"runs": [seeds[seed] for seed in sorted(seeds)]})
+    planned = {row["corpus"] for row in suite["rows"]}
+    others = [row for row in before["rows"] if row["corpus"] not in planned]
+    kept = {row["corpus"] for row in others if any(trained(each["run"]) for each in row["runs"])}
+    rows += [row for row in others if row["corpus"] in kept]
+    rows.sort(key=lambda row: row["corpus"])
+    joined = suite | {"rows": rows}
+    return {**new, "runs": _runs_of([joined], runs), "suites": [joined]}
+
+
+def read_part(path: Path) -> dict:
+    """Read one part. Raises InputError, with the remedy, if it is missing or damaged."""
+    part = read_json(path)
+    try:
+        check_plan(part, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; {REMEDY}") from error
+    if not part["suites"]:
+        raise InputError(f"{path}: suites must not be empty; {REMEDY}")
+    for suite in part["suites"]:
+        for row in suite["rows"]:
+            for item in row["runs"]:
+                if item["run"] not in part["runs"]:
+                    raise InputError(f"{path}: runs: '{item['run']}' is missing; {REMEDY}")
+    return part
+
+
+def read(folder: Path, order: Sequence[str] = ()) -> dict:
+    """Read the parts of a scale as one plan of all suites, sorted by name.
+
+    The suites in ``order`` come first, in that order. Raises InputError if there is no part, or if
+    one cannot be read.
+    """
+    parts = [read_part(path) for path in files(folder)]
+    if not parts:
+        raise InputError(
+            f"{Path(folder) / FOLDER} holds no plan; run a study at this scale first, for example "
+            f"`snakemake --cores all --config scale={Path(folder).name}`"
+        )
+    places = {suite: place for place, suite in enumerate(order)}
+    parts.sort(key=lambda part: places.get(part["suites"][0]["suite"], len(places)))
+    return {
+        **parts[-1],
+        "runs": {name: run for part in parts for name, run in part["runs"].items()},
+        "suites": [suite for part in parts for suite in part["suites"]],
+    }
+
+
+def alike(runs: Mapping[str, dict], run: str) -> set[str]:
+    """Return the names of those ``runs`` that are ``run`` but for the seed, itself included."""
+    wanted = _identity(runs[run])
+    return {name for name, each in runs.items() if _identity(each) == wanted}
+
+
+def _runs_of(suites: Iterable[Mapping], runs: Mapping[str, dict]) -> dict[str, dict]:
+    """Return those of ``runs`` that the suites need, in the order of their rows.
+
+    Members of an ensemble come last: no row names them, but they have the hyperparameters of the
+    run that carries the ensemble's row, apart from the seed.
+    """
+    named = [each["run"] for suite in suites for row in suite["rows"] for each in row["runs"]]
+    found = {name: runs[name] for name in named}
+    wanted = {_identity(run) for run in found.values()}
+    members = sorted(name for name in runs.keys() - found if _identity(runs[name]) in wanted)
+    return found | {name: runs[name] for name in members}
+
+
+def _asks_for(row: Mapping, part: Mapping) -> tuple:
+    """Return what decides a row's numbers, apart from the seed."""
+    return row["stage"], row["method"], _identity(part["runs"][row["runs"][0]["run"]])
+
+
+def _identity(run: Mapping) -> str:
+    spec = {key: value for key, value in run["spec"].items() if key != "seed"}
+    return json.dumps([spec, run["corpus"]], sort_keys=True)
