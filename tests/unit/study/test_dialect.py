@@ -1,0 +1,74 @@
+"""KEY=VALUE words mean the same to awd and to Snakemake."""
+
+import pytest
+from snakemake.cli import parse_config
+
+from awd.errors import InputError
+from awd.study import dialect
+from awd.study.command_line import changes_of
+
+LINES = [
+    ["scale=small"],
+    ["suites=kim2024,merity2018"],
+    ["suites=[kim2024, merity2018]"],
+    ["seeds=3"],
+    ["seeds=[1,2]"],
+    ["seeds=1,2"],
+    ["checkpoint_minutes=0.5"],
+    ["keep_checkpoints=true"],
+    ["mirror="],
+    ["mirror=https://example.org/a=b"],
+    ["corpus_folders={mine: /data/my text}"],
+    ["device=gpu", "seeds=1", "seeds=2"],
+]
+
+
+@pytest.mark.parametrize("lines", LINES, ids=" ".join)
+def test_words_are_read_as_after_config(lines):
+    assert dialect.parse(lines) == changes_of(parse_config(lines), lines)
+
+
+def test_mappings_are_merged_as_in_snakemake():
+    lines = ["corpus_folders={a: x}", "corpus_folders={b: y}"]
+    assert dialect.parse(lines) == parse_config(lines) == {"corpus_folders": {"a": "x", "b": "y"}}
+
+
+@pytest.mark.parametrize("word", ["small", "=small", "1scale=small", "sc ale=x", "--suite"])
+def test_another_form_is_refused(word):
+    with pytest.raises(InputError, match=r"'.*' must have the form KEY=VALUE, as in scale=small"):
+        dialect.parse([word])
+
+
+def test_gpu_is_a_word_for_cuda():
+    assert dialect.plain({"device": "gpu"}) == {"device": "cuda"}
+    assert dialect.plain({"device": "cpu"}) == {"device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [("a,b", ["a", "b"]), (["a"], ["a"]), ("a", ["a"]), (3, [3]), (None, None)],
+)
+def test_one_or_several_is_a_list(value, found):
+    assert dialect.listed(value) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("paper", ("paper", "default", "fp32")),
+        ("paper-bf16", ("paper", "default", "bf16")),
+        ("paper-readme", ("paper", "readme", "fp32")),
+        ("paper-read-me-bf16", ("paper", "read-me", "bf16")),
+        ("papre-bf16", ("papre-bf16", "default", "fp32")),
+    ],
+)
+def test_the_name_of_a_folder_of_results_is_a_scale(name, meaning):
+    usual = {"recipe": "default", "precision": "fp32"}
+    config = dialect.plain({**usual, "scale": name})
+    assert (config["scale"], config["recipe"], config["precision"]) == meaning
+    assert dialect.folder_name({"scale": name}) == name
+
+
+def test_a_value_with_several_readings_is_refused():
+    with pytest.raises(InputError, match=r"the command line: seeds: 010 is a different"):
+        dialect.parse(["seeds=010"])

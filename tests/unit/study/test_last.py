@@ -1,0 +1,22 @@
+"""The configuration of the last workflow is found again."""
+
+import pytest
+
+from awd.errors import InputError
+from awd.files import write_json
+from awd.study import last
+
+
+def test_what_is_remembered_is_recalled(tmp_path):
+    assert last.recall(tmp_path) is None
+    config = {"scale": "small", "suites": ["kim2024"], "corpus_folders": {"mine": "/x"}}
+    last.remember(config, tmp_path)
+    last.remember(config | {"seeds": 2}, tmp_path)
+    assert last.recall(tmp_path) == config | {"seeds": 2}
+
+
+@pytest.mark.parametrize("content", [{}, {"format": 2, "config": {}}, {"format": 1, "config": 3}])
+def test_another_file_is_refused_with_the_remedy(tmp_path, content):
+    write_json(tmp_path / last.NAME, content)
+    with pytest.raises(InputError, match=r"last\.json is not the configuration .* delete it"):
+        last.recall(tmp_path)
