@@ -9,5 +9,17 @@ from awd.corpora.builtin import END
 from awd.corpora.catalogue import NAME, SPLITS, fingerprint, sizes
 from awd.corpora.encode import Corpus, encode, load
 from awd.corpora.fetch import fetch
+from awd.corpora.read import count
 
-__all__ = ["END", "NAME", "SPLITS", "Corpus", "encode", "fetch", "fingerprint", "load", "sizes"]
+__all__ = [
+    "END",
+    "NAME",
+    "SPLITS",
+    "Corpus",
+    "count",
+    "encode",
+    "fetch",
+    "fingerprint",
+    "load",
+    "sizes",
+]

@@ -80,3 +80,20 @@ class TextReader:
                 f"{error.start + 1}{utf16}"
             ) from error
         return characters.normalise(text, self.normalised, whole_file=first) if self.own else [text]
+
+
+def count(corpus: str, raw: Path, minimum_count: int = 1) -> dict:
+    """Return {"vocabulary": types, "tokens": {split: tokens}} that ``encode`` would count.
+
+    Reads the text and writes nothing. Raises InputError as ``encode`` does.
+    """
+    text = TextReader(corpus)
+    ids = {str(split): text.read(Path(raw) / f"{split}.txt") for split in catalogue.SPLITS}
+    types = len(text.numbers)
+    if minimum_count > 1:
+        kept = {each for each, number in Counter(ids["train"]).items() if number >= minimum_count}
+        kept.add(text.numbers[END])
+        if UNKNOWN in text.numbers:
+            kept.add(text.numbers[UNKNOWN])
+        types = len(kept) + (len(kept) < types and UNKNOWN not in text.numbers)
+    return {"vocabulary": types, "tokens": {split: len(each) for split, each in ids.items()}}

@@ -185,3 +185,18 @@ def test_the_published_corpora(tmp_path, corpus, valid, test):
     assert [each["tokens"] for each in record["unseen"].values()] == [0, 0]
     assert record["unigram_perplexity"]["valid"] == pytest.approx(valid, abs=0.005)
     assert record["unigram_perplexity"]["test"] == pytest.approx(test, abs=0.005)
+
+
+@pytest.mark.parametrize("minimum_count", [1, 2, 3])
+@pytest.mark.parametrize("extra", ["", "<unk> rare <unk>\n"])
+def test_counting_a_text_gives_what_encoding_it_gives(tmp_path, minimum_count, extra):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "train.txt").write_text("a b a b c c d\n" * 2 + "e f f\n" + extra, encoding="utf-8")
+    for split in ("valid", "test"):
+        (raw / f"{split}.txt").write_text("a b new\n" * 9, encoding="utf-8")
+    fingerprint = corpora.fingerprint("mine", {"mine": str(raw)}, minimum_count=minimum_count)
+    options = {"fingerprint": fingerprint, "minimum_count": minimum_count}
+    record = corpora.encode("mine", raw, tmp_path / "encoded", **options)
+    counted = corpora.count("mine", raw, minimum_count)
+    assert counted == {key: record[key] for key in ("vocabulary", "tokens")}
