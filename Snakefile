@@ -5,13 +5,14 @@ import sys
 
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.19")
 
 
 sys.path.insert(0, workflow.basedir)
 
 from awd.errors import InputError
 from awd.report.workflow import narrate
+from awd.study import last
 from awd.study.command_line import check_files
 from awd.study.snakemake import WorkflowPlan
 
@@ -32,7 +33,7 @@ try:
 except InputError as error:
     sys.exit(f"awd: {error}")
 
-narrator = narrate(workflow)
+narrator = narrate(workflow, plan.results, plan.checkpoints)
 
 if plan.gpus:
     workflow.global_resources.setdefault("gpu", plan.gpus)
@@ -40,6 +41,10 @@ if plan.gpus:
 
 # Jobs use the interpreter that runs Snakemake, or that of the environment made for them.
 shell.prefix(f"python={shlex.quote(plan.interpreter)}; ")
+
+
+pathvars:
+    results=str(plan.results),
 
 
 wildcard_constraints:
@@ -67,13 +72,14 @@ rule all:
 
 
 onstart:
+    last.remember(plan.config.model_dump(), plan.results)
     narrator.start()
 
 
 onsuccess:
     narrator.stop()
     if plan.is_written():  # else only some files were asked for
-        print(f"The results are in results/{plan.name}; begin with report.html")
+        print(f"The results are in {plan.folder}; begin with report.html")
 
 
 onerror:

@@ -55,7 +55,7 @@ def planning() -> list[str]:
     lines = ["| runs | `awd plan`, s | `snakemake -n`, s |", "|--:|--:|--:|"]
     for runs in track(RUNS, "planning"):
         seeds = f"seeds={runs // TRAININGS}"
-        plan = [sys.executable, "-m", "awd", "plan", "--suite", "merity2018", "--set", seeds]
+        plan = [sys.executable, "-m", "awd", "plan", "suites=merity2018", seeds]
         dry = ["snakemake", "-n", "-q", "--config", seeds, "suites=merity2018"]
         lines.append(f"| {runs:,} | {seconds(plan):.2f} | {seconds(dry):.2f} |")
     return lines
@@ -74,11 +74,11 @@ def report() -> list[str]:
 
     plan = synthetic.make_plan(seeds=range(1, 22))
     with tempfile.TemporaryDirectory() as folder:
-        write_json(Path(folder) / "paper" / "plan.json", plan)
+        write_json(Path(folder) / "paper/plans/merity2018.json", plan)
         synthetic.write_runs(plan, Path(folder) / "runs")
         count = sum(1 for _ in Path(folder).glob("runs/*/*.json"))
-        command = [sys.executable, "-m", "awd", "report", "--scale", "paper", "--results", folder]
-        tables = seconds([*command, "--part", "records", "--part", "tables"])
+        command = [sys.executable, "-m", "awd", "report", "scale=paper", f"results={folder}"]
+        tables = seconds([*command, "parts=records,tables"])
         return [
             "| records | `awd report`, s | its records and tables alone, s |",
             "|--:|--:|--:|",

@@ -27,6 +27,7 @@ from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
 from awd.places import CONFIG, HOME, PUBLISHED, SUITES
 from awd.report.build import read_plan, report, scales
+from awd.study import parts as plan_parts
 
 METADATA, MANIFEST = "ro-crate-metadata.json", "manifest-sha256.txt"
 DIFFERS = 3
@@ -123,8 +124,9 @@ def environment() -> str:
 
 def _copy_results(results: Path, scale: str, plan: dict, target: Path) -> None:
     """Copy plan and records of a scale; where there are no run folders, the csv files of a copy."""
-    (target / scale).mkdir(parents=True)
-    shutil.copyfile(results / scale / "plan.json", target / scale / "plan.json")
+    for path in plan_parts.files(results / scale):
+        (target / scale / plan_parts.FOLDER).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / scale / plan_parts.FOLDER / path.name)
     copied = False
     for run in plan["runs"]:
         for path in sorted((results / "runs" / run).glob("*")):

@@ -1,6 +1,7 @@
 """Plan and records -> csv files, tables, figures, page; at any time, from what exists."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,9 @@ from awd.report import records as run_records
 from awd.report import tables
 from awd.report.noise import by_split
 from awd.report.published import published_curves
-from awd.study.plan_file import check_plan
+from awd.study import parts as plan_parts
+from awd.study.config import load_config
+from awd.study.dialect import listed
 
 PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, "png", "pdf", "svg")
@@ -27,7 +30,7 @@ def report(
 ) -> list[Path]:
     """Build the report of one plan and return the paths written.
 
-    ``folder`` is the results folder, with {scale}/plan.json and runs/; ``scale`` the plan's
+    ``folder`` is the results folder, which has {scale}/plans/ and runs/; ``scale`` the plan's
     folder there (small, paper-bf16); ``suites`` are the names to build, all by default; ``parts``
     limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures.
     The combined table and the page are of all suites, so they are not built where some are chosen;
@@ -38,7 +41,10 @@ def report(
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
     folder = Path(folder)
-    plan = read_plan(folder, scale)
+    plan = read_plan(folder, scale) | {"results": folder.as_posix()}
+    shares = unseen_shares(folder, plan)
+    for suite in plan["suites"]:
+        suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
     chosen = choose(plan, suites)
     records, curves, copied = gather(folder, scale, plan)
     written: list[Path] = []
@@ -75,23 +81,43 @@ def report(
 
 def scales(folder: Path) -> list[str]:
     """The names of all plans; raises InputError if none has."""
-    found = sorted(path.parent.name for path in Path(folder).glob("*/plan.json"))
+    found = sorted(
+        {path.parents[1].name for path in Path(folder).glob(f"*/{plan_parts.FOLDER}/*.json")}
+    )
     if not found:
-        raise InputError(f"{folder} has no plan.json of a scale; run `python -m awd plan --write`")
+        raise InputError(
+            f"{folder} has no plan of any scale; run a study first: snakemake --cores all"
+        )
     return found
 
 
 def read_plan(folder: Path, scale: str) -> dict:
-    """The resolved plan of a scale; raises InputError if there is none."""
-    path = Path(folder) / scale / "plan.json"
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; run `python -m awd plan --write` first")
-    plan = read_json(path)
-    try:
-        check_plan(plan, str(path))
-    except InputError as error:
-        raise InputError(f"{error}; write it again with `python -m awd plan --write`") from error
-    return plan
+    """Return the plan of a scale, of all its parts; raises InputError if there is none.
+
+    Suites have the order of ``suites`` in config.yaml; others come after them, sorted by name.
+    """
+    order = []
+    with suppress(InputError):  # results can be read whatever is wrong with the configuration
+        order = listed(load_config().get("suites")) or []
+    return plan_parts.read(Path(folder) / scale, order)
+
+
+def unseen_shares(folder: Path, plan: dict) -> dict[str, dict[str, float]]:
+    """Return corpus -> split -> the share of its words that train does not have.
+
+    As far as the corpora of the plan are encoded in the results ``folder``. Raises InputError if
+    the record of one cannot be read.
+    """
+    shares: dict[str, dict[str, float]] = {}
+    for name, fingerprint in {tuple(run["corpus"].values()) for run in plan["runs"].values()}:
+        path = Path(folder) / "corpora" / f"{name}-{fingerprint[:8]}" / "corpus.json"
+        if path.exists():
+            counts = read_json(path).get("unseen") or {}
+            try:
+                shares[name] = {split: float(each["share"]) for split, each in counts.items()}
+            except (TypeError, KeyError, ValueError) as error:
+                raise InputError(f"{path}: unseen words cannot be read: {error!r}") from error
+    return shares
 
 
 def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:

@@ -17,6 +17,7 @@ from awd.report.build import gather, read_plan, scales
 from awd.report.noise import noise_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, compare, holm
 from awd.report.words import DASH, MINUS, plural
+from awd.study import parts
 from awd.vocabulary import Status
 
 LEVEL = 0.05
@@ -99,7 +100,7 @@ def read_results(folder: Path, scale: str | None = None) -> dict[str, Results]:
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
     root, names = folder, [scale] if scale else []
-    if (folder / "plan.json").is_file():
+    if parts.files(folder):
         root, names = folder.absolute().parent, [folder.absolute().name]
     found = {}
     for name in names or scales(folder):

@@ -15,6 +15,7 @@ from awd.report.build import read_plan
 from awd.report.noise import alike, noise_of, results_by_row
 from awd.report.records import collect
 from awd.report.stats import satterthwaite, text_variance
+from awd.study import parts
 
 POWER = 0.8
 BLOCKS = 30  # of the text, evaluation.breakdown
@@ -126,8 +127,7 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
     Records are those of ``plan`` and of the plan in results/{name}, whose other suites share the
     noise.
     """
-    path = results / name / "plan.json"
-    if path.is_file():
+    if parts.files(results / name):
         written = read_plan(results, name)
         runs, suites = written["runs"] | plan["runs"], [*written["suites"], *plan["suites"]]
         plan = {"runs": runs, "suites": suites}

@@ -67,7 +67,7 @@ EXPECTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every record that exists for the plan's runs.
 
-    ``plan`` is the content of plan.json, ``runs`` the folder that has one folder per run. What
+    ``plan`` is that of study.parts.read, ``runs`` the folder that has one folder per run. What
     does not exist yet is absent from the frames. Returns ``records`` (see RECORD_TYPES; a
     diverged evaluation gives lines without perplexity, a stage without evaluation gives none)
     and ``curves`` (see report.curves), both in the plan's order.

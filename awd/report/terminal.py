@@ -1,4 +1,4 @@
-"""Runs on a terminal: what a plan will cost, and what each run is doing right now.
+"""Runs on a terminal: what each run is doing right now.
 
 States come from the files that runs leave, so the trainings may run on other machines of a
 cluster: only the folder of results is needed.
@@ -20,9 +20,7 @@ from rich.table import Table
 
 from awd.errors import InputError
 from awd.files import read_json
-from awd.places import RESULTS
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
-from awd.study.cost import CPU_RATE, GPU_RATE, UPDATE, core_seconds, gpu_seconds
 from awd.study.plan import Plan, Run
 from awd.vocabulary import Stage, Status
 
@@ -120,19 +118,15 @@ def _at_work(facts: dict) -> bool:
     return True
 
 
-def run_states(
-    plan: Plan, before: Iterable[RunState] = (), results: Path = RESULTS
-) -> list[RunState]:
+def run_states(plan: Plan, before: Iterable[RunState] = ()) -> list[RunState]:
     """Find out what each run of ``plan`` is doing; those that were over ``before`` stay as is."""
     over = {each.run.name: each for each in before if each.state in OVER}
-    return [
-        over.get(run.name) or run_state(run, results / "checkpoints") for run in plan.runs.values()
-    ]
+    return [over.get(run.name) or run_state(run, plan.checkpoints) for run in plan.runs.values()]
 
 
 def show_states(plan: Plan) -> None:
     """Print the table of what each run of ``plan`` is doing, once."""
-    _console().print(_table(plan, run_states(plan)))
+    terminal_or_wide().print(_table(plan, run_states(plan)))
 
 
 def watch(plan: Plan, pause: float = PAUSE) -> None:
@@ -191,93 +185,7 @@ def _epoch(facts: dict) -> str:
     return f"{facts['epoch']}/{facts['epochs']}" + (f" {share:4.0%}" if share < 1 else "     ")
 
 
-def show_plan(plan: Plan) -> None:
-    """Print the runs of ``plan``, which rows share them, which are done, what the rest costs."""
-    from awd.report import power  # pandas and scipy, which the state of runs does not need
-
-    console = _console()
-    table = Table(box=None, pad_edge=False, title=f"{plan.name}: {', '.join(plan.suites)}")
-    table.add_column("run", overflow="fold")
-    table.add_column("rows", overflow="fold")
-    for heading in ("parameters", "one core", "one GPU"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    done = {run.name for run in plan.runs.values() if plan.done(run)}
-    for run in plan.runs.values():
-        parameters = plan.parameters(run)
-        table.add_row(
-            run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
-            ", ".join(run.rows),
-            f"{parameters:,}" if parameters else "?",
-            *(
-                "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
-                for seconds in _seconds(run, plan)
-            ),
-            "done" if run.name in done else "to do",
-        )
-    console.print(table)
-    measured = power.assumptions(plan.as_dict(), RESULTS, plan.name)
-    rows = sum(len(suite["rows"]) for suite in plan.suites.values())
-    shared = sum(len(run.rows) > 1 for run in plan.runs.values())
-    console.print(
-        f"\n{len(plan.suites)} suites, {rows} rows, {_seeds(plan)}: {len(plan.runs)} "
-        f"runs, {shared} of them shared by several rows; {len(done)} done.",
-        _still_to_train([run for run in plan.runs.values() if run.name not in done], plan),
-        *_replicates(plan),
-        *power.summary(plan.as_dict(), measured),
-        sep="\n",
-    )
-
-
-def show_power_of(plan: Plan) -> None:
-    """Print which differences 1 to 10 seeds can find."""
-    from awd.report import power
-
-    content = plan.as_dict()
-    power.show_power(content, power.assumptions(content, RESULTS, plan.name), _console())
-
-
-def _replicates(plan: Plan) -> list[str]:
-    """What the further seeds of base rows cost, in a sentence."""
-    alone = Plan(plan.config.model_dump() | {"base_seeds": 1})
-    runs = [run for name, run in plan.runs.items() if name not in alone.runs]
-    if not runs:
-        return []
-    seconds = [_seconds(run, plan) for run in runs]
-    core, gpu = (sum(value or 0 for value in kind) / 3600 for kind in zip(*seconds, strict=True))
-    return [
-        f"Runs that replicate base rows, to show the noise of training: {len(runs)}, "
-        f"{core:,.2f} core-hours or {gpu:,.2f} GPU-hours in all (base_seeds: 1 leaves them out)."
-    ]
-
-
-def _seeds(plan: Plan) -> str:
-    counts = {len(row["runs"]) for suite in plan.suites.values() for row in suite["rows"]}
-    fewest, most = min(counts), max(counts)
-    return f"{fewest} to {most} seeds" if fewest < most else f"{most} seed{'s' * (most != 1)}"
-
-
-def _seconds(run: Run, plan: Plan) -> tuple[float | None, float | None]:
-    what = (run.spec, run.stages, plan.sizes[run.spec.corpus])
-    return core_seconds(*what), gpu_seconds(*what)
-
-
-def _still_to_train(runs: list[Run], plan: Plan) -> str:
-    known = [seconds for run in runs if (seconds := _seconds(run, plan))[0] is not None]
-    core, gpu = zip(*known, strict=True) if known else ((), ())
-    rates = " or ".join(f"{rate / 1e9:.0f} ({name})" for name, rate in CPU_RATE.items())
-    text = (
-        f"Still to train: about {sum(core) / 3600:,.2f} core-hours (at {rates} GFLOP/s and "
-        f"{1000 * UPDATE:.0f} ms per update, measured on a core of an AMD EPYC, Zen 5) or "
-        f"{sum(gpu) / 3600:,.2f} GPU-hours (at {GPU_RATE / 1e12:.1f} TFLOP/s, a "
-        "GTX 1080 Ti in the logs of Yoon et al.)."
-    )
-    if unknown := len(runs) - len(core):
-        text += f" {unknown} runs are not counted: their corpus is not encoded yet."
-    return text
-
-
-def _console() -> Console:
+def terminal_or_wide() -> Console:
+    """Return the console; of a file or a pager, which have no edge to wrap at, a wide one."""
     console = Console()
-    # A file or a pager has no edge to wrap at.
     return console if console.is_terminal else Console(width=160)

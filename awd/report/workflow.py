@@ -74,6 +74,7 @@ class Narrator(logging.Handler):
         console: where to print.
         others: handlers that write to the same terminal.
         results: the folder of results.
+        checkpoints: the folder of checkpoints and progress files; usually one in ``results``.
     """
 
     def __init__(
@@ -81,9 +82,11 @@ class Narrator(logging.Handler):
         console: Console,
         others: Iterable[Any] = (),
         results: Path = RESULTS,
+        checkpoints: Path | None = None,
     ):
         super().__init__()
         self.console, self.others, self.results = console, list(others), results
+        self.checkpoints = checkpoints or results / "checkpoints"
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, TaskID | None] = {}
         self.finished: list[int] = []
@@ -189,7 +192,7 @@ class Narrator(logging.Handler):
             job = self.jobs[number]
             if (stage := job.stage()) is None:
                 continue
-            path = progress_file(self.results / "checkpoints", job.wildcards["run"], stage)
+            path = progress_file(self.checkpoints, job.wildcards["run"], stage)
             try:
                 state = read_json(path)
                 words = describe(state)
@@ -205,9 +208,7 @@ class Narrator(logging.Handler):
     def _is_saved(self, job: Job) -> bool:
         if (stage := job.stage()) is None:
             return False
-        return (
-            self.results / "checkpoints" / job.wildcards["run"] / f"{stage}.checkpoint"
-        ).exists()
+        return (self.checkpoints / job.wildcards["run"] / f"{stage}.checkpoint").exists()
 
     def explain_failure(self, command: list[str]) -> str:
         """Describe what was saved or what failed, and what to do.
@@ -250,8 +251,8 @@ def _tail(path: Path) -> list[str]:
     return lines[-TAIL:] or ["(empty: the job was killed, or could not start)"]
 
 
-def narrate(workflow) -> Narrator:
-    """Return a Narrator of the jobs of Snakemake's ``workflow``.
+def narrate(workflow, results: Path, checkpoints: Path) -> Narrator:
+    """Return a Narrator of the jobs of Snakemake's ``workflow``; of the folders see `Narrator`.
 
     Where people ask for Snakemake's own account (dry runs, --verbose, --printshellcmds, --quiet),
     the narrator only notes which jobs fail.
@@ -260,14 +261,15 @@ def narrate(workflow) -> Narrator:
     asked = settings.verbose or settings.printshellcmds or settings.quiet
     logger = logging.getLogger("snakemake.logging")
     shown = [each for each in logger.handlers if each.name == "DefaultStreamHandler"]
-    narrator = Narrator(Console(stderr=True), shown)
+    narrator = Narrator(Console(stderr=True), shown, results, checkpoints)
     if workflow.is_main_process and not settings.dryrun:
         logger.addHandler(narrator)
         if asked:
             narrator.console.quiet = True
         else:
             for handler in shown:
-                handler.addFilter(_is_shown)
+                # Only once the workflow runs is it known whether this is a dry run.
+                handler.addFilter(lambda record: workflow.dryrun or _is_shown(record))
     return narrator
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, field_validator
 
 from awd.corpora.catalogue import entries
 from awd.errors import InputError
@@ -48,6 +48,10 @@ Seeds = Annotated[
 ]
 
 
+# Snakemake gives these characters a meaning in paths.
+Folder = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^{}<>*?\n\r]+$")]
+
+
 class Config(Model):
     """config.yaml with the changes of a command line. Every key is required."""
 
@@ -70,11 +74,18 @@ class Config(Model):
     corpus_folders: dict[Name, Text] = described(
         "Your own corpora: name -> folder with train.txt, valid.txt and test.txt."
     )
+    minimum_count: Annotated[int, Field(ge=1)] = described(
+        "Of your own corpora: words that occur less often in train become <unk>; 1 keeps all."
+    )
     mirror: Text | None = described("A folder or URL to look for published corpora first.")
     seeds: Seeds = described("Seeds of each training: a list, or a count (3 means 1, 2 and 3).")
     base_seeds: Annotated[int, Field(ge=1, le=100)] = described(
         "How many seeds a suite's base row has at least: their spread shows the noise of training, "
         "without which no difference has an interval. 1 switches this off."
+    )
+    results: Folder = described("The folder of results: relative to the project, or absolute.")
+    checkpoints: Folder | None = described(
+        "The folder of checkpoints, for example on a fast scratch disk; null: in that of results."
     )
     device: Literal["auto", "cpu", "cuda"] = described(
         "Where to train: auto (a GPU if there is one), cpu or cuda."

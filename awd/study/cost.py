@@ -9,6 +9,8 @@ CPU_RATE = {"fp32": 140e9, "bf16": 230e9}
 """FLOP/s of one core (AMD EPYC, Zen 5) in the matrix products of a training."""
 UPDATE = 0.003
 """Seconds that an update takes on that core beside its matrix products."""
+SINGLE = 4
+"""Bytes of a number in single precision."""
 GPU_RATE = 2.8e12
 """FLOP/s of AWD-LSTM on a GTX 1080 Ti: 48.47 s per PTB epoch in the logs of Yoon et al."""
 
@@ -31,6 +33,29 @@ def gpu_seconds(spec: RunSpec, stages: Collection[str], sizes: Mapping | None) -
     if sizes is None:
         return None
     return _tokens(spec, stages, sizes) * operations(spec, sizes["vocabulary"]) / GPU_RATE
+
+
+def kept_bytes(spec: RunSpec, stages: Collection[str], sizes: Mapping | None) -> float | None:
+    """Estimate the bytes that stay after training: weights, and the losses of each token.
+
+    Arguments as for `core_seconds`; an evaluation is taken to be made of each stage. Both are in
+    single precision.
+    """
+    if sizes is None:
+        return None
+    losses = sum(sizes["tokens"][split] for split in ("valid", "test"))
+    return len(stages) * SINGLE * (parameters(spec, sizes["vocabulary"]) + losses)
+
+
+def checkpoint_bytes(spec: RunSpec, sizes: Mapping | None) -> float | None:
+    """Estimate the bytes of the checkpoints of a run that trains: two generations.
+
+    Each has the weights, the best weights, the averages of NT-ASGD, and the two moments of AdamW.
+    """
+    if sizes is None:
+        return None
+    copies = {"sgd": 2, "nt-asgd": 3, "adamw": 4}[spec.optimizer]
+    return 2 * copies * SINGLE * parameters(spec, sizes["vocabulary"])
 
 
 def _tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> int:

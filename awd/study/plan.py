@@ -6,24 +6,22 @@ in half a second; every job of a workflow makes it anew.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from awd import __version__, corpora
 from awd.errors import InputError, nearest
-from awd.files import write_json
 from awd.places import RESULTS
-from awd.study import cost
+from awd.study import cost, parts
 from awd.study.config import DEFAULT, Config
+from awd.study.dialect import folder_name, plain
 from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
 from awd.study.schema import validate
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite, suite_files
-
-USUAL = {"recipe": DEFAULT, "precision": "fp32"}
-"""The values that the folder results/{scale} stands for; the folder's name has other values."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,12 @@ class Run:
     rows: list[str] = field(default_factory=list)
     stages: set[str] = field(default_factory=set)
     evaluations: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    results: Path = RESULTS
 
     @property
     def folder(self) -> Path:
         """The folder of its records and weights."""
-        return RESULTS / "runs" / self.name
+        return self.results / "runs" / self.name
 
 
 class Plan:
@@ -53,24 +52,30 @@ class Plan:
     Attributes:
         config: the checked configuration.
         runs: name -> Run, in the order in which suites first ask for them, seed by seed.
-        suites: name -> the resolved suite as plan.json holds it, in the configuration's order.
+        suites: name -> the resolved suite as plans/{suite}.json holds it, in the configuration's
+            order.
         suite_files: the files that they come from, of suites and of published studies.
         fingerprints: corpus -> fingerprint.
+        results: the folder of results.
+        checkpoints: the folder of checkpoints.
+        omitted: why rows are left out that are valid at another scale.
 
     Raises InputError for anything in the configuration or a suite that is not allowed. It begins
     with ``where`` the configuration comes from; ``places`` has the keys that come from elsewhere.
     """
 
     def __init__(self, config: Mapping, where: str = "config.yaml", places: Mapping[str, str] = {}):
-        self.config = validate(Config, config, where, places)
+        self.config = validate(Config, plain(config), where, places)
         self.scale = self.config.scale
-        special = [
-            value for key, usual in USUAL.items() if (value := getattr(self.config, key)) != usual
-        ]
-        self.name = "-".join([self.scale, *special])
+        self.name = folder_name(self.config.model_dump())
+        self.results = Path(self.config.results).expanduser()
+        self.checkpoints = Path(
+            self.config.checkpoints or self.results / "checkpoints"
+        ).expanduser()
         self.seeds = self.config.seed_list()
         self.runs: dict[str, Run] = {}
         self.suites: dict[str, dict] = {}
+        self.omitted: list[str] = []
         self.suite_files: list[Path] = []
         self.fingerprints: dict[str, str] = {}
         recipes = {DEFAULT}
@@ -87,18 +92,27 @@ class Plan:
         studies = suite.studies(where)
         self.suite_files += [suite_files()[name], *map(study_file, suite.published_names())]
         asked = _listed(self.config.corpora)
-        rows = [
-            self._resolve_row(name, suite, row, corpus, studies, where)
-            for corpus in (suite.scale(self.scale).corpora if asked == [DEFAULT] else asked)
-            for row in suite.rows
-        ]
+        scale = suite.scale(self.scale, where)
+        rows, omitted = [], {}
+        for corpus in scale.corpora if asked == [DEFAULT] else asked:
+            for row in suite.rows:
+                try:
+                    rows.append(self._resolve_row(name, suite, row, corpus, studies, where))
+                except InputError as error:
+                    if row == suite.base_row or not self._is_valid_elsewhere(suite, row, where):
+                        raise
+                    omitted[row] = str(error)
+        self.omitted += omitted.values()
         curves = next((study.curves for study in studies if study.curves), None)
         return {
             "suite": name,
             "title": suite.title,
             "paper": citation(studies),
             "base": suite.base_row,
-            "notes": suite.notes,
+            "notes": [
+                *suite.notes,
+                *(f"Left out at this scale: {each}" for each in omitted.values()),
+            ],
             "figures": suite.figures,
             "curves": curves and curves.model_dump(),
             "rows": rows,
@@ -116,26 +130,18 @@ class Plan:
         place, row = f"{where}: row '{name}'", suite.rows[name]
         if corpus not in self.fingerprints:
             folders = self.config.corpus_folders
-            self.fingerprints[corpus] = corpora.fingerprint(corpus, folders)
-        circumstances = (self.scale, corpus, self.config.recipe, self.config.precision, where)
-        spec, method = suite.specification(name, *circumstances)
-        base, _ = suite.specification(suite.base_row, *circumstances)
-        changes = _changes(spec, base)
-        # What the base row sets itself is no ablation: another row may well have it, too.
-        for key in row.set.given().keys() - suite.rows[suite.base_row].set.given().keys():
-            if key in HYPERPARAMETERS and key not in changes:
-                raise InputError(
-                    f"{place}: set.{key} is what the base row has at scale '{self.scale}' already; "
-                    f"set it under scales.{self.scale}.rows.{name} to another value"
-                )
+            self.fingerprints[corpus] = corpora.fingerprint(
+                corpus, folders, minimum_count=self.minimum_count(corpus)
+            )
+        spec, method, changes = self._specify(suite, name, self.scale, corpus, where)
         stage = row.stage or ("finetune" if spec.finetune_epochs else "train")
         if stage == "finetune" and not spec.finetune_epochs:
             raise InputError(f"{place}: stage 'finetune' needs finetune_epochs of at least 1")
         seeds = self.config.seed_list(suite.seeds)
         # Rows that evaluate the base row's trainings need no others.
-        if spec == base and method.kind != "ensemble":
+        if not changes and method.kind != "ensemble":
             seeds = self.config.base_seed_list(suite.seeds, suite.base_seeds)
-        shown = suite.scale(self.scale).context or corpus
+        shown = suite.scale(self.scale, where).context or corpus
         published = row.published or name
         return {
             "row": name,
@@ -155,6 +161,37 @@ class Plan:
             "published": [number for study in studies for number in study.of(published, shown)],
         }
 
+    def _specify(
+        self, suite: Suite, name: str, scale: str, corpus: str, where: str
+    ) -> tuple[RunSpec, Method, dict]:
+        """Return a row's hyperparameters and evaluation, and what it changes of the base row."""
+        circumstances = (scale, corpus, self.config.recipe, self.config.precision, where)
+        spec, method = suite.specification(name, *circumstances)
+        base, _ = suite.specification(suite.base_row, *circumstances)
+        changes = _changes(spec, base)
+        # What the base row sets itself is no ablation: another row may well have it, too.
+        own = suite.rows[name].set.given().keys()
+        for key in own - suite.rows[suite.base_row].set.given().keys():
+            if key in HYPERPARAMETERS and key not in changes:
+                raise InputError(
+                    f"{where}: row '{name}': set.{key} is what the base row has at scale '{scale}' "
+                    f"already; set it under scales.{scale}.rows.{name} to another value"
+                )
+        return spec, method, changes
+
+    def _is_valid_elsewhere(self, suite: Suite, name: str, where: str) -> bool:
+        """Return whether a row is valid at another scale, so that it is no plain mistake."""
+        for scale, special in suite.scales.given().items():
+            if scale != self.scale:
+                with suppress(InputError):
+                    self._specify(suite, name, scale, special.corpora[0], where)
+                    return True
+        return False
+
+    def minimum_count(self, corpus: str) -> int:
+        """Return how often a word of a corpus must occur in train not to be unknown."""
+        return self.config.minimum_count if corpus in self.config.corpus_folders else 1
+
     def _add_runs(self, spec: RunSpec, method: Method, seed: int, row: str, stage: str) -> str:
         """Plan the runs of a row for one seed; return the run that carries the evaluation.
 
@@ -169,7 +206,7 @@ class Plan:
     def _add_run(self, spec: RunSpec, row: str, stage: str) -> Run:
         fingerprint = self.fingerprints[spec.corpus]
         name = spec.run(fingerprint)
-        run = self.runs.setdefault(name, Run(name, spec, fingerprint))
+        run = self.runs.setdefault(name, Run(name, spec, fingerprint, results=self.results))
         if row not in run.rows:
             run.rows.append(row)
         run.stages.add(stage)
@@ -185,7 +222,7 @@ class Plan:
 
     def corpus_folder(self, corpus: str) -> Path:
         """Return the folder of the encoded corpus; its name has the fingerprint."""
-        return RESULTS / "corpora" / f"{corpus}-{self.fingerprints[corpus][:8]}"
+        return self.results / "corpora" / f"{corpus}-{self.fingerprints[corpus][:8]}"
 
     @cached_property
     def sizes(self) -> dict[str, dict | None]:
@@ -196,6 +233,9 @@ class Plan:
         path = self.corpus_folder(corpus) / "corpus.json"
         if path.exists():
             return json.loads(path.read_text(encoding="utf-8"))
+        folder = self.config.corpus_folders.get(corpus)
+        if folder is not None:
+            return corpora.count(corpus, Path(folder).expanduser(), self.minimum_count(corpus))
         return corpora.sizes(corpus)
 
     def parameters(self, run: Run) -> int | None:
@@ -208,7 +248,7 @@ class Plan:
         return all((run.folder / f"{stage}.json").exists() for stage in run.stages)
 
     def as_dict(self) -> dict:
-        """Return the plan as plan.json holds it: all that a report needs besides the records."""
+        """Return the plan as its parts hold it: all that a report needs besides the records."""
         return {
             "format": 1,
             "awd": __version__,
@@ -227,9 +267,17 @@ class Plan:
             "suites": list(self.suites.values()),
         }
 
-    def write(self, path: Path) -> None:
-        """Write plan.json to ``path``."""
-        write_json(path, self.as_dict())
+    @property
+    def folder(self) -> Path:
+        """Where tables, figures and the parts of plans of this scale are."""
+        return self.results / self.name
+
+    def write(self) -> list[Path]:
+        """Add the plan to the parts of its suites; return their files."""
+        return parts.add(self.as_dict(), self.folder, self._has_record)
+
+    def _has_record(self, run: str) -> bool:
+        return any((self.results / "runs" / run).glob("*.json"))
 
 
 def _listed(names: str | list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""plan.json: the resolved suites and their runs, as reports read them."""
+"""plans/{suite}.json: resolved suites and their runs, as reports read them."""
 
 from typing import Annotated, Any, Literal
 
@@ -93,5 +93,5 @@ class PlanFile(Model):
 
 
 def check_plan(content: object, where: str) -> None:
-    """Raise InputError, prefixed with ``where``, if ``content`` is not that of a plan.json."""
+    """Raise InputError, prefixed with ``where``, if ``content`` is no plan."""
     validate(PlanFile, content, where)

@@ -64,7 +64,7 @@ class Study(Model):
         return f"{authors}. {self.title}. {self.venue}."
 
     def of(self, row: str, corpus: str) -> list[dict]:
-        """Return the numbers of a row on a corpus, as plan.json holds them."""
+        """Return the numbers of a row on a corpus, as a plan holds them."""
         return [
             number.model_dump(exclude={"row"}, exclude_none=True)
             for number in self.numbers

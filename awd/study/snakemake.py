@@ -9,12 +9,21 @@ from pathlib import Path
 from snakemake.io import PeriodicityDetector
 
 from awd.errors import InputError
-from awd.files import read_json
 from awd.machine import gpu_lease
-from awd.places import RESULTS
+from awd.study import parts
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
 from awd.vocabulary import Device
+
+USUAL = {
+    "mirror": None,
+    "checkpoints": None,
+    "device": "auto",
+    "gpu_slots": 1,
+    "checkpoint_minutes": 5.0,
+    "keep_checkpoints": False,
+}
+"""Keys that decide where and how to train, with one value each."""
 
 
 class WorkflowPlan(Plan):
@@ -45,16 +54,15 @@ class WorkflowPlan(Plan):
                     "name of a file; change the name or the setting"
                 )
 
-    def is_written(self, results: Path = RESULTS) -> bool:
-        """Return whether plan.json and the page in ``results`` are there, of this plan's runs."""
-        folder = results / self.name
+    def is_written(self) -> bool:
+        """Return whether the page is there, and the parts of the plan with all runs of this plan."""
+        if not (self.folder / "report.html").exists():
+            return False
         try:
-            written = read_json(folder / "plan.json")
+            written = [parts.read_part(path) for path in self.part_files()]
         except InputError:
             return False
-        planned = self.as_dict()
-        same = all(written.get(key) == planned[key] for key in ("suites", "seeds"))
-        return same and (folder / "report.html").exists()
+        return self.runs.keys() <= {name for part in written for name in part["runs"]}
 
     @property
     def interpreter(self) -> str:
@@ -119,17 +127,34 @@ class WorkflowPlan(Plan):
             "waited, run the command again"
         )
 
+    def part_files(self) -> list[Path]:
+        """Return the parts of the plan that this workflow writes."""
+        return [parts.part_file(self.folder, suite) for suite in self.suites]
+
+    def other_part_files(self) -> list[Path]:
+        """Return the parts of other suites: page and combined table show them, too."""
+        own = self.part_files()
+        return [path for path in parts.files(self.folder) if path not in own]
+
     def figures(self) -> list[tuple[str, str, str]]:
         """Suite, name, and path without ending, of every figure."""
         return [
-            (name, figure, f"results/{self.name}/figures/{name}-{figure}")
+            (name, figure, f"{self.folder}/figures/{name}-{figure}")
             for name, suite in self.suites.items()
             for figure in suite["figures"]
         ]
 
+    def report_words(self, **words: str) -> list[str]:
+        """Return the words of ``report``: scale and results of this plan, and those given."""
+        words = {"scale": self.name, "results": str(self.results), **words}
+        return [f"{key}={value}" for key, value in words.items()]
+
     def settings(self) -> str:
-        """The whole configuration, in a form that does not depend on the order of its keys."""
-        return json.dumps(self.config.model_dump(), sort_keys=True)
+        """Return the configuration as JSON, the same for all that plan the same.
+
+        Where and how to train is no part of a plan, so those keys have their usual values.
+        """
+        return json.dumps(self.config.model_dump() | USUAL, sort_keys=True)
 
     def resources(self) -> dict[str, int | str]:
         """Where and how a job trains or evaluates, with one GPU where GPUs are to be used.
@@ -138,6 +163,7 @@ class WorkflowPlan(Plan):
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
         settings: dict[str, int | str] = {key: str(getattr(self.config, key)) for key in keys}
+        settings["checkpoints"] = str(self.checkpoints)
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.

@@ -80,17 +80,27 @@ class Scale(Model):
 
 
 class Scales(Model):
-    """The three scales of a suite."""
+    """The scales of a suite; one is enough."""
 
-    demo: Scale
-    small: Scale
-    paper: Scale
+    demo: Scale | None = described("What is different at scale demo.", None)
+    small: Scale | None = described("What is different at scale small.", None)
+    paper: Scale | None = described("What is different at scale paper.", None)
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if not self.given():
+            raise refuse("one of demo, small and paper is needed")
+        return self
+
+    def given(self) -> dict[str, Scale]:
+        """Return the scales that the suite has, by name."""
+        return {name: scale for name, scale in self if scale is not None}
 
 
 class Suite(Model):
     """A study: rows that differ from a base row, figures, and what was published."""
 
-    title: Label
+    title: Label = described("The title of the study's table.")
     published: Names = described(
         "The published studies whose numbers are shown: names of files in workflow/published.", []
     )
@@ -107,9 +117,11 @@ class Suite(Model):
     recipes: dict[Name, dict[Name, Settings]] = described(
         "Other sets of hyperparameters: recipe -> corpus -> hyperparameters.", {}
     )
-    rows: Annotated[dict[Name, Row], Field(min_length=1)]
-    figures: Several[Figure]
-    scales: Scales
+    rows: Annotated[dict[Name, Row], Field(min_length=1)] = described(
+        "The rows of the table, by name: see below."
+    )
+    figures: Several[Figure] = described("The figures to draw.")
+    scales: Scales = described("What differs at each scale, by name; one is enough: see below.")
 
     @field_validator("recipes")
     @classmethod
@@ -131,13 +143,22 @@ class Suite(Model):
 
     def _named_rows(self) -> Iterable[tuple[str, str]]:
         yield "base_row", self.base_row
-        for name, scale in self.scales:
+        for name, scale in self.scales.given().items():
             for row in scale.rows:
                 yield f"scales.{name}.rows", row
 
-    def scale(self, name: str) -> Scale:
-        """Return what is different at the scale called ``name``."""
-        return getattr(self.scales, name)
+    def scale(self, name: str, where: str) -> Scale:
+        """Return what is different at the scale called ``name``.
+
+        Raises InputError, prefixed with ``where``, if the suite has no such scale.
+        """
+        given = self.scales.given()
+        if name not in given:
+            raise InputError(
+                f"{where}: the suite has no scale '{name}'; add scales.{name}, or run it with "
+                f"scale={' or scale='.join(given)}"
+            )
+        return given[name]
 
     def specification(
         self, row: str, scale: str, corpus: str, recipe: str, precision: str, where: str
@@ -146,7 +167,7 @@ class Suite(Model):
 
         Raises InputError, prefixed with ``where``, for settings that do not fit together.
         """
-        place, special = f"{where}: row '{row}'", self.scale(scale)
+        place, special = f"{where}: row '{row}'", self.scale(scale, where)
         layers = [
             self.base,
             self.corpora.get(corpus),
@@ -210,7 +231,7 @@ def read_suite(name: str, where: str) -> tuple[Suite, str]:
 
 
 def citation(studies: list[Study]) -> dict[str, str]:
-    """Return citation and address of a suite's study, as plan.json holds them."""
+    """Return citation and address of a suite's study, as a plan holds them."""
     if not studies:
         return {"citation": OWN}
     first = studies[0]

@@ -128,14 +128,6 @@ def parse_yaml(text: str, where: str, *, lines: bool = True) -> object:
         raise InputError(f"{where}: not valid YAML: {error}") from error
 
 
-def parse_override(text: str) -> tuple[str, object]:
-    """Return key and value of a ``KEY=VALUE`` word, the value read as in a file."""
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise InputError(f"'{text}' must have the form KEY=VALUE")
-    return key.strip(), parse_word(value, key.strip())
-
-
 def _tab(text: str, mark: yaml.Mark | None) -> bool:
     lines = text.splitlines()
     return mark is not None and mark.line < len(lines) and "\t" in lines[mark.line]

@@ -97,7 +97,7 @@ def make_project(folder: Path) -> Path:
     changes = {"checkpoint_minutes": 0.005, "corpus_folders": {"mine": "texts"}}
     changes["suites"] = "faults"
     (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
-    change_profile(folder, "slurm_partition: gpu", "slurm_partition: work")
+    change_profile(folder, 'GPU, CPU = "gpu", "cpu"', 'GPU, CPU = "work", "work"')
     return folder
 
 
@@ -421,7 +421,7 @@ def test_a_node_crashes_with_requeue(project, undisturbed, cluster):
 @pytest.mark.parametrize("requeue", ["slurm-no-requeue", "slurm-requeue"])
 def test_more_urgent_work_takes_the_node(project, undisturbed, requeue):
     """Preempted jobs are sent again, by Snakemake or by Slurm."""
-    change_profile(project, "slurm_partition: work", "slurm_partition: preemptible")
+    change_profile(project, '= "work", "work"', '= "preemptible", "preemptible"')
     change_profile(project, "slurm-no-requeue", requeue)
     process = start(project, "--profile", PROFILE)
     runs = freeze(project, 2)

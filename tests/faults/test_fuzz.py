@@ -287,14 +287,14 @@ def results(request, tmp_path_factory):
     """A folder of results, as it was made or as a copy without its runs; and what is read of it."""
     folder = tmp_path_factory.mktemp("results")
     made = make_plan(scale="demo", corpora=("ptb",))
-    write_json(folder / "demo/plan.json", made)
+    write_json(folder / "demo/plans/merity2018.json", made)
     write_runs(made, folder / "runs", tokens=300, epochs=3)
     report(folder, "demo", parts=["records"])
     if request.param == "copy":
         shutil.rmtree(folder / "runs")
         read = sorted((folder / "demo").iterdir())
     else:
-        read = [folder / "demo/plan.json", *sorted(folder.glob("runs/*/*"))]
+        read = [folder / "demo/plans/merity2018.json", *sorted(folder.glob("runs/*/*"))]
     return folder, {path: path.read_bytes() for path in read}
 
 

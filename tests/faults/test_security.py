@@ -50,7 +50,7 @@ def test_hostile_places_and_texts_through_the_whole_workflow(tmp_path):
     assert not list(tmp_path.rglob("pwned*"))
     (raw,) = project.glob("results/corpora/mine-*/raw/train.txt")
     assert raw.read_bytes() == (texts / "train.txt").read_bytes()
-    written = json.loads((project / "results/demo/plan.json").read_text())
+    written = json.loads((project / "results/demo/plans/study.json").read_text())
     assert written["suites"][0]["rows"][0]["label"] == HOSTILE
 
 
@@ -115,17 +115,17 @@ def test_only_fetch_uses_the_network(texts, tmp_path):
     """No other command; and what proves it does notice one that does."""
     training = Training(tmp_path, texts, epochs=1, finetune_epochs=1)
     plan = make_plan(scale="demo", corpora=("ptb",))
-    write_json(tmp_path / "results/demo/plan.json", plan)
+    write_json(tmp_path / "results/demo/plans/merity2018.json", plan)
     write_runs(plan, tmp_path / "results/runs", tokens=300, epochs=3)
     print_ = corpora.fingerprint("mine", {"mine": str(texts)})
     commands = {
-        ("plan", "--write", tmp_path / "plan.json"): 0,
+        ("plan",): 0,
         ("fetch", "mine", tmp_path / "raw", "--folder", texts): 0,
         ("encode", "mine", tmp_path / "raw", tmp_path / "encoded", "--fingerprint", print_): 0,
         tuple(training.words("train")): 0,
         tuple(training.words("finetune")): 0,
         tuple(training.words("evaluate", "--stage", "finetune")): 0,
-        ("report", "--scale", "demo", "--results", tmp_path / "results"): 0,
+        ("report", "scale=demo", f"results={tmp_path / 'results'}"): 0,
         ("fetch", "ptb", tmp_path / "ptb", "--mirror", "http://127.0.0.1:9"): 1,
     }
     for words, code in commands.items():

@@ -80,7 +80,7 @@ def outcome(project: Path) -> tuple[bytes, list[str]]:
 
 def record(project: Path) -> str:
     """What Snakemake is asked for: the record of the training that fits."""
-    (path,) = project.glob("results/demo/plan.json")
+    (path,) = project.glob("results/demo/plans/*.json")
     names = json.loads(path.read_text())["runs"]
     (run,) = [name for name in names if "1x12" in name]
     return f"results/runs/{run}/train.json"
@@ -109,7 +109,7 @@ def test_a_row_without_enough_memory_stops_no_other(failed):
     assert "Error" not in said
     assert len(said.splitlines()) < 50
     assert len(list(failed.glob("results/runs/*/train.stream.json"))) == 1
-    answer = run(["awd", "report", "--scale", "demo", "--part", "tables"], failed)
+    answer = run(["awd", "report", "scale=demo", "parts=tables"], failed)
     assert answer.returncode == 0, answer.stdout
     status = {line.split(",")[1]: line for line in (failed / TABLE).read_text().splitlines()}
     assert ",done," in status["full"]

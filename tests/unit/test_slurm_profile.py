@@ -96,3 +96,16 @@ def test_a_training_asks_for_what_the_profile_says(profile, said):
     assert requests
     assert all({"device=cuda", "gpu=1"} <= request for request in requests)
     assert any(set(said.split(", ")) <= request for request in requests)
+
+
+@pytest.mark.slow
+def test_without_a_gpu_a_training_asks_for_the_partition_without_gpus():
+    words = [sys.executable, "-m", "snakemake", "-n", "--forceall"]
+    words += ["--profile", "workflow/profiles/slurm", "--config", "suites=kim2024", "device=cpu"]
+    answer = subprocess.run(words, cwd=HOME, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    announced = answer.stdout + answer.stderr
+    requests = [line for line in announced.splitlines() if "checkpoint_minutes=" in line]
+    assert requests
+    assert all("slurm_partition=cpu" in line for line in requests)
+    assert not any("gpu=" in line for line in requests)

@@ -131,7 +131,7 @@ def test_the_table_has_every_row_and_column(finished):
 
 def test_the_table_says_what_the_records_say(finished):
     """Perplexity is exp(total loss / predicted tokens), from the record to the table unrounded."""
-    plan = json.loads((finished / "results/demo/plan.json").read_text())
+    plan = json.loads((finished / "results/demo/plans/tiny.json").read_text())
     frame = table(finished)
     for row in plan["suites"][0]["rows"][:4]:
         name = f"{row['stage']}.{row['method']}.json"
@@ -251,7 +251,7 @@ def test_the_report_needs_records_alone(project):
         unneeded.unlink()
     shutil.rmtree(folder / "corpora")
     (project / "torch.py").write_text("raise ImportError('torch was imported')")
-    answer = run(["awd", "report", "--scale", "demo"], project)
+    answer = run(["awd", "report", "scale=demo"], project)
     assert answer.returncode == 0, answer.stdout
     assert (folder / "demo/tables/tiny.csv").read_bytes() == before
 
@@ -296,7 +296,7 @@ def test_braces_in_the_path_of_the_project(tmp_path, name):
     """They are no wildcards, but Snakemake's locks need an identifier within: {0} is refused."""
     (tmp_path / name).mkdir()
     project = make_project(tmp_path / name / "project", tiny=SUITE)
-    snakemake(project, "results/demo/plan.json")
+    snakemake(project, "results/demo/plans/tiny.json")
     said = snakemake(project, "-n")
     assert len(jobs(said, "train")) == 3
 
@@ -310,14 +310,14 @@ def test_jobs_use_the_interpreter_that_runs_snakemake(tmp_path):
         if path := shutil.which(tool):
             (tools / tool).symlink_to(path)
     answer = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "results/demo/plan.json"],
+        [sys.executable, "-m", "snakemake", "--cores", "1", "results/demo/plans/tiny.json"],
         cwd=project,
         env={"PATH": str(tools), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")},
         capture_output=True,
         text=True,
     )
     assert answer.returncode == 0, answer.stderr
-    assert (project / "results/demo/plan.json").exists()
+    assert (project / "results/demo/plans/tiny.json").exists()
 
 
 def test_a_run_fits_on_a_screen(tmp_path):

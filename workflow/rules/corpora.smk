@@ -3,39 +3,42 @@
 
 rule fetch:
     output:
-        "results/corpora/{corpus}-{fingerprint}/raw/train.txt",
-        "results/corpora/{corpus}-{fingerprint}/raw/valid.txt",
-        "results/corpora/{corpus}-{fingerprint}/raw/test.txt",
+        "<results>/corpora/{corpus}-{fingerprint}/raw/train.txt",
+        "<results>/corpora/{corpus}-{fingerprint}/raw/valid.txt",
+        "<results>/corpora/{corpus}-{fingerprint}/raw/test.txt",
     log:
-        "results/logs/fetch-{corpus}-{fingerprint}.log",
+        "<results>/logs/fetch-{corpus}-{fingerprint}.log",
     localrule: True
     conda:
         plan.environment
     params:
         destination=subpath(output[0], parent=True),
         source=plan.source_options,
+        minimum_count=lambda wildcards: plan.minimum_count(wildcards.corpus),
     shell:
         "exec $python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
-        " {params.source:q} --fingerprint {wildcards.fingerprint:q} --log {log:q}"
+        " {params.source:q} --fingerprint {wildcards.fingerprint:q}"
+        " --minimum-count {params.minimum_count} --log {log:q}"
 
 
 rule encode:
     input:
         rules.fetch.output,
     output:
-        "results/corpora/{corpus}-{fingerprint}/train.npy",
-        "results/corpora/{corpus}-{fingerprint}/valid.npy",
-        "results/corpora/{corpus}-{fingerprint}/test.npy",
-        "results/corpora/{corpus}-{fingerprint}/vocabulary.txt",
-        record="results/corpora/{corpus}-{fingerprint}/corpus.json",
+        "<results>/corpora/{corpus}-{fingerprint}/train.npy",
+        "<results>/corpora/{corpus}-{fingerprint}/valid.npy",
+        "<results>/corpora/{corpus}-{fingerprint}/test.npy",
+        "<results>/corpora/{corpus}-{fingerprint}/vocabulary.txt",
+        record="<results>/corpora/{corpus}-{fingerprint}/corpus.json",
     log:
-        "results/logs/encode-{corpus}-{fingerprint}.log",
+        "<results>/logs/encode-{corpus}-{fingerprint}.log",
     localrule: True
     conda:
         plan.environment
     params:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),
+        minimum_count=lambda wildcards: plan.minimum_count(wildcards.corpus),
     shell:
         "exec $python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
-        " --fingerprint {wildcards.fingerprint:q} --log {log:q}"
+        " --fingerprint {wildcards.fingerprint:q} --minimum-count {params.minimum_count} --log {log:q}"

@@ -4,14 +4,14 @@
 rule evaluate:
     input:
         corpus=ancient(plan.corpus_record),
-        record="results/runs/{run}/{stage}.json",
-        weights="results/runs/{run}/{stage}.safetensors",
+        record="<results>/runs/{run}/{stage}.json",
+        weights="<results>/runs/{run}/{stage}.safetensors",
         members=plan.member_weights,
     output:
-        record="results/runs/{run}/{stage}.{method}.json",
-        losses="results/runs/{run}/{stage}.{method}.npz",
+        record="<results>/runs/{run}/{stage}.{method}.json",
+        losses="<results>/runs/{run}/{stage}.{method}.npz",
     log:
-        "results/logs/evaluate-{run}.{stage}.{method}.log",
+        "<results>/logs/evaluate-{run}.{stage}.{method}.log",
     conda:
         plan.environment
     threads: 1
@@ -26,4 +26,5 @@ rule evaluate:
         "exec $python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --stage {wildcards.stage:q} --method {wildcards.method:q} {params.members:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
+        " --checkpoints {resources.checkpoints:q}"
         " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"

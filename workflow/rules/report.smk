@@ -2,36 +2,42 @@
 
 
 # Relative paths: braces in the path of the project are no wildcards.
+#
+# What every suite has been planned with, over all commands: a command adds to the parts of its own
+# suites. update() keeps Snakemake from deleting the seeds and corpora that are in them already.
 rule plan:
     input:
         [os.path.relpath(path) for path in plan.suite_files],
     output:
-        f"results/{plan.name}/plan.json",
+        [update(path) for path in plan.part_files()],
     log:
-        f"results/logs/plan-{plan.name}.log",
+        f"<results>/logs/plan-{plan.name}.log",
     localrule: True
     conda:
         plan.environment
     params:
         settings=lambda wildcards: plan.settings(),
     shell:
-        "exec $python -m awd plan --settings {params.settings:q} --write {output:q} 2> {log:q}"
+        "exec $python -m awd plan --settings {params.settings:q} --write > {log:q} 2>&1"
 
 
 rule collect:
     input:
         rules.plan.output,
+        plan.other_part_files(),
         plan.evaluations(),
     output:
-        records=f"results/{plan.name}/records.csv",
-        curves=f"results/{plan.name}/curves.csv",
+        records=f"<results>/{plan.name}/records.csv",
+        curves=f"<results>/{plan.name}/curves.csv",
     log:
-        f"results/logs/collect-{plan.name}.log",
+        f"<results>/logs/collect-{plan.name}.log",
     localrule: True
     conda:
         plan.environment
+    params:
+        words=plan.report_words(parts="records"),
     shell:
-        f"exec $python -m awd report --scale {plan.name} --part records > {{log:q}} 2>&1"
+        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
 
 
 rule table:
@@ -39,20 +45,21 @@ rule table:
         rules.collect.output,
     output:
         report(
-            f"results/{plan.name}/tables/{{suite}}.csv",
+            f"<results>/{plan.name}/tables/{{suite}}.csv",
             caption="../report/table.rst",
             category="Tables",
             labels={"suite": "{suite}", "scale": plan.name},
         ),
-        multiext(f"results/{plan.name}/tables/{{suite}}", ".md", ".tex", ".html"),
+        multiext(f"<results>/{plan.name}/tables/{{suite}}", ".md", ".tex", ".html"),
     log:
-        f"results/logs/table-{plan.name}-{{suite}}.log",
+        f"<results>/logs/table-{plan.name}-{{suite}}.log",
     localrule: True
     conda:
         plan.environment
+    params:
+        words=lambda wildcards: plan.report_words(parts="tables", suites=wildcards.suite),
     shell:
-        f"exec $python -m awd report --scale {plan.name}"
-        " --suite {wildcards.suite:q} --part tables > {log:q} 2>&1"
+        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
 
 
 rule combined:
@@ -60,19 +67,21 @@ rule combined:
         rules.collect.output,
     output:
         report(
-            f"results/{plan.name}/tables/all.csv",
+            f"<results>/{plan.name}/tables/all.csv",
             caption="../report/combined.rst",
             category="Tables",
             labels={"suite": "all", "scale": plan.name},
         ),
-        multiext(f"results/{plan.name}/tables/all", ".md", ".tex", ".html"),
+        multiext(f"<results>/{plan.name}/tables/all", ".md", ".tex", ".html"),
     log:
-        f"results/logs/combined-{plan.name}.log",
+        f"<results>/logs/combined-{plan.name}.log",
     localrule: True
     conda:
         plan.environment
+    params:
+        words=plan.report_words(parts="combined"),
     shell:
-        f"exec $python -m awd report --scale {plan.name} --part combined > {{log:q}} 2>&1"
+        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
 
 
 # One process draws all of them: starting one takes longer than drawing a figure.
@@ -92,12 +101,14 @@ rule figures:
         ],
         [f"{stem}.{kind}" for _, _, stem in plan.figures() for kind in ("pdf", "svg")],
     log:
-        f"results/logs/figures-{plan.name}.log",
+        f"<results>/logs/figures-{plan.name}.log",
     localrule: True
     conda:
         plan.environment
+    params:
+        words=plan.report_words(parts="figures", suites=",".join(plan.suites)),
     shell:
-        f"exec $python -m awd report --scale {plan.name} --part figures > {{log:q}} 2>&1"
+        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -106,15 +117,17 @@ rule page:
         rules.figures.output,
     output:
         report(
-            f"results/{plan.name}/report.html",
+            f"<results>/{plan.name}/report.html",
             caption="../report/page.rst",
             category="Page",
             labels={"suite": "all", "scale": plan.name},
         ),
     log:
-        f"results/logs/page-{plan.name}.log",
+        f"<results>/logs/page-{plan.name}.log",
     localrule: True
     conda:
         plan.environment
+    params:
+        words=plan.report_words(parts="page"),
     shell:
-        f"exec $python -m awd report --scale {plan.name} --part page > {{log:q}} 2>&1"
+        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"

@@ -11,11 +11,11 @@ rule train:
     input:
         corpus=ancient(plan.corpus_record),
     output:
-        record="results/runs/{run}/train.json",
-        curve="results/runs/{run}/train.csv",
-        weights="results/runs/{run}/train.safetensors",
+        record="<results>/runs/{run}/train.json",
+        curve="<results>/runs/{run}/train.csv",
+        weights="<results>/runs/{run}/train.safetensors",
     log:
-        "results/logs/train-{run}.log",
+        "<results>/logs/train-{run}.log",
     conda:
         plan.environment
     threads: 1
@@ -30,6 +30,7 @@ rule train:
         "exec $python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --evaluate {resources.evaluate}"
+        " --checkpoints {resources.checkpoints:q}"
         " --checkpoint-minutes {resources.checkpoint_minutes} --log {log:q}"
 
 
@@ -38,11 +39,11 @@ rule finetune:
         corpus=ancient(plan.corpus_record),
         weights=rules.train.output.weights,
     output:
-        record="results/runs/{run}/finetune.json",
-        curve="results/runs/{run}/finetune.csv",
-        weights="results/runs/{run}/finetune.safetensors",
+        record="<results>/runs/{run}/finetune.json",
+        curve="<results>/runs/{run}/finetune.csv",
+        weights="<results>/runs/{run}/finetune.safetensors",
     log:
-        "results/logs/finetune-{run}.log",
+        "<results>/logs/finetune-{run}.log",
     conda:
         plan.environment
     threads: 1
@@ -57,5 +58,6 @@ rule finetune:
         "exec $python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --evaluate {resources.evaluate}"
+        " --checkpoints {resources.checkpoints:q}"
         " --checkpoint-minutes {resources.checkpoint_minutes}"
         " --keep-checkpoints {resources.keep_checkpoints} --log {log:q}"

@@ -77,7 +77,7 @@ def write(
 ) -> Path:
     """Write the page to ``path``, whole or not at all, and return it.
 
-    ``plan`` is the content of plan.json, ``frames`` the table of each of its suites,
+    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
     ``records`` and ``curves`` the frames of awd.report.records. Figures are taken from the folder
     ``figures`` beside the page as far as they are there.
     """
@@ -185,6 +185,7 @@ def _picture(suite: dict, kind: str, figures: Path) -> Picture:
 
 def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
     rows = [row for suite in suites for row in suite.rows]
+    planned = [row for suite in trainings.plan["suites"] for row in suite["rows"]]
     done = sum(row.status == Status.DONE for row in rows)
     costs = trainings.costs
     trained = {run for run, _ in costs.seconds}
@@ -197,7 +198,7 @@ def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
             words.hours(costs.hours(costs.seconds)) or "none yet",
         ),
         ("Corpora", ", ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
-        ("Seeds", f"{len(trainings.plan['seeds']):,}"),
+        ("Seeds", f"{max((len(row['runs']) for row in planned), default=0):,}"),
         ("Latest result", max(ended)[:10] if ended else "none yet"),
     ]
 

@@ -27,7 +27,7 @@ from awd.report.tables.layout import (
 from awd.report.tables.layout import Column as TableColumn
 from awd.report.words import DASH
 from awd.runs.progress import duration
-from awd.study.plan import USUAL
+from awd.study.dialect import USUAL
 from awd.vocabulary import Split, Status
 
 STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, Status.DIVERGED, Status.LEAKS)
@@ -235,8 +235,10 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
 
 def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
     """Return the command that trains and evaluates a row again, whatever exists already."""
-    targets = [f"results/runs/{i['run']}/{row['stage']}.{row['method']}.json" for i in row["runs"]]
-    seeds = list(plan["seeds"])
+    results = plan.get("results", "results")
+    record = f"{row['stage']}.{row['method']}.json"
+    targets = [f"{results}/runs/{item['run']}/{record}" for item in row["runs"]]
+    seeds = [item["seed"] for item in row["runs"]]
     settings = {
         "scale": plan["scale"],
         **{key: plan.get(key, value) for key, value in USUAL.items()},
@@ -244,7 +246,8 @@ def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
         "corpora": row["corpus"],
         "seeds": len(seeds) if seeds == list(range(1, len(seeds) + 1)) else str(seeds),
     }
-    usual = USUAL | {"seeds": 1}
+    settings["results"] = results
+    usual = USUAL | {"seeds": 1, "results": "results"}
     config = [f"{k}={v}".replace(" ", "") for k, v in settings.items() if usual.get(k) != v]
     words = ["snakemake", "--cores", "all", *targets, "--forcerun", "train", "--config", *config]
     return shlex.join(words)

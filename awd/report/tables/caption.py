@@ -29,6 +29,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         f"Scale {facts.scale}; {corpora}; {words.plural(seeds, 'seed')}.",
         "Perplexity on validation and test text, lower is better.",
     ]
+    sentences += _unseen(parts)
     counts = frame["status"].value_counts()
     lacking = [
         f"{counts[state]} {state}" for state in (Status.MISSING, Status.PARTIAL) if state in counts
@@ -56,6 +57,17 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
     if any(published_columns(row) for part in parts for row in part["rows"]):
         sentences += _published(frame, suite, facts.scale)
     return " ".join(sentences)
+
+
+def _unseen(parts: list[dict]) -> list[str]:
+    """Which corpora have words that train does not have, since they make perplexities high."""
+    shares = {name: each for part in parts for name, each in part.get("unseen", {}).items()}
+    return [
+        f"Of the words of {corpus_name(corpus)}, {each.get('valid', 0):.1%} (valid) and "
+        f"{each.get('test', 0):.1%} (test) never occur in train, which raises every perplexity."
+        for corpus, each in shares.items()
+        if any(each.values())
+    ]
 
 
 def _published(frame: pd.DataFrame, suite: dict, scale: str) -> list[str]:

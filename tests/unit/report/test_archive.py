@@ -19,8 +19,8 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     for scale in ("small", "paper"):
         plan = make_plan(corpora=("ptb",), scale=scale)
-        (folder / scale).mkdir()
-        (folder / scale / "plan.json").write_text(json.dumps(plan))
+        (folder / scale / "plans").mkdir(parents=True)
+        (folder / scale / "plans/merity2018.json").write_text(json.dumps(plan))
         write_runs(plan, folder / "runs")
     for run in plan["runs"]:
         if (folder / "runs" / run).is_dir():
@@ -58,7 +58,7 @@ def test_an_archive_has_all_that_tables_follow_from_and_no_weights_or_text(packe
         f"{run}/train.json",
         f"{run}/train.csv",
         f"{run}/finetune.stream.json",
-        "results/paper/plan.json",
+        "results/paper/plans/merity2018.json",
         "results/small/tables/merity2018.md",
         "config.yaml",
         "workflow/suites/merity2018.yaml",
@@ -101,7 +101,7 @@ def test_the_metadata_is_an_ro_crate_of_all_files(unpacked):
     for part in root["hasPart"]:
         path = unpacked / part["@id"]
         assert entities[part["@id"]]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert {"@id": "results/paper/plan.json"} in root["hasPart"]
+    assert {"@id": "results/paper/plans/merity2018.json"} in root["hasPart"]
 
 
 def test_one_changed_byte_of_any_file_is_found(unpacked):
@@ -168,9 +168,9 @@ def test_numbers_of_another_processor_are_the_same_numbers(unpacked):
 
 
 def test_a_copy_without_run_folders_can_be_packed(results, tmp_path):
-    plan = json.loads((results / "paper" / "plan.json").read_text())
+    plan = json.loads((results / "paper" / "plans/merity2018.json").read_text())
     (tmp_path / "copy" / "paper").mkdir(parents=True)
-    (tmp_path / "copy" / "paper" / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "copy" / "paper" / "plans/merity2018.json").write_text(json.dumps(plan))
     with pytest.raises(InputError, match="no record of paper"):
         pack(tmp_path / "copy", tmp_path / "none.zip")
     assert not (tmp_path / "none.zip").exists()

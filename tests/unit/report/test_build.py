@@ -18,7 +18,7 @@ from awd.report.build import PARTS, report, scales
 @pytest.fixture
 def results(tmp_path):
     plan = make_plan(scale="demo")
-    write_json(tmp_path / "demo" / "plan.json", plan)
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
     write_runs(plan, tmp_path / "runs", tokens=500)
     return tmp_path
 
@@ -34,7 +34,7 @@ def test_everything_is_written(results):
 
 def test_before_the_first_run(tmp_path):
     """A plan alone gives a table of missing rows and figures that say so."""
-    write_json(tmp_path / "demo" / "plan.json", make_plan(scale="demo"))
+    write_json(tmp_path / "demo/plans/merity2018.json", make_plan(scale="demo"))
     report(tmp_path, "demo")
     table = pd.read_csv(tmp_path / "demo/tables/merity2018.csv")
     assert set(table["status"]) == {"missing"}
@@ -68,15 +68,15 @@ def test_formats_can_be_chosen(results):
 
 def test_scales_with_a_plan(results):
     """They are found, in order; without any there is nothing to report."""
-    write_json(results / "paper" / "plan.json", make_plan())
+    write_json(results / "paper/plans/merity2018.json", make_plan())
     assert scales(results) == ["demo", "paper"]
-    with pytest.raises(InputError, match="plan --write"):
+    with pytest.raises(InputError, match="no plan of any scale; run a study first"):
         scales(results / "demo")
 
 
 def test_published_curves_are_drawn_where_the_plan_names_them(results):
     """They come from the file of the suite; without it the figure is built all the same."""
-    plan = read_json(results / "demo/plan.json")
+    plan = read_json(results / "demo/plans/merity2018.json")
     (suite,) = plan["suites"]
     suite["figures"] = ["losses"]
     built = {}
@@ -85,7 +85,7 @@ def test_published_curves_are_drawn_where_the_plan_names_them(results):
             "file": name,
             "logs": {"full": {"ptb": "ptb-lstm-finetune.log"}},
         }
-        write_json(results / "demo/plan.json", plan)
+        write_json(results / "demo/plans/merity2018.json", plan)
         written = report(results, "demo", parts=("figures",))
         assert [path.suffix for path in written] == [".png", ".pdf", ".svg"]
         built[name] = written[2].read_bytes()
@@ -105,12 +105,12 @@ def test_copy_without_run_folders(results):
 
 def test_input_errors(results):
     """No plan, a plan of another format, a suite that is not in it: one helpful sentence each."""
-    with pytest.raises(InputError, match="run `python -m awd plan --write` first"):
+    with pytest.raises(InputError, match="holds no plan; run a study at this scale first"):
         report(results, "paper")
     with pytest.raises(InputError, match="did you mean 'merity2018'"):
         report(results, "demo", ["merity2017"])
-    write_json(results / "paper" / "plan.json", {"format": 0})
-    with pytest.raises(InputError, match="format: no 0; allowed: 1; write it again with"):
+    write_json(results / "paper/plans/merity2018.json", {"format": 0})
+    with pytest.raises(InputError, match="format: no 0; allowed: 1; delete the file and give"):
         report(results, "paper")
 
 
@@ -130,10 +130,10 @@ def test_a_thousand_records_take_less_than_three_seconds(tmp_path):
         more = make_plan(seeds=range(1, 6), name=f"study{number}")
         plan["runs"] |= more["runs"]
         plan["suites"] += more["suites"]
-    write_json(tmp_path / "demo" / "plan.json", plan)
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
     write_runs(plan, tmp_path / "runs", epochs=2, tokens=200)
     assert len(list(tmp_path.glob("runs/*/*.stream.json"))) > 1_000
-    words = ["report", "--results", str(tmp_path), *(f"--part={part}" for part in PARTS[:3])]
+    words = ["report", f"results={tmp_path}", f"parts={','.join(PARTS[:3])}"]
     code = f"""if True:
         import resource, sys
         from awd.cli import main
@@ -146,3 +146,18 @@ def test_a_thousand_records_take_less_than_three_seconds(tmp_path):
     assert float(seconds) < 3
     assert torch == "False"
     assert (tmp_path / "demo/tables/all.html").exists()
+
+
+def test_words_that_train_does_not_have_are_in_table_and_page(results):
+    """With their share, of the corpora that are encoded here; they explain high perplexities."""
+    corpus = results / "corpora/ptb-01234567/corpus.json"
+    shares = {"valid": {"share": 0.042, "tokens": 42}, "test": {"share": 0.05, "tokens": 50}}
+    write_json(corpus, {"unseen": shares})
+    report(results, "demo", formats=("md", "html"))
+    for name in ("tables/merity2018.md", "tables/all.md", "report.html"):
+        text = (results / "demo" / name).read_text(encoding="utf-8")
+        assert "Of the words of Penn Treebank, 4.2% (valid) and 5.0% (test) never occur" in text
+        assert "Of the words of WikiText-2" not in text
+    write_json(corpus, {"unseen": {"valid": 3}})
+    with pytest.raises(InputError, match=r"ptb-01234567/corpus\.json: unseen words cannot be read"):
+        report(results, "demo")

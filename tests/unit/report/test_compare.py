@@ -32,8 +32,8 @@ def results(folder, seeds=(1, 2, 3), scale="small", factor=1.0, offset=0, change
     """
     plan = make_plan(seeds=tuple(seed + offset for seed in seeds), corpora=("ptb",), scale=scale)
     change(plan)
-    (folder / scale).mkdir(parents=True)
-    (folder / scale / "plan.json").write_text(json.dumps(plan))
+    (folder / scale / "plans").mkdir(parents=True)
+    (folder / scale / "plans/merity2018.json").write_text(json.dumps(plan))
     write_runs(plan, folder / "runs")
     for path in folder.glob(f"runs/*minus-weight-decay/{RECORD}"):
         record = json.loads(path.read_text())
@@ -66,10 +66,10 @@ def test_a_copy_is_equal_to_the_last_bit(tmp_path):
 def test_a_copy_without_run_folders_is_equal_too(tmp_path):
     """records.csv and curves.csv keep every number to the last bit."""
     first = results(tmp_path / "a")
-    plan = json.loads((first / "small" / "plan.json").read_text())
+    plan = json.loads((first / "small" / "plans/merity2018.json").read_text())
     frames = records.collect(plan, first / "runs")
-    (tmp_path / "b" / "small").mkdir(parents=True)
-    shutil.copy(first / "small" / "plan.json", tmp_path / "b" / "small")
+    (tmp_path / "b" / "small" / "plans").mkdir(parents=True)
+    shutil.copy(first / "small" / "plans/merity2018.json", tmp_path / "b" / "small" / "plans")
     records.write(*frames, tmp_path / "b" / "small")
     (found,) = compare_folders(first, tmp_path / "b")
     assert found.equal == found.evaluations == 24
@@ -125,10 +125,10 @@ def test_other_seeds_are_no_difference_and_a_changed_row_is_one(tmp_path):
 def test_one_training_a_row_decides_nothing(tmp_path):
     first, second = results(tmp_path / "a", (1,)), results(tmp_path / "b", (1,), offset=1)
     for folder in (first, second):  # rows alike but for the seed would be two trainings of one
-        plan = json.loads((folder / "small" / "plan.json").read_text())
+        plan = json.loads((folder / "small" / "plans/merity2018.json").read_text())
         for run in plan["runs"].values():
             run["spec"]["recipe"] = folder.name
-        (folder / "small" / "plan.json").write_text(json.dumps(plan))
+        (folder / "small" / "plans/merity2018.json").write_text(json.dumps(plan))
     (found,) = compare_folders(first, second)
     assert found.code == UNDECIDED
     assert "no row has two trainings" in markdown([found])

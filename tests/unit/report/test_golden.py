@@ -31,9 +31,9 @@ def missing_for_latex() -> str | None:
 def made(tmp_path_factory) -> Path:
     """The folder of tables, made anew."""
     folder = tmp_path_factory.mktemp("golden")
-    (folder / "paper").mkdir()
-    for name in ("plan.json", "records.csv", "curves.csv"):
-        shutil.copy(GOLDEN / "paper" / name, folder / "paper")
+    (folder / "paper/plans").mkdir(parents=True)
+    for name in ("plans/merity2018.json", "records.csv", "curves.csv"):
+        shutil.copy(GOLDEN / "paper" / name, folder / "paper" / name)
     report(folder, "paper", parts=("tables", "combined"))
     return folder / "paper/tables"
 
@@ -80,7 +80,7 @@ def test_latex_compiles_as_it_is(made, tmp_path, name):
 
 def _repeat_rows() -> str:
     """The combined table of five times the studies, which needs more than a page."""
-    plan = read_json(GOLDEN / "paper/plan.json")
+    plan = read_json(GOLDEN / "paper/plans/merity2018.json")
     found, _ = records.read(GOLDEN / "paper")
     suites = plan["suites"]
     frames = [tables.build(suite, found, "paper", plan["runs"]) for suite in suites]

@@ -52,7 +52,7 @@ class Outline(html.parser.HTMLParser):
 
 
 def build(folder, plan, **runs) -> str:
-    write_json(folder / plan["scale"] / "plan.json", plan)
+    write_json(folder / plan["scale"] / "plans/merity2018.json", plan)
     write_runs(plan, folder / "runs", tokens=500, **runs)
     (path,) = report(folder, plan["scale"], parts=("page",))
     return path.read_text(encoding="utf-8")
@@ -66,8 +66,8 @@ def page(tmp_path_factory) -> str:
 
 def test_every_row_has_its_numbers_and_how_to_run_it_again(page):
     """As many rows as the plan has, with perplexities of the records and the run's name."""
-    plan = make_plan()
     outline = Outline(page)
+    plan = make_plan() | {"results": re.search(r"--cores all (\S+)/runs/", outline.words)[1]}
     rows = plan["suites"][0]["rows"]
     assert len(outline.all("tr", **{"class": "details"})) == len(rows)
     for row in rows:
@@ -108,7 +108,7 @@ def test_text_of_records_cannot_leave_its_place(tmp_path):
         row["label"] = row["note"] = HOSTILE
         row["changes"] = {HOSTILE: HOSTILE}
     benign = Outline(build(tmp_path / "benign", make_plan(scale="demo", corpora=("ptb",))))
-    write_json(tmp_path / "demo/plan.json", plan)
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
     write_runs(plan, tmp_path / "runs", tokens=500)
     for path in (tmp_path / "runs").glob("*/*.json"):
         record = read_json(path)
@@ -170,7 +170,7 @@ def test_headings_have_no_gaps_and_landmarks_are_there(page):
 def test_figures_that_exist_are_in_the_page(tmp_path):
     """The smaller of svg and png, with its caption as text; the others say that they are not."""
     plan = make_plan(scale="demo", corpora=("ptb",))
-    write_json(tmp_path / "demo/plan.json", plan)
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
     write_runs(plan, tmp_path / "runs", tokens=500)
     report(tmp_path, "demo", parts=("figures",), figures=["curves"])
     (path,) = report(tmp_path, "demo", parts=("page",))
@@ -190,7 +190,7 @@ def test_equal_records_give_an_equal_page(tmp_path):
 def test_before_the_first_run_and_with_a_part_of_the_runs(tmp_path):
     """A plan alone gives a page that says so; partial seeds are counted."""
     plan = make_plan(seeds=(1, 2), corpora=("ptb",), scale="demo")
-    write_json(tmp_path / "demo/plan.json", plan)
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
     (path,) = report(tmp_path, "demo", parts=("page",))
     words = Outline(path.read_text(encoding="utf-8")).words
     assert "Of 9 rows, 0 are done, 9 missing." in words
@@ -208,7 +208,7 @@ def test_time_is_counted_once_for_each_training(tmp_path):
     (suite,) = plan["suites"]
     again = copy.deepcopy(suite["rows"][0]) | {"row": "again", "label": "the same again"}
     suite["rows"].append(again)
-    write_json(tmp_path / "demo/plan.json", plan)
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
     write_runs(plan, tmp_path / "runs", epochs=10, tokens=500)
     (path,) = report(tmp_path, "demo", parts=("page",))
     words = Outline(path.read_text(encoding="utf-8")).words

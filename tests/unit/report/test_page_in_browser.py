@@ -26,7 +26,7 @@ def address(tmp_path_factory) -> str:
     """The page of a study with a diverged row on one corpus, a missing one on the other."""
     folder = tmp_path_factory.mktemp("page")
     plan = make_plan(scale="demo")
-    write_json(folder / "demo/plan.json", plan)
+    write_json(folder / "demo/plans/merity2018.json", plan)
     write_runs(plan, folder / "runs", tokens=500)
     report(folder, "demo", parts=("figures",), figures=["ablation"])
     (path,) = report(folder, "demo", parts=("page",))

@@ -19,6 +19,7 @@ from awd.report.power import (
     summary,
 )
 from awd.report.stats import Result, compare, pool
+from awd.study import parts
 
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
@@ -92,7 +93,7 @@ def test_one_training_of_each_row_finds_nothing():
 
 def test_the_default_is_near_what_the_committed_records_have():
     results = Path(__file__).parents[3] / "results"
-    plan = json.loads((results / "paper" / "plan.json").read_text(encoding="utf-8"))
+    plan = parts.read(results / "paper")
     found = assumptions(plan, results, "paper")["ptb"]
     assert DEFAULT.training / 2 < found.training < DEFAULT.training * 1.5
     assert DEFAULT.text / 2 < found.text < DEFAULT.text * 2
@@ -102,8 +103,8 @@ def test_other_suites_of_the_scale_share_the_noise(tmp_path):
     """A plan of a suite without records takes the noise of the plan that was written before."""
     plan = make_plan(seeds=(1, 2), corpora=("ptb",), scale="small")
     write_runs(plan, tmp_path / "runs")
-    (tmp_path / "small").mkdir()
-    (tmp_path / "small" / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "small" / "plans").mkdir(parents=True)
+    (tmp_path / "small" / "plans/merity2018.json").write_text(json.dumps(plan))
     other = make_plan(seeds=(7,), corpora=("ptb",), name="other2020")
     assert assumptions(other, tmp_path, "paper") == {}
     assert assumptions(other, tmp_path, "small") == assumptions(plan, tmp_path, "paper")

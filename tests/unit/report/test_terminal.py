@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,7 @@ class Plan:
     """As much of a plan as a table of its runs needs."""
 
     name = "demo"
+    checkpoints = Path("results/checkpoints")
 
     def __init__(self, *runs):
         self.runs = {run.name: run for run in runs}

@@ -144,14 +144,16 @@ def test_every_suite_can_be_planned_at_every_scale(scale):
 
 def test_plans_are_deterministic(tmp_path):
     """Also across processes, whose hashes of strings differ."""
-    command = [sys.executable, "-m", "awd", "plan", "--set", "seeds=2", "--write"]
+    command = [sys.executable, "-m", "awd", "plan", "seeds=2", "--write"]
     texts = []
     for seed in ("1", "2"):
-        path = tmp_path / f"{seed}.json"
-        environment = {"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"}
-        subprocess.run([*command, str(path)], cwd=ROOT, env=environment, check=True)
-        texts.append(path.read_bytes())
+        folder = tmp_path / seed
+        folder.mkdir()
+        environment = {"PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+        texts.append({path.name: path.read_bytes() for path in folder.rglob("*.json")})
     assert texts[0] == texts[1]
+    assert len(texts[0]) == 5
 
 
 @pytest.mark.parametrize(
@@ -278,7 +280,7 @@ def test_an_own_corpus(tmp_path):
     options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
     before = Plan(config(**options))
     assert all(name.startswith("mine-") for name in before.runs)
-    assert before.sizes == {"mine": None}
+    assert before.sizes["mine"]["tokens"] == {"train": 4, "valid": 4, "test": 4}
     (tmp_path / "train.txt").write_text("a c\n")
     assert not set(Plan(config(**options)).runs) & set(before.runs)
 

@@ -25,7 +25,7 @@ def names_of(suite: str) -> list[str]:
 
 
 def test_the_plan_depends_on_the_files_of_suites_and_studies():
-    """Another published number makes plan.json and tables anew."""
+    """Another published number makes plan and tables anew."""
     plan = Plan(load_config(CONFIG, {"suites": "kim2024"}))
     assert [path.relative_to(HOME / "workflow").as_posix() for path in plan.suite_files] == [
         "suites/kim2024.yaml",

@@ -168,7 +168,7 @@ def test_several_seeds_may_be_text_with_commas(value, expected):
         ({"rows": {"full": {"label": "x", "stage": "tune"}}}, "rows.full.stage: no 'tune'"),
         ({"recipes": {"default": {}}}, "recipes: 'default' is reserved"),
         ({"recipes": {"bf16": {}}}, "recipes: 'bf16' is reserved"),
-        ({"scales": {"demo": {"corpora": ["ptb"]}}}, "scales: key 'small' is missing"),
+        ({"scales": {}}, "scales: one of demo, small and paper is needed"),
         (
             {"scales": SUITE["scales"] | {"demo": {"corpora": []}}},
             "scales.demo.corpora must not be empty",

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from awd.errors import InputError
-from awd.study.yaml_text import parse_override, parse_yaml, read_yaml
+from awd.study.yaml_text import parse_yaml, read_yaml
 
 
 def complaint(text: str) -> str:
@@ -112,13 +112,3 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_a_byte_order_mark_of_utf_8_is_no_mistake(tmp_path):
     (tmp_path / "marked.yaml").write_bytes("\ufeffa: é".encode())
     assert read_yaml(tmp_path / "marked.yaml") == {"a": "é"}
-
-
-def test_overrides_are_read_as_in_a_file():
-    """Numbers are numbers and lists are lists."""
-    assert parse_override("seeds=[1, 2]") == ("seeds", [1, 2])
-    assert parse_override("mirror=http://a/?b=c") == ("mirror", "http://a/?b=c")
-    with pytest.raises(InputError, match="'seeds' must have the form KEY=VALUE"):
-        parse_override("seeds")
-    with pytest.raises(InputError, match="seeds: 010 is a different"):
-        parse_override("seeds=010")

@@ -1,0 +1,395 @@
+"""The commands for people."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from awd.cli.group import Commands, chosen, folder, only, words_argument
+from awd.errors import InputError
+from awd.vocabulary import Stage
+
+configfile = click.option(
+    "--configfile", type=click.Path(path_type=Path), help="Read this file, not config.yaml."
+)
+REPORT_KEYS = ("scale", "recipe", "precision", "suites", "parts", "formats", "figures", "results")
+
+
+@click.group(cls=Commands)
+@click.version_option(package_name="awd")
+def main():
+    """Re-run a language-model paper's ablation study and hand back its table.
+
+    A study is run by Snakemake: `snakemake --cores all --config scale=small suites=kim2024`. The
+    words KEY=VALUE mean the same to every command here.
+    """
+
+
+def _plan(words: Mapping, path: Path | None):
+    """Return the Plan of a configuration file with the words of a command line on top."""
+    from awd.study.command_line import COMMAND_LINE
+    from awd.study.config import CONFIG, load_config
+    from awd.study.plan import Plan
+
+    path = path or CONFIG
+    name = CONFIG.name if path == CONFIG else str(path)
+    return Plan(load_config(path, words), name, dict.fromkeys(words, COMMAND_LINE))
+
+
+def _results(given: Mapping) -> Path:
+    """Return the folder of results: that of the words, or of config.yaml."""
+    from awd.places import RESULTS
+    from awd.study.config import load_config
+
+    if "results" in given:
+        return Path(str(given["results"])).expanduser()
+    with suppress(InputError):  # results can be read whatever is wrong with the configuration
+        return Path(str(load_config().get("results", RESULTS))).expanduser()
+    return RESULTS
+
+
+def _last_plan(results: Path):
+    """Return the Plan of the last workflow, None if none has started there."""
+    from awd.study import last
+    from awd.study.plan import Plan
+
+    config = last.recall(results)
+    if config is None:
+        return None
+    try:
+        return Plan(config, str(results / last.NAME))
+    except InputError as error:
+        raise InputError(f"{error} (delete the file, or say which study you mean)") from error
+
+
+@main.command(
+    examples={
+        "awd plan": "of config.yaml",
+        "awd plan scale=paper suites=kim2024,merity2018": "of two studies at full scale",
+        "awd plan suites=kim2024 --power": "which differences so many seeds can find",
+        "awd plan scale=paper --profile workflow/profiles/slurm": "and whether jobs can finish",
+        "awd plan corpora=mine corpus_folders='{mine: texts}'": "of a text of your own",
+    }
+)
+@words_argument
+@configfile
+@click.option(
+    "--profile", type=click.Path(path_type=Path), help="Warn if this profile gives too little time."
+)
+@click.option("--power", is_flag=True, help="Show which differences 1 to 10 seeds can find.")
+@click.option("--settings", hidden=True, help="The whole configuration as JSON.")
+@click.option("--write", is_flag=True, help="Add the plan to results/SCALE/plans instead.")
+def plan(words, configfile, profile, power, settings, write):
+    """Show what would run: the runs, who shares them, what is done, what the rest costs."""
+    from awd.study.dialect import parse
+
+    if settings:
+        from awd.study.config import parse_config
+        from awd.study.plan import Plan
+
+        made = Plan(parse_config(settings), "the configuration")
+    else:
+        made = _plan(parse(words), configfile)
+    if write:
+        for path in made.write():
+            click.echo(path)
+    else:
+        from awd.report.plan_overview import show_plan, show_power_of
+
+        if power:
+            show_power_of(made)
+        else:
+            show_plan(made, profile)
+
+
+@main.command(
+    examples={
+        "awd status --watch": "of the last `snakemake` here, until it is done",
+        "awd status scale=small suites=kim2024": "of another study",
+    }
+)
+@words_argument
+@configfile
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
+def status(words, configfile, watch):
+    """Show what each run is doing: waiting, running and how far, stopped, diverged, done.
+
+    Without words, of what the last `snakemake` in this folder was to do.
+    """
+    from awd.report import terminal
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    follow = not configfile and given.keys() <= {"results"}
+    made = _last_plan(_results(given)) if follow else None
+    (terminal.watch if watch else terminal.show_states)(made or _plan(given, configfile))
+
+
+@main.command(
+    examples={
+        "awd report": "of the scale of the last `snakemake` here",
+        "awd report scale=paper-bf16 suites=kim2024": "of one study in results/paper-bf16",
+        "awd report formats=tex,pdf": "LaTeX tables and figures only",
+    }
+)
+@words_argument
+def report(words):
+    """Rebuild records, tables, figures and page from whatever records exist; train nothing.
+
+    Keys: scale (default: that of the last `snakemake` here, else every scale that has a plan);
+    suites (default: all that were ever planned); parts: records, tables, combined, figures, page;
+    formats: csv, md, tex, html, png, pdf, svg; figures; results (default: results).
+    """
+    from awd.report.build import FORMATS, PARTS, scales
+    from awd.report.build import report as build
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    only(given, REPORT_KEYS)
+    results = _results(given)
+    suites = chosen(given, "suites")
+    parts = chosen(given, "parts", PARTS) or PARTS
+    formats = chosen(given, "formats", FORMATS) or FORMATS
+    for name in _scales(given, results) or scales(results):
+        for path in build(results, name, suites, parts, chosen(given, "figures"), formats):
+            click.echo(path)
+
+
+def _scales(given: Mapping, results: Path) -> list[str]:
+    """Return the folder of the scale that is meant, or of the last workflow, if there is one."""
+    from awd.study import last
+    from awd.study.dialect import folder_name
+
+    config = given if "scale" in given else last.recall(results)
+    name = folder_name(config) if config else None
+    return [name] if name and ("scale" in given or (results / name).is_dir()) else []
+
+
+@main.group(cls=Commands)
+def new():
+    """Write an example to begin with."""
+
+
+@new.command(examples={"awd new suite my-study": "writes workflow/suites/my-study.yaml"})
+@click.argument("name")
+def suite(name):
+    """Write a suite called NAME that runs as it is, to be changed into your study."""
+    from awd.study import new_suite
+
+    path = new_suite.write(name)
+    click.echo(f"{path} is written. Run it: snakemake --cores all --config suites={name}")
+
+
+@main.command(
+    examples={
+        "awd corpus python-reference": "the built-in text",
+        "awd corpus mine corpus_folders='{mine: /data/texts}'": "a text of your own",
+    }
+)
+@click.argument("name")
+@words_argument
+@configfile
+def corpus(name, words, configfile):
+    """Show a corpus at a glance: tokens, types, words that are not in train, first lines.
+
+    NAME is a corpus that config.yaml or the words know.
+    """
+    from awd.corpora.glance import describe, look, opened
+    from awd.study.config import CONFIG, load_config
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    config = load_config(configfile or CONFIG, given)
+    folders = config.get("corpus_folders") or {}
+    if not isinstance(folders, dict):
+        raise InputError("corpus_folders must be a mapping: {name: folder}")
+    least = config.get("minimum_count", 1) if name in folders else 1
+    with opened(name, _results(given), folders, least) as opened_corpus:
+        click.echo(describe(look(opened_corpus)))
+
+
+@main.command(
+    examples={
+        "awd clean": "lists what can go, and asks",
+        "awd clean what=checkpoints,logs --yes": "does not ask",
+        "awd clean suites=my-study scale=small": "takes a study out of page and tables",
+    }
+)
+@words_argument
+@click.option("--yes", is_flag=True, help="Delete without asking.")
+def clean(words, yes):
+    """List what takes room in results and can go, and delete it when told to.
+
+    Keys: what: checkpoints, logs, texts, weights (default: all); suites: take these studies out of
+    page and tables instead; scale: only there; results. Records are never deleted.
+    """
+    from awd.runs import clean as room
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    only(given, ("what", "suites", "scale", "results"))
+    results = _results(given)
+    suites, kinds = chosen(given, "suites"), chosen(given, "what", room.KINDS)
+    if yes and not (suites or kinds):
+        raise InputError(
+            f"--yes deletes without asking: say what, as in what={','.join(room.KINDS)}"
+        )
+    if suites:
+        found = [room.find_suites(results, suites, given.get("scale"))]
+    else:
+        found = room.find(results, kinds or list(room.KINDS))
+    found = [each for each in found if each.files]
+    for each in found:
+        click.echo(f"{each.kind:12}{room.size(each.size):>8}{len(each.files):8,} files")
+        click.echo(f"            {room.meaning(each)}")
+        for path in each.files if suites else ():
+            click.echo(f"            {path}")
+    if not found:
+        click.echo("There is nothing to delete.")
+    for each in found:
+        if yes or click.confirm(f"Delete {each.kind}?"):
+            room.delete(each)
+            click.echo(f"Deleted {len(each.files):,} files, {room.size(each.size)}.")
+    if suites and found:
+        click.echo("`awd report` makes page and combined table anew.")
+
+
+@main.command(
+    examples={
+        "awd mechanisms suites=merity2018": "each row of a study",
+    }
+)
+@words_argument
+@configfile
+def mechanisms(words, configfile):
+    """Show what each row really changes, as probed on its model; train nothing."""
+    from awd.study.dialect import parse
+    from awd.training.expected import differences
+    from awd.training.probes import observe_spec
+
+    plan = _plan({"seeds": 1} | parse(words), configfile)
+    for resolved in plan.suites.values():
+        bases = {row["corpus"]: row for row in resolved["rows"] if row["row"] == resolved["base"]}
+        observed: dict[str, dict] = {}
+        for row in resolved["rows"]:
+            run, base = (each["runs"][0]["run"] for each in (row, bases[row["corpus"]]))
+            for name in {run, base} - observed.keys():
+                sizes = plan.sizes[row["corpus"]] or {"vocabulary": 10_000}
+                observed[name] = observe_spec(plan.runs[name].spec, sizes["vocabulary"])
+            found = differences(observed[run], observed[base], plan.runs[run].spec)
+            changed = [
+                f"{key} {there} \N{RIGHTWARDS ARROW} {here}" for key, (here, there) in found.items()
+            ]
+            click.echo(f"{row['corpus']}  {row['row']}: {', '.join(changed) or 'as the base row'}")
+
+
+@main.command(examples={"awd compare before after scale=small": "of two folders of results"})
+@folder("first")
+@folder("second")
+@words_argument
+def compare(first, second, words):
+    """Compare the results in folder SECOND with those in FIRST.
+
+    Keys: scale (default: all that both have); format: terminal or md. Exit code 0: no difference
+    beyond noise; 3: a difference; 4: undecided, the noise is unknown.
+    """
+    from awd.report.compare import compare_folders, exit_code, markdown, show
+    from awd.study.dialect import folder_name, parse
+
+    given = parse(words)
+    only(given, ("scale", "format"))
+    (kind,) = chosen(given, "format", ("terminal", "md")) or ["terminal"]
+    found = compare_folders(first, second, folder_name(given) if "scale" in given else None)
+    if kind == "md":
+        click.echo(markdown(found), nl=False)
+    else:
+        show(found)
+    sys.exit(exit_code(found))
+
+
+@main.command(examples={"awd pack my-paper.zip scale=paper": "records and tables of one scale"})
+@folder("archive")
+@words_argument
+def pack(archive, words):
+    """Write ARCHIVE, a zip file of results to attach to a paper; weights and text are not in it.
+
+    Keys: scale (one or several; default: all that have a plan), results.
+    """
+    from awd.report.archive import digest
+    from awd.report.archive import pack as write
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    only(given, ("scale", "results"))
+    names = write(_results(given), archive, chosen(given, "scale") or ())
+    click.echo(f"{archive}: {len(names)} files, SHA-256 {digest(archive)}")
+
+
+@main.command(examples={"awd verify my-paper.zip": "exit code 0 if all is as it was packed"})
+@folder("archive")
+def verify(archive):
+    """Check the files of ARCHIVE, or of the folder it was unpacked to, and rebuild its tables.
+
+    Exit code 0: all is as it was packed; 3: it is not.
+    """
+    from awd.report.archive import DIFFERS, digest
+    from awd.report.archive import verify as check
+
+    problems = check(archive)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        sys.exit(DIFFERS)
+    whole = f" SHA-256 {digest(archive)}." if archive.is_file() else ""
+    click.echo(f"{archive}: all files are as packed, all tables follow from the records.{whole}")
+
+
+@main.command(
+    "tune-cache",
+    examples={
+        "awd tune-cache results/corpora/ptb-* results/runs/RUN window=500,2000 weight=0.1": (
+            "two settings"
+        )
+    },
+)
+@folder("corpus")
+@folder("run")
+@words_argument
+def tune_cache(corpus, run, words):
+    """Try settings of the neural cache on the validation text of CORPUS with the weights in RUN.
+
+    Keys: window, theta, weight, each with one or several values, of which every combination is
+    tried; stage. The best go into a suite as cache_window, cache_theta and cache_weight.
+    """
+    from awd import corpora
+    from awd.evaluation.evaluate import tune_cache as tune
+    from awd.machine import devices
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    only(given, ("window", "theta", "weight", "stage"))
+    (stage,) = chosen(given, "stage", list(Stage)) or [Stage.FINETUNE]
+    tried = tune(
+        corpora.load(corpus),
+        run,
+        stage,
+        _numbers(given, "window", int, (100, 500, 2000)),
+        _numbers(given, "theta", float, (0.3, 0.6, 1.0)),
+        _numbers(given, "weight", float, (0.05, 0.1, 0.2)),
+        device=devices.prepare(),
+    )
+    click.echo("window  theta  weight  validation perplexity")
+    for window, theta, weight, perplexity in sorted(tried, key=lambda trial: trial[-1]):
+        click.echo(f"{window:6d}  {theta:5g}  {weight:6g}  {perplexity:.2f}")
+
+
+def _numbers(given: Mapping, key: str, kind: type, usual: tuple) -> list:
+    words = chosen(given, key)
+    try:
+        return list(usual) if words is None else [kind(word) for word in words]
+    except ValueError as error:
+        raise InputError(
+            f"the command line: {key}: '{given[key]}' is no list of numbers"
+        ) from error
