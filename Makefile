@@ -23,7 +23,7 @@ FIGURES := merity2018-ablation merity2018-curves merity2018-frequencies merity20
 
 figures: .venv/ready
 	$(ACTIVATE) && snakemake --cores all --config suites=floor && snakemake --cores all
-	$(ACTIVATE) && python -m awd report --scale paper --part figures --suite kim2024 --figure ablation
+	$(ACTIVATE) && python -m awd report scale=paper parts=figures suites=kim2024 figures=ablation
 	cp results/paper/figures/kim2024-ablation.png docs
 	for figure in $(FIGURES); do \
 	  cp results/demo/figures/$$figure.png docs/figure-$${figure#*-}.png || exit 1; done
