@@ -169,7 +169,7 @@ def test_numbers_of_another_processor_are_the_same_numbers(unpacked):
 
 def test_a_copy_without_run_folders_can_be_packed(results, tmp_path):
     plan = json.loads((results / "paper" / "plans/merity2018.json").read_text())
-    (tmp_path / "copy" / "paper").mkdir(parents=True)
+    (tmp_path / "copy" / "paper" / "plans").mkdir(parents=True)
     (tmp_path / "copy" / "paper" / "plans/merity2018.json").write_text(json.dumps(plan))
     with pytest.raises(InputError, match="no record of paper"):
         pack(tmp_path / "copy", tmp_path / "none.zip")
