@@ -85,7 +85,7 @@ def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> f
 
 
 def designs(plan: Mapping) -> list[Design]:
-    """Take the design on each corpus from ``plan``, the content of a plan.json.
+    """Take the design on each corpus from ``plan``, that of study.parts.read.
 
     The seeds are the fewest of any row. Ensembles do not count, their noise is another.
     """

@@ -149,7 +149,7 @@ def _trainings(folder: Path, names: list[str], planned: Mapping) -> dict[Stage, 
 def _check_identity(record: Mapping, path: Path, planned: Mapping, expected: Mapping) -> None:
     """Raise InputError for a record of another run, stage, method, text or model than its place.
 
-    ``planned`` is the run in plan.json, ``expected`` what the file's name stands for. A record of
+    ``planned`` is the run in the plan, ``expected`` what the file's name stands for. A record of
     an older version may lack hyperparameters that were added since.
     """
     expected = {"run": path.parent.name, **expected}

@@ -55,7 +55,7 @@ class WorkflowPlan(Plan):
                 )
 
     def is_written(self) -> bool:
-        """Return whether the page is there, and the parts of the plan with all runs of this plan."""
+        """Return whether the page is there, and parts of the plan with all runs of this one."""
         if not (self.folder / "report.html").exists():
             return False
         try:

@@ -65,16 +65,22 @@ def test_a_setting_that_snakemake_refuses_in_a_name_is_refused_first(plan):
 
 def test_results_are_announced_only_if_they_are_those_of_the_plan(plan, tmp_path):
     made = plan("cpu")
-    folder = tmp_path / made.name
-    assert not made.is_written(tmp_path)
-    made.write(folder / "plan.json")
-    assert not made.is_written(tmp_path)  # only the plan
-    (folder / "report.html").touch()
-    assert made.is_written(tmp_path)
-    write_json(folder / "plan.json", made.as_dict() | {"seeds": [7]})
-    assert not made.is_written(tmp_path)
-    (folder / "plan.json").write_text("{")
-    assert not made.is_written(tmp_path)
+    made.results = tmp_path
+    assert not made.is_written()
+    (part,) = made.write()
+    assert not made.is_written()  # only the plan
+    (made.folder / "report.html").touch()
+    assert made.is_written()
+    content = made.as_dict()
+    name = next(reversed(content["runs"]))
+    rows = content["suites"][0]["rows"]
+    for row in rows:
+        row["runs"] = [each for each in row["runs"] if each["run"] != name]
+    del content["runs"][name]
+    write_json(part, content)
+    assert not made.is_written()
+    part.write_text("{")
+    assert not made.is_written()
 
 
 @pytest.mark.parametrize("folder", ["-x", "--help", "a b", "it's"])
