@@ -139,8 +139,8 @@ def test_a_suite_goes_with_its_tables_and_figures_but_not_its_records(results):
 
 
 def test_mistakes_are_sentences(results):
-    with pytest.raises(InputError, match="no 'wheights'; did you mean 'weights'"):
-        clean.find(results, ["wheights"])
+    with pytest.raises(InputError, match="no 'wieghts'; did you mean 'weights'"):
+        clean.find(results, ["wieghts"])
     with pytest.raises(InputError, match="no plan at any scale has suite 'onne'; did you mean"):
         clean.find_suites(results, ["onne"])
     with pytest.raises(InputError, match="no plan at scale paper has suite 'one'"):
