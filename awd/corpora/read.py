@@ -6,8 +6,9 @@ from array import array
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from awd.corpora import catalogue, characters
+from awd.corpora import catalogue
 from awd.corpora.builtin import END, UNKNOWN
+from awd.corpora.normalise import normalise, refuse
 from awd.errors import InputError
 
 MARKER = re.compile(r"[<\[{|].*[>\]}|]")
@@ -46,7 +47,7 @@ class TextReader:
                 for text in self._lines(line, number == 1, f"{where} {lines + 1},"):
                     lines += 1
                     if self.own:
-                        characters.refuse(text, f"{where} {lines},")
+                        refuse(text, f"{where} {lines},")
                     if END in text:
                         raise InputError(
                             f"{where} {lines}, holds {END}, which awd adds at each line end: "
@@ -79,7 +80,7 @@ class TextReader:
                 f"{where} is not UTF-8 text: byte 0x{line[error.start]:02x} at position "
                 f"{error.start + 1}{utf16}"
             ) from error
-        return characters.normalise(text, self.normalised, whole_file=first) if self.own else [text]
+        return normalise(text, self.normalised, whole_file=first) if self.own else [text]
 
 
 def count(corpus: str, raw: Path, minimum_count: int = 1) -> dict:

@@ -11,7 +11,7 @@ from awd.files import read_json
 from awd.report import records as run_records
 from awd.report import tables
 from awd.report.noise import by_split
-from awd.report.published import published_curves
+from awd.report.published_curves import published_curves
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
 from awd.study.dialect import listed

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 from awd.corpora.catalogue import entries
 from awd.errors import InputError
 from awd.places import CONFIG
-from awd.study.schema import (
+from awd.study.base_model import (
     Model,
     Name,
     Names,

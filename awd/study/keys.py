@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from awd.study.base_model import Model
 from awd.study.config import Config
 from awd.study.methods import MethodSettings
 from awd.study.published_studies import Curves, Number, Study
-from awd.study.schema import Model
 from awd.study.spec import Hyperparameters
 from awd.study.suite import Row, Scale, Suite
 

@@ -15,11 +15,11 @@ from awd import __version__, corpora
 from awd.errors import InputError, nearest
 from awd.places import RESULTS
 from awd.study import cost, parts
+from awd.study.base_model import validate
 from awd.study.config import DEFAULT, Config
 from awd.study.dialect import folder_name, plain
 from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
-from awd.study.schema import validate
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite, suite_files
 

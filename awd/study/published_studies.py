@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from awd.errors import InputError, nearest
 from awd.places import PUBLISHED
-from awd.study.schema import Model, Name, Positive, Several, Text, described, refuse, validate
+from awd.study.base_model import Model, Name, Positive, Several, Text, described, refuse, validate
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import Split
 

@@ -9,10 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from awd.errors import InputError, nearest
 from awd.places import SUITES
-from awd.study.config import DEFAULT, refused_name
-from awd.study.methods import Kind, Method, MethodSettings, make_method
-from awd.study.published_studies import Study, read_study
-from awd.study.schema import (
+from awd.study.base_model import (
     PATTERN,
     Label,
     Model,
@@ -23,6 +20,9 @@ from awd.study.schema import (
     refuse,
     validate,
 )
+from awd.study.config import DEFAULT, refused_name
+from awd.study.methods import Kind, Method, MethodSettings, make_method
+from awd.study.published_studies import Study, read_study
 from awd.study.spec import Hyperparameters, RunSpec, make_spec
 from awd.study.yaml_text import read_yaml
 

@@ -24,7 +24,7 @@ from awd.errors import LONGEST, InputError
 from awd.files import write_json
 from awd.places import SUITES
 from awd.report.build import report
-from awd.report.terminal import show_plan
+from awd.report.plan_overview import show_plan
 from awd.runs.checkpoint import Checkpoint
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan

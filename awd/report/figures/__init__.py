@@ -27,4 +27,4 @@ FIGURES: dict[str, Callable[..., Figure]] = {
     )
 }
 """Each takes a suite of the plan, ``scale``, and by name the frames of report.records (``records``,
-``curves``), of report.tables (``table``) and of report.published (``published``)."""
+``curves``), of report.tables (``table``) and of report.published_curves (``published``)."""

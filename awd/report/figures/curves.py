@@ -29,7 +29,7 @@ def draw(
     epoch where NT-ASGD starts to average, a triangle where the learning rate is lowered, a cross
     where a run diverged. At scale `paper` the base row's published curve lies behind. Rows that
     are evaluated differently from the same weights share a line. ``curves`` and ``records`` are
-    the frames of awd.report.records, ``published`` that of awd.report.published.
+    the frames of awd.report.records, ``published`` that of awd.report.published_curves.
     """
     traces = recorded(suite, curves, records)
     if not any(traces.values()):

@@ -23,7 +23,7 @@ def draw(
 ) -> Figure:
     """Training and validation loss, nats per token, over epochs: a panel per training.
 
-    The panels of a corpus are a block. The published curves, a frame of awd.report.published, lie
+    The panels of a corpus are a block. Published curves (report.published_curves) lie
     behind in grey. At other scales than `paper` they are context: those of the corpus that the
     row's published values belong to, each stage drawn to the length of the trace's. Losses beyond
     ASTRAY leave the panel, which then says how high they went.

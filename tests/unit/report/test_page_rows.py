@@ -7,9 +7,9 @@ from synthetic import make_plan, write_runs
 from table_study import study
 
 from awd.report import records, tables
+from awd.report.agreement import Verdict
 from awd.report.page import rows
 from awd.report.page.rows import SHOWN, SIGNS, STATES, Trainings, command
-from awd.report.tables.build import Verdict
 from awd.vocabulary import Status
 
 

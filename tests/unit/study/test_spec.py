@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from awd.errors import InputError
 from awd.study import spec as spec_module
+from awd.study.base_model import described
 from awd.study.cost import parameters
-from awd.study.schema import described
 from awd.study.spec import HYPERPARAMETERS, RunSpec, make_spec, parse_spec
 
 PRINT = "f" * 64

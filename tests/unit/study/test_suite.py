@@ -4,7 +4,7 @@ import pytest
 
 import awd.study.suite
 from awd.errors import InputError
-from awd.study.schema import validate
+from awd.study.base_model import validate
 from awd.study.suite import OWN, Suite, citation, read_suite, suite_files
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from awd.errors import InputError
 from awd.places import PUBLISHED
-from awd.report.published import COLUMNS, published_curves
+from awd.report.published_curves import COLUMNS, published_curves
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
 from awd.study.suite import read_suite, suite_files
