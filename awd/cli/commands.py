@@ -150,10 +150,12 @@ def report(words):
     only(given, REPORT_KEYS)
     results = _results(given)
     suites = chosen(given, "suites")
-    parts = chosen(given, "parts", PARTS) or PARTS
+    parts = chosen(given, "parts", PARTS)
     formats = chosen(given, "formats", FORMATS) or FORMATS
+    if parts and "page" in parts and "html" not in formats:
+        raise InputError("the command line: the page is html: add html to formats")
     for name in _scales(given, results) or scales(results):
-        for path in build(results, name, suites, parts, chosen(given, "figures"), formats):
+        for path in build(results, name, suites, parts or PARTS, chosen(given, "figures"), formats):
             click.echo(path)
 
 

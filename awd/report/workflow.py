@@ -218,11 +218,11 @@ class Narrator(logging.Handler):
         """
         again = shlex.join(command)
         if self.interrupted:
-            saved = [number for number in self.failed if self._is_saved(self.jobs[number])]
-            trainings = f"{len(saved)} training{'s' * (len(saved) != 1)}"
+            cut_short = sum(self._is_saved(self.jobs[number]) for number in self.failed)
+            trainings = f"{cut_short} training{'s' * (cut_short != 1)}"
             return (
                 f"Stopped. {self.done} of {self.total or len(self.jobs)} steps are done; "
-                f"{trainings} saved a checkpoint. To continue, run the same command: {again}"
+                f"{trainings} ended early and saved a checkpoint. To continue, run the same command: {again}"
             )
         lines = []
         for number in self.failed:

@@ -142,7 +142,7 @@ def test_interrupted_and_started_again(failed, project):
     said, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
-    assert paragraph.startswith("Stopped. 0 of 1 steps are done; 1 training saved a checkpoint. ")
+    assert paragraph.startswith("Stopped. 0 of 1 steps are done; 1 training ended early and saved ")
     assert "To continue, run the same command: snakemake --cores 2" in paragraph
     assert not re.search("Error|Traceback|Aborted", said), said
     snakemake(project, record(project))

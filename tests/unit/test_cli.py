@@ -449,6 +449,11 @@ def test_a_configuration_of_an_older_version_is_refused_with_the_remedy(project)
     assert "delete the file" in sentence
 
 
+def test_a_page_is_not_left_out_silently():
+    answer = call("report", "parts=page", "formats=md")
+    assert refused(answer) == "awd: the command line: the page is html: add html to formats"
+
+
 def test_a_corpus_is_shown(tmp_path):
     folder = texts(tmp_path / "mine", valid="a new word\n" * 30)
     answer = call("corpus", "mine", f"corpus_folders={{mine: {folder}}}")

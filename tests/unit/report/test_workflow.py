@@ -105,7 +105,9 @@ def test_a_stopped_workflow_is_one_paragraph(narrator, tmp_path, saved, words):
     narrator.emit(event("job_error", jobid=1))
     said = narrator.explain_failure(["snakemake", "--cores", "2"])
     assert "\n" not in said
-    assert said.startswith(f"Stopped. 0 of 1 steps are done; {words} saved a checkpoint.")
+    assert said.startswith(
+        f"Stopped. 0 of 1 steps are done; {words} ended early and saved a checkpoint."
+    )
     assert said.endswith("run the same command: snakemake --cores 2")
 
 
