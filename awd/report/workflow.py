@@ -222,7 +222,8 @@ class Narrator(logging.Handler):
             trainings = f"{cut_short} training{'s' * (cut_short != 1)}"
             return (
                 f"Stopped. {self.done} of {self.total or len(self.jobs)} steps are done; "
-                f"{trainings} ended early and saved a checkpoint. To continue, run the same command: {again}"
+                f"{trainings} ended early and saved a checkpoint. "
+                f"To continue, run the same command: {again}"
             )
         lines = []
         for number in self.failed:
