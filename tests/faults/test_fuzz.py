@@ -134,7 +134,7 @@ def is_plan(made: Plan) -> bool:
     json.dumps(made.as_dict(), allow_nan=False)
     with redirect_stdout(io.StringIO()):
         show_plan(made)
-    names = [path.relative_to("results/runs").as_posix() for path in made.evaluations()]
+    names = [path.relative_to(made.results / "runs").as_posix() for path in made.evaluations()]
     return all(re.fullmatch(r"[a-z0-9-]{1,200}/[a-z0-9.-]{1,200}", name) for name in names)
 
 
@@ -292,7 +292,7 @@ def results(request, tmp_path_factory):
     report(folder, "demo", parts=["records"])
     if request.param == "copy":
         shutil.rmtree(folder / "runs")
-        read = sorted((folder / "demo").iterdir())
+        read = sorted(path for path in (folder / "demo").rglob("*") if path.is_file())
     else:
         read = [folder / "demo/plans/merity2018.json", *sorted(folder.glob("runs/*/*"))]
     return folder, {path: path.read_bytes() for path in read}

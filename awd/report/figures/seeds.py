@@ -21,7 +21,13 @@ def seed_values(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, di
 
 
 def seed_differences(suite: dict, corpus: str, records: pd.DataFrame) -> dict[str, list[float]]:
-    """Return each row's test perplexities, by seed, minus the base row's mean over its seeds."""
+    """Return each row's test perplexities, by seed, minus the base row's mean over its seeds.
+
+    Empty lists if the base row has no result.
+    """
     values = seed_values(suite, corpus, records)
-    base, _ = mean_and_deviation(list(values.get(suite.get("base", ""), {}).values()))
+    of_base = values.get(suite.get("base", ""), {})
+    if not of_base:
+        return {row: [] for row in values}
+    base, _ = mean_and_deviation(list(of_base.values()))
     return {row: [value - base for value in by_seed.values()] for row, by_seed in values.items()}

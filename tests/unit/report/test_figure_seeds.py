@@ -32,10 +32,10 @@ def test_values_are_those_of_the_test_text_of_seeds_that_have_one():
     assert found == {"full": {1: 60.0}, "half": {1: 70.0}}
 
 
-def test_differences_are_of_the_same_seed():
-    """Seed 2 has no base; seed 3 is none of the base row."""
+def test_differences_are_to_the_mean_of_the_base_row():
+    """Each seed of a row counts, also those that the base row lacks."""
     frame = records(full_s1=60.0, half_s1=70.0, half_s2=71.0, half_s3=72.0)
-    assert seed_differences(SUITE, "ptb", frame) == {"full": [0.0], "half": [10.0]}
+    assert seed_differences(SUITE, "ptb", frame) == {"full": [0.0], "half": [10.0, 11.0, 12.0]}
 
 
 @pytest.mark.parametrize("base", ["other", None])

@@ -135,7 +135,7 @@ def test_a_figure_enlarges_from_the_keyboard_and_escape_closes_it(page):
         "small => document.querySelector('#viewer img').clientWidth > 1.5 * small", arg=small
     )
     assert small > 0
-    expect(page, "#viewer").to_contain_text("Test perplexity of each row")
+    expect(page, "#viewer").to_contain_text("Difference in test perplexity from the base row")
     page.keyboard.press("Escape")
     expect(page, "#viewer").to_be_hidden()
     playwright.expect(figure).to_be_focused()
