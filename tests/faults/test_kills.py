@@ -175,7 +175,8 @@ def test_the_clock_is_moved_back(training, undisturbed):
     assert training.record()["seconds"] > 0
     evaluate = ("evaluate", "--stage", "train")
     assert training.end(*evaluate, fault=turn_back_the_clock) == 0, training.said.read_text()
-    plan = {"runs": {training.run.name: {"corpus": {"name": "mine"}, "spec": {"seed": 1}}}}
+    planned = {key: training.record()[key] for key in ("corpus", "spec")}
+    plan = {"runs": {training.run.name: planned}}
     records, curves = collect(plan | {"suites": []}, training.run.parent)
     assert (list(records["split"]), len(curves)) == (["train", "valid", "test"], 6)
 
