@@ -316,7 +316,7 @@ def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype=types, **READING)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if missing := [column for column in types if column not in frame]:
         raise InputError(f"{path} cannot be read: it has no column '{missing[0]}'")
