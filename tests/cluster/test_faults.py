@@ -95,7 +95,7 @@ def make_project(folder: Path) -> Path:
     write_suite(folder, 4)
     write_texts(folder / "texts")
     changes = {"checkpoint_minutes": 0.005, "corpus_folders": {"mine": "texts"}}
-    changes["suites"] = "faults"
+    changes |= {"suites": "faults", "base_seeds": 1}
     (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     change_profile(folder, 'GPU, CPU = "gpu", "cpu"', 'GPU, CPU = "work", "work"')
     return folder
