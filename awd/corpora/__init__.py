@@ -7,7 +7,7 @@ package, as the plan does, imports no numpy.
 
 from awd.corpora.builtin import END
 from awd.corpora.catalogue import NAME, SPLITS, fingerprint, sizes
-from awd.corpora.encode import Corpus, encode, load
+from awd.corpora.encode import Corpus, encode, load, too_many
 from awd.corpora.fetch import fetch
 from awd.corpora.read import count
 
@@ -22,4 +22,5 @@ __all__ = [
     "fingerprint",
     "load",
     "sizes",
+    "too_many",
 ]

@@ -10,7 +10,7 @@ import logging
 import platform
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +128,24 @@ class Corpus:
     valid: np.ndarray
     test: np.ndarray
     info: dict  # the whole of corpus.json
+
+    def first(self, tokens: int) -> Corpus:
+        """Return the corpus with the first ``tokens`` of its training text; with 0, all of it.
+
+        Vocabulary, held-out splits and ``info`` are those of the whole corpus. Raises InputError if
+        the text has fewer tokens.
+        """
+        if tokens > len(self.train):
+            raise InputError(too_many(tokens, self.name, len(self.train)))
+        return replace(self, train=self.train[:tokens]) if tokens else self
+
+
+def too_many(tokens: int, corpus: str, available: int) -> str:
+    """Return the complaint about more ``tokens`` for training than are ``available``."""
+    return (
+        f"train_tokens: {tokens} is more than the {available} tokens of the training text of "
+        f"'{corpus}'; 0 takes them all"
+    )
 
 
 def load(folder: Path) -> Corpus:

@@ -47,8 +47,8 @@ def evaluate_stage(
 
     The record also has the losses of the test text by block, for intervals of differences. Beside
     it goes {stage}.{method}.npz, the loss of each predicted token of both held-out splits. The
-    plain stream is also measured on the training text. The status is LEAKS if the model sees the
-    words that it predicts, or is better than the known source of the text. A model of both
+    plain stream is also measured on the text that was trained on. The status is LEAKS if the model
+    sees the words that it predicts, or is better than the known source of the text. A model of both
     directions is judged by the forward one; the backward one is a split of its own. The evaluation
     of a diverged training has no splits.
 
@@ -60,6 +60,7 @@ def evaluate_stage(
     Returns the record. Raises InputError if a stage has left no record or no weights.
     """
     started, clock = now(), time.perf_counter()
+    corpus = corpus.first(spec.train_tokens)
     trained = read_record(folder, stage)
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")

@@ -1,6 +1,6 @@
 """Plan and records -> csv files, tables, figures, page; at any time, from what exists."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,6 +45,7 @@ def report(
     shares = unseen_shares(folder, plan)
     for suite in plan["suites"]:
         suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
+        suite["train_tokens"] = train_tokens(suite, plan["runs"])
     chosen = choose(plan, suites)
     records, curves, copied = gather(folder, scale, plan)
     written: list[Path] = []
@@ -118,6 +119,15 @@ def unseen_shares(folder: Path, plan: dict) -> dict[str, dict[str, float]]:
             except (TypeError, KeyError, ValueError) as error:
                 raise InputError(f"{path}: unseen words cannot be read: {error!r}") from error
     return shares
+
+
+def train_tokens(suite: Mapping, runs: Mapping[str, Mapping]) -> dict[str, list[int]]:
+    """Return by corpus on how many tokens of it the suite's rows train, sorted; 0 means all."""
+    found: dict[str, set[int]] = {}
+    for row in suite["rows"]:
+        used = found.setdefault(row["corpus"], set())
+        used.update(runs[item["run"]]["spec"].get("train_tokens", 0) for item in row["runs"])
+    return {corpus: sorted(used) for corpus, used in found.items()}
 
 
 def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:

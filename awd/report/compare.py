@@ -18,6 +18,7 @@ from awd.report.noise import noise_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, compare, holm
 from awd.report.words import DASH, MINUS, plural
 from awd.study import parts
+from awd.study.spec import DEFAULTS
 from awd.vocabulary import Status
 
 LEVEL = 0.05
@@ -244,8 +245,9 @@ def _row(
         outcome, difference = Outcome.STATUS, Difference()
     else:
         outcome = Outcome.UNKNOWN
+    # A plan of an older version lacks hyperparameters that were added since.
     specs: list[dict] = [
-        next((each.plan["runs"][item["run"]]["spec"] for item in r["runs"]), {})
+        DEFAULTS | next((each.plan["runs"][item["run"]]["spec"] for item in r["runs"]), {})
         for each, r in zip(both, rows, strict=True)
     ]
     changed = {

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from awd.report.stats import Noise, Result, pool
+from awd.study.spec import without_defaults
 from awd.vocabulary import HELD_OUT, Split, Status
 
 
@@ -53,7 +54,8 @@ def by_split(records: pd.DataFrame, runs: Mapping[str, Mapping]) -> dict[tuple[s
 
 def alike(spec: Mapping) -> str:
     """What trainings that differ in their seed alone have in common."""
-    return json.dumps({key: value for key, value in spec.items() if key != "seed"}, sort_keys=True)
+    same = {key: value for key, value in spec.items() if key != "seed"}
+    return json.dumps(without_defaults(same), sort_keys=True)
 
 
 def result(line) -> Result:

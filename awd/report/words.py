@@ -56,6 +56,27 @@ def corpus_name(corpus: str) -> str:
     return CORPORA.get(corpus, corpus)
 
 
+def text_name(suite: Mapping, corpus: str) -> str:
+    """Return the name of a corpus, with how much of it a suite trains on if that is a part.
+
+    ``suite`` may have ``train_tokens``, by corpus the numbers of tokens that its rows train on (0:
+    all). Rows that differ there are named by `training_texts`.
+    """
+    used = suite.get("train_tokens", {}).get(corpus, [])
+    part = f", first {used[0]:,} tokens" if len(used) == 1 and used[0] else ""
+    return corpus_name(corpus) + part
+
+
+def training_texts(suite: Mapping) -> list[str]:
+    """Return a sentence for each corpus of which rows train on a part."""
+    return [
+        f"Trained on the first {' or '.join(f'{each:,}' for each in used if each)} tokens"
+        f"{' or all' if 0 in used else ''} of {corpus_name(corpus)}."
+        for corpus, used in suite.get("train_tokens", {}).items()
+        if any(used)
+    ]
+
+
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """Return a count with its noun."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"

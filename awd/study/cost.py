@@ -60,7 +60,12 @@ def checkpoint_bytes(spec: RunSpec, sizes: Mapping | None) -> float | None:
 
 def _tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> int:
     epochs = spec.epochs + ("finetune" in stages) * spec.finetune_epochs
-    return sizes["tokens"]["train"] * epochs
+    return train_tokens(spec, sizes["tokens"]["train"]) * epochs
+
+
+def train_tokens(spec: RunSpec, available: int) -> int:
+    """Return how many of the ``available`` tokens of the training text are used."""
+    return min(spec.train_tokens or available, available)
 
 
 def operations(spec: RunSpec, vocabulary: int) -> int:

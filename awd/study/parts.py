@@ -12,6 +12,7 @@ from pathlib import Path
 from awd.errors import InputError
 from awd.files import read_json, write_json
 from awd.study.plan_file import check_plan
+from awd.study.spec import without_defaults
 
 FOLDER = "plans"
 REMEDY = "delete the file and give the command of its suite again"
@@ -142,5 +143,5 @@ def _asks_for(row: Mapping, part: Mapping) -> tuple:
 
 
 def _identity(run: Mapping) -> str:
-    spec = {key: value for key, value in run["spec"].items() if key != "seed"}
+    spec = without_defaults({key: each for key, each in run["spec"].items() if key != "seed"})
     return json.dumps([spec, run["corpus"]], sort_keys=True)

@@ -134,6 +134,7 @@ class Plan:
                 corpus, folders, minimum_count=self.minimum_count(corpus)
             )
         spec, method, changes = self._specify(suite, name, self.scale, corpus, where)
+        self._check_train_tokens(spec, place)
         stage = row.stage or ("finetune" if spec.finetune_epochs else "train")
         if stage == "finetune" and not spec.finetune_epochs:
             raise InputError(f"{place}: stage 'finetune' needs finetune_epochs of at least 1")
@@ -178,6 +179,14 @@ class Plan:
                     f"already; set it under scales.{scale}.rows.{name} to another value"
                 )
         return spec, method, changes
+
+    def _check_train_tokens(self, spec: RunSpec, place: str) -> None:
+        """Raise InputError if a row wants more text than its corpus is known to have."""
+        if spec.train_tokens and (sizes := self._sizes(spec.corpus)):
+            available = sizes["tokens"]["train"]
+            if spec.train_tokens > available and not sizes.get("approximate"):
+                sentence = corpora.too_many(spec.train_tokens, spec.corpus, available)
+                raise InputError(f"{place}: {sentence}")
 
     def _is_valid_elsewhere(self, suite: Suite, name: str, where: str) -> bool:
         """Return whether a row is valid at another scale, so that it is no plain mistake."""

@@ -24,6 +24,8 @@ CUTOFFS = (2_800, 20_000, 76_000)
 """Adaptive softmax: ranks where a cluster of rarer words begins, as in the AWD-LSTM code."""
 SHRINKING = 4.0
 """Adaptive softmax: each rarer cluster has this many times fewer features."""
+FEWEST_STEPS = 3
+"""Of each parallel stream of the training text: a chunk of two, and the last word to predict."""
 Objective = Literal["next-word", "both-directions", "cloze"]
 
 MOST = 1 << 63
@@ -87,6 +89,11 @@ class Hyperparameters(Model):
     weight_decay: Amount = described("L2 coefficient on every parameter", 0.0)
 
     # Batches
+    train_tokens: OrNone = described(
+        "train on the first so many tokens of the training split; 0: all. The vocabulary stays "
+        "that of the whole corpus",
+        0,
+    )
     batch_size: Count = described("number of parallel streams of text", 20)
     bptt: Annotated[Whole, Field(ge=2, lt=MOST)] = described(
         "time steps between truncations of the gradient", 35
@@ -150,6 +157,11 @@ class RunSpec(Hyperparameters):
             )
         if self.attention_window and self.objective != "next-word":
             raise refuse("attention_window: attention needs objective 'next-word'")
+        if 0 < self.train_tokens < FEWEST_STEPS * self.batch_size:
+            raise refuse(
+                f"train_tokens: {self.train_tokens} tokens are too few for batch_size "
+                f"{self.batch_size}: each of the parallel streams needs {FEWEST_STEPS}"
+            )
         if self.tied and self.softmax == "adaptive":
             raise refuse("softmax: 'adaptive' has matrices of its own; it cannot be tied")
         if self.optimizer == "nt-asgd" and self.schedule == "non-monotonic":
@@ -216,6 +228,18 @@ class RunSpec(Hyperparameters):
 
 
 HYPERPARAMETERS = RunSpec.model_fields
+DEFAULTS = {key: field.default for key, field in HYPERPARAMETERS.items() if not field.is_required()}
+
+
+def without_defaults(values: Mapping) -> dict:
+    """Return what of a spec's ``values``, as `RunSpec.as_dict` gives them, is no default.
+
+    Plans and records of an older version lack the hyperparameters that were added since: what they
+    have in common with newer ones shows only without defaults.
+    """
+    return {
+        key: each for key, each in values.items() if key not in DEFAULTS or each != DEFAULTS[key]
+    }
 
 
 def cutoffs(vocabulary: int) -> list[int]:

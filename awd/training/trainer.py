@@ -26,7 +26,7 @@ from awd.runs.checkpoint import Checkpoint
 from awd.runs.folder import FORMAT
 from awd.runs.progress import Progress
 from awd.runs.provenance import now
-from awd.study.spec import RunSpec
+from awd.study.spec import FEWEST_STEPS, RunSpec
 from awd.training import optimizers
 from awd.training.cuda_graphs import CudaCapture, Replayed
 from awd.training.ntasgd import Average, NonMonotonicTrigger
@@ -73,6 +73,7 @@ class Trainer:
         self.epochs = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
         self.seeds = (spec.seed, list(Stage).index(Stage(stage)))
         torch.manual_seed(int(np.random.SeedSequence(self.seeds).generate_state(1)[0]))
+        corpus = corpus.first(spec.train_tokens)
         self.model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
         if self.model.adaptive is not None:
             words = torch.from_numpy(corpus.train.astype(np.int64))
@@ -90,10 +91,11 @@ class Trainer:
         self.batches = self.model.arrange(streams)
         self.valid = batching.as_stream(corpus.valid, device)
         self.test = batching.as_stream(corpus.test, device)
-        if len(self.batches) < 3:
+        if len(self.batches) < FEWEST_STEPS:
             raise InputError(
                 f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
-                f"{len(corpus.train)} training tokens of '{corpus.name}'; at least 3 are needed"
+                f"{len(corpus.train)} training tokens of '{corpus.name}'; at least {FEWEST_STEPS} "
+                "are needed"
             )
 
         self.epoch = 1

@@ -13,7 +13,7 @@ from awd.report import words
 from awd.report.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, stack, styled
 from awd.report.figures.seeds import seed_differences
 from awd.report.tables.build import compared
-from awd.report.words import corpus_name
+from awd.report.words import text_name
 from awd.vocabulary import Status
 
 ASTRAY = 12
@@ -43,7 +43,7 @@ def draw(
     figure, axes = panels(corpora, height=height + 0.95, sharey=True)
     drawn = set()
     for axis, corpus in zip(axes, corpora, strict=True):
-        axis.set_title(corpus_name(corpus))
+        axis.set_title(text_name(suite, corpus))
         axis.axvline(0, color=INK, lw=0.6, zorder=3)
         lines = table[table["corpus"] == corpus].set_index("row").to_dict("index")
         seeds = seed_differences(suite, corpus, records)

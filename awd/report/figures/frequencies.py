@@ -11,7 +11,7 @@ from awd.report.comparability import measured_differently
 from awd.report.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
 from awd.report.figures.traces import corpora
 from awd.report.stats import Result, compare, pool
-from awd.report.words import corpus_name
+from awd.report.words import text_name
 from awd.vocabulary import Status
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
@@ -39,7 +39,7 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
     _, _, height = stack([names[row] for row in most], LABEL_WIDTH)
     figure, axes = panels(list(measured), height=height + 1.0)
     for axis, (corpus, rows) in zip(axes, measured.items(), strict=True):
-        axis.set_title(corpus_name(corpus))
+        axis.set_title(text_name(suite, corpus))
         _draw(axis, rows, suite["base"], names)
     text = (
         "columns: how often a word occurs in the training text, and the share of the test text; "

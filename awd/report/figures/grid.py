@@ -25,7 +25,7 @@ from awd.report.figures.drawing import (
     write_in_the_middle,
 )
 from awd.report.figures.traces import Trace, corpora, traces
-from awd.report.words import corpus_name
+from awd.report.words import text_name
 
 LOOKS = {
     "train": {"color": PALETTE[1], "ls": (0, (3, 1)), "lw": 0.9, "zorder": 2},
@@ -90,7 +90,7 @@ def panel_per_training(
         corner = spare.pop(0) if spare and place == len(blocks) - 1 else None
         for axis in spare:
             axis.remove()
-        _head_block(axes[: min(columns, len(found))], corpus)
+        _head_block(axes[: min(columns, len(found))], text_name(suite, corpus))
     for panel in panels[-columns:]:  # those with none beneath
         panel.axis.set_xlabel("epoch")
     figure.supylabel(axis_label, fontsize=8)
@@ -119,11 +119,11 @@ def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:
         mark_boundary(axis, trace.boundary, None)
 
 
-def _head_block(axes: list[Axes], corpus: str) -> None:
-    """Write the corpus above the titles of a block's first panels."""
+def _head_block(axes: list[Axes], text: str) -> None:
+    """Write the name of the text above the titles of a block's first panels."""
     lines = 1 + max(axis.get_title(loc="left").count("\n") for axis in axes)
     axes[0].annotate(
-        corpus_name(corpus),
+        text,
         (0, 1),
         xycoords="axes fraction",
         xytext=(0, 9.0 * lines + 7),

@@ -22,7 +22,7 @@ from awd.report.figures.drawing import (
 )
 from awd.report.figures.names import Name, lines_of, write_names
 from awd.report.figures.traces import Trace, corpora, traces
-from awd.report.words import corpus_name
+from awd.report.words import text_name
 
 
 class Panel(NamedTuple):
@@ -57,7 +57,7 @@ def line_figure(
     seen: set[str] = set()
     drawn: list[Panel] = []
     for axis, (corpus, grouped) in zip(axes, groups.items(), strict=True):
-        axis.set_title(corpus_name(corpus))
+        axis.set_title(text_name(suite, corpus))
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panel = Panel(axis, [], [])

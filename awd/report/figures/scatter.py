@@ -22,7 +22,7 @@ from awd.report.figures.drawing import (
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
 from awd.report.figures.seeds import seed_values
 from awd.report.tables.build import compared
-from awd.report.words import corpus_name
+from awd.report.words import text_name
 
 
 def scatter(
@@ -46,7 +46,7 @@ def scatter(
     figure, axes = panels(list(groups), height=max(2.3, HEIGHT * most + 0.9))
     base, look, drawn = suite.get("base"), looks(suite), set()
     for axis, (corpus, lines) in zip(axes, groups.items(), strict=True):
-        axis.set_title(corpus_name(corpus))
+        axis.set_title(text_name(suite, corpus))
         axis.set_xlabel(label)
         seeds = seed_values(suite, corpus, records)
         seen = []

@@ -29,6 +29,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         f"Scale {facts.scale}; {corpora}; {words.plural(seeds, 'seed')}.",
         "Perplexity on validation and test text, lower is better.",
     ]
+    sentences += dict.fromkeys(each for part in parts for each in words.training_texts(part))
     sentences += _unseen(parts)
     counts = frame["status"].value_counts()
     lacking = [

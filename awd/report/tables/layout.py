@@ -11,7 +11,7 @@ from awd.report import words
 from awd.report.remarks import NoInterval, OtherInterval, Remark, Unfinished
 from awd.report.tables.build import COUNTED, compared, published_columns
 from awd.report.tables.caption import Facts, caption
-from awd.report.words import DASH, MINUS, corpus_name
+from awd.report.words import DASH, MINUS, text_name
 from awd.vocabulary import HELD_OUT, Split, Status
 
 
@@ -95,7 +95,7 @@ def body(
     several = "parts" in suite
     parts = suite.get("parts", [suite])
     rows = {(p["suite"], row["row"], row["corpus"]): row for p in parts for row in p["rows"]}
-    titles = {part["suite"]: part["title"] for part in parts}
+    studies = {part["suite"]: part for part in parts}
     bases = {part["suite"]: part.get("base") for part in parts}
     lines = frame.to_dict("records")  # many times faster to go through than a frame
     best = _best(lines)
@@ -151,7 +151,8 @@ def body(
     groups: dict[tuple, Group] = {}
     for line in found:
         corpus, name = line.facts["corpus"], line.facts["suite"]
-        title = f"{titles[name]} ({corpus_name(corpus)})" if several else corpus_name(corpus)
+        text = text_name(studies[name], corpus)
+        title = f"{studies[name]['title']} ({text})" if several else text
         groups.setdefault((name, corpus), Group(markup.text(title), [])).lines.append(line)
     facts = Facts(scale, kinds, bool(best), Column("p_holm") in columns)
     return Body(

@@ -200,3 +200,14 @@ def test_counting_a_text_gives_what_encoding_it_gives(tmp_path, minimum_count, e
     record = corpora.encode("mine", raw, tmp_path / "encoded", **options)
     counted = corpora.count("mine", raw, minimum_count)
     assert counted == {key: record[key] for key in ("vocabulary", "tokens")}
+
+
+def test_a_part_of_the_training_text(corpus):
+    """The first tokens, with the vocabulary and the other splits of the whole; never too many."""
+    part = corpus.first(100)
+    assert part.train.tolist() == corpus.train[:100].tolist()
+    assert part.vocabulary == corpus.vocabulary
+    assert part.test is corpus.test
+    assert corpus.first(0) is corpus
+    with pytest.raises(InputError, match="train_tokens: 801 is more than the 800 tokens"):
+        corpus.first(801)

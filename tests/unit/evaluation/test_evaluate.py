@@ -165,3 +165,19 @@ def test_cache_settings_are_tuned_on_validation_alone(corpus, runs):
     record = evaluate(corpus, runs[0], "cache-20-1-0.1")
     assert len(tried) == 2
     assert tried[0][3] == pytest.approx(record["splits"]["valid"]["perplexity"], rel=1e-5)
+
+
+def test_a_part_of_the_training_text_is_all_that_an_evaluation_sees_of_it(corpus, tmp_path):
+    """Its perplexity, the frequencies of words, and the gradients of dynamic evaluation."""
+    spec = spec_of(train_tokens=400)
+    run = trained(corpus, tmp_path, spec)
+    short = replace(corpus, train=corpus.train[:400])
+    for name in ("stream", "dynamic-0.01-0.02-0.001-5"):
+        assert (
+            evaluate(corpus, run, name, spec)["splits"]
+            == evaluate(short, run, name, spec)["splits"]
+        )
+    record = evaluate(corpus, run, "stream", spec)
+    assert record["splits"]["train"]["tokens"] == 400 - spec.batch_size
+    assert record["spec"]["train_tokens"] == 400
+    assert "1000" not in record["splits"]["test"]["by_frequency"]

@@ -161,3 +161,19 @@ def test_words_that_train_does_not_have_are_in_table_and_page(results):
     write_json(corpus, {"unseen": {"valid": 3}})
     with pytest.raises(InputError, match=r"ptb-01234567/corpus\.json: unseen words cannot be read"):
         report(results, "demo")
+
+
+def test_how_much_text_was_trained_on_is_in_tables_and_page(results):
+    """As soon as it is not all of it."""
+    path = results / "demo/plans/merity2018.json"
+    plan = read_json(path)
+    for run in plan["runs"].values():
+        run["spec"]["train_tokens"] = 25_000 if run["corpus"]["name"] == "ptb" else 0
+    write_json(path, plan)
+    report(results, "demo", formats=("md", "html"))
+    for name in ("tables/merity2018.md", "tables/all.md", "report.html"):
+        text = (results / "demo" / name).read_text(encoding="utf-8")
+        assert "Trained on the first 25,000 tokens of Penn Treebank." in text
+        assert "tokens of WikiText-2" not in text
+    table = (results / "demo/tables/merity2018.md").read_text(encoding="utf-8")
+    assert "Penn Treebank, first 25,000 tokens" in table

@@ -141,3 +141,16 @@ def test_gibberish_in_place_of_words_changes_no_number_and_no_place(study, tmp_p
     found = structure(*study, tmp_path)
     for part, content in expected.items():
         assert found[part] == content, part
+
+
+def test_a_text_of_which_a_part_is_trained_on():
+    """A part that all rows share is in its name; parts that differ are in a sentence."""
+    suite = {"train_tokens": {"ptb": [25_000], "mine": [0, 1_000, 2_000], "wikitext-2": [0]}}
+    assert words.text_name(suite, "ptb") == "Penn Treebank, first 25,000 tokens"
+    assert words.text_name(suite, "mine") == "mine"
+    assert words.text_name(suite, "wikitext-2") == words.text_name({}, "wikitext-2") == "WikiText-2"
+    assert words.training_texts(suite) == [
+        "Trained on the first 25,000 tokens of Penn Treebank.",
+        "Trained on the first 1,000 or 2,000 tokens or all of mine.",
+    ]
+    assert words.training_texts({}) == []

@@ -52,6 +52,17 @@ def test_operations_of_training_on_a_token():
     assert parameters(both, 10_000) < 2 * matrices
 
 
+def test_a_part_of_the_text_costs_its_share():
+    """As many tokens as there are at most, whatever is asked for."""
+    whole, half, more = (
+        make_spec({**AWD, "train_tokens": tokens}, "test") for tokens in (0, 464_794, 10**9)
+    )
+    for seconds in (core_seconds, gpu_seconds):
+        cost = seconds(whole, {"train"}, SIZES)
+        assert seconds(half, {"train"}, SIZES) == pytest.approx(cost / 2, rel=1e-5)
+        assert seconds(more, {"train"}, SIZES) == cost
+
+
 def test_an_epoch_of_the_published_model_takes_a_gpu_as_long_as_in_the_logs():
     """48.47 s on a GTX 1080 Ti (logs of Yoon et al.), at batch size 20."""
     spec = make_spec({**AWD, "batch_size": 20, "bptt": 70, "epochs": 1}, "test")

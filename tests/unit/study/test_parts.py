@@ -152,3 +152,17 @@ def test_a_part_of_other_suites_is_refused(tmp_path):
     write_json(parts.part_file(tmp_path, "one"), make_plan(name="two"))
     with pytest.raises(InputError, match=r"one\.json is not the plan of suite 'one' alone"):
         parts.add(plan, tmp_path, everything)
+
+
+def test_seeds_of_an_older_version_stay(tmp_path):
+    """Its plan lacks a hyperparameter that was added since, whose default is the old behaviour."""
+    parts.add(make_plan(corpora=("ptb",), seeds=(1, 2), name="one"), tmp_path, everything)
+    newer = make_plan(corpora=("ptb",), seeds=(1,), name="one")
+    for run in newer["runs"].values():
+        run["spec"]["train_tokens"] = 0
+    parts.add(newer, tmp_path, everything)
+    assert rows(tmp_path)["one", "ptb", "full"] == [1, 2]
+    for run in newer["runs"].values():
+        run["spec"]["train_tokens"] = 1000
+    parts.add(newer, tmp_path, everything)
+    assert rows(tmp_path)["one", "ptb", "full"] == [1]

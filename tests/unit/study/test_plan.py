@@ -285,6 +285,19 @@ def test_an_own_corpus(tmp_path):
     assert not set(Plan(config(**options)).runs) & set(before.runs)
 
 
+def test_more_training_text_than_a_corpus_has_is_refused(plan_of, suite, tmp_path):
+    """Where its size is known: of a published corpus, and of an own one."""
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text("a b c\n" * 100)
+    own = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
+    for changes, available in (({"corpora": "ptb"}, 929_589), (own, 400)):
+        suite["base"]["train_tokens"] = available
+        assert plan_of(suite, scale="paper", **changes).runs
+        suite["base"]["train_tokens"] = available + 1
+        said = complaint(plan_of, suite, scale="paper", **changes)
+        assert f"{available + 1} is more than the {available} tokens" in said
+
+
 # what changes a run, and what does not ------------------------------------------------------
 
 

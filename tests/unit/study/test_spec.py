@@ -12,7 +12,7 @@ from awd.errors import InputError
 from awd.study import spec as spec_module
 from awd.study.base_model import described
 from awd.study.cost import parameters
-from awd.study.spec import HYPERPARAMETERS, RunSpec, make_spec, parse_spec
+from awd.study.spec import HYPERPARAMETERS, RunSpec, make_spec, parse_spec, without_defaults
 
 PRINT = "f" * 64
 AWD = {
@@ -85,7 +85,7 @@ def test_every_hyperparameter_is_part_of_the_name(name):
     elif isinstance(item.default, str):
         other = next(choice for choice in get_args(item.annotation) if choice != item.default)
     elif item.annotation is int:
-        other = item.default + 2
+        other = item.default + 100
     else:
         other = item.default * 2 or 0.25
     changed = make_spec({**plain, name: other}, "test")
@@ -203,6 +203,7 @@ def test_both_directions_need_an_even_width():
         ({"objective": "cloze", "bidirectional": True}, "bidirectional layers would mix them"),
         ({"objective": "both-directions", "bidirectional": True}, "would mix them"),
         ({"objective": "cloze", "attention_window": 5}, "attention needs objective 'next-word'"),
+        ({"train_tokens": 59, "batch_size": 20}, "59 tokens are too few for batch_size 20"),
     ],
 )
 def test_what_does_not_go_together_is_said(settings, said):
@@ -213,6 +214,14 @@ def test_what_does_not_go_together_is_said(settings, said):
 def test_the_name_says_what_is_asked_of_the_model():
     assert run(objective="cloze").startswith("ptb-cloze-lstm3x1150-")
     assert run(objective="both-directions").startswith("ptb-both-directions-lstm3x1150-")
+
+
+def test_what_is_no_default_is_the_same_with_and_without_newer_hyperparameters():
+    """A plan of an older version lacks them; other keys than hyperparameters stay."""
+    whole = make_spec(AWD, "test").as_dict()
+    older = {key: value for key, value in whole.items() if key != "train_tokens"}
+    assert without_defaults(whole) == without_defaults(older)
+    assert without_defaults({"clip": 0.25, "layers": 3, "other": 0}) == {"layers": 3, "other": 0}
 
 
 def test_a_spec_needs_a_corpus():

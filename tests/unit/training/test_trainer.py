@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 from itertools import chain, pairwise
 
 import pytest
@@ -295,3 +296,21 @@ def test_a_step_on_nan_is_noticed_at_once(corpus):
 def test_too_large_a_batch_is_one_sentence(corpus):
     with pytest.raises(InputError, match="batch_size 400 leaves 2 steps"):
         trainer_of(corpus, batch_size=400)
+
+
+def test_a_training_reads_the_first_tokens_alone(corpus):
+    """Batches, and the counts of an adaptive softmax, are those of a corpus that ends there."""
+    short = replace(corpus, train=corpus.train[:300])
+    for softmax in ("full", "adaptive"):
+        part = trainer_of(corpus, softmax=softmax, train_tokens=300)
+        alike = trainer_of(short, softmax=softmax)
+        assert torch.equal(part.batches, alike.batches)
+        for ours, theirs in zip(part.parameters, alike.parameters, strict=True):
+            assert torch.equal(ours, theirs)
+    assert len(part.model.embedding) == len(corpus.vocabulary)
+
+
+def test_more_text_than_there_is_is_refused(corpus):
+    with pytest.raises(InputError, match="801 is more than the 800 tokens of the training text"):
+        trainer_of(corpus, train_tokens=801)
+    assert trainer_of(corpus, train_tokens=800).batches.numel() == 800
