@@ -137,8 +137,8 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
         record = common | {
             "stage": step,
             "result": {
-                "epochs": epochs,
-                "best_epoch": epochs - 1,
+                "epochs": max(2, epochs // 3) if diverged else epochs,
+                "best_epoch": max(2, epochs // 3) - 1 if diverged else epochs - 1,
                 "valid_perplexity": valid,
                 "switch_epoch": switch if step == "train" else None,
             },

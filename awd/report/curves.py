@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -55,6 +56,28 @@ def join(files: list[tuple[Path, dict]]) -> pd.DataFrame:
     if "event" in curves:
         curves["event"] = curves["event"].fillna("")
     return typed(curves, CURVE_TYPES)
+
+
+def check_lengths(
+    curves: pd.DataFrame, epochs: Mapping[tuple[str, str], int | None], where: Path
+) -> None:
+    """Raise InputError for a curve with another number of epochs than the training's record.
+
+    Args:
+        curves: the frame of `join`.
+        epochs: by run and stage that has a curve, what the record counts; None if it does not.
+        where: the folder of runs, or the csv file that has all curves.
+    """
+    lengths = curves.groupby(["run", "stage"], sort=False).size()
+    for (run, stage), expected in epochs.items():
+        there = lengths.get((run, stage), 0)
+        if expected is not None and there != expected:
+            file = where / run / f"{stage}.csv" if where.suffix != ".csv" else where
+            whose = "" if file != where else f" of the {stage} stage of {run}"
+            raise InputError(
+                f"{file} has {there} epochs{whose}, but the record of that training counts "
+                f"{expected}: put the whole file back, or delete it to go without the curve"
+            )
 
 
 def typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:

@@ -72,7 +72,8 @@ def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     diverged evaluation gives lines without perplexity, a stage without evaluation gives none)
     and ``curves`` (see report.curves), both in the plan's order.
 
-    Raises InputError, naming the file, if a record cannot be read.
+    Raises InputError, naming the file, if a record cannot be read, or if a curve has not the epochs
+    that its record counts.
     """
     seeds = {
         item["run"]: item["seed"]
@@ -82,6 +83,7 @@ def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     }
     lines: list[dict] = []
     files: list[tuple[Path, dict]] = []
+    epochs: dict[tuple[str, str], int | None] = {}
     for run, planned in plan["runs"].items():
         folder = Path(runs) / run
         try:
@@ -90,13 +92,16 @@ def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             continue
         seed = seeds.get(run, planned["spec"].get("seed"))
         known = {"run": run, "corpus": planned["corpus"]["name"], "seed": seed}
-        evaluated = any(name.endswith(".json") and name.count(".") > 1 for name in names)
-        trained = _trainings(folder, names, planned) if evaluated else {}
+        trained = _trainings(folder, names, planned)
         for stage in Stage:
             lines += _stage_lines(folder, names, known | {"stage": str(stage)}, trained, planned)
             if f"{stage}.csv" in names:
                 files.append((folder / f"{stage}.csv", known | {"stage": str(stage)}))
-    return typed(_frame(lines), RECORD_TYPES), learning_curves.join(files)
+                if stage in trained and (result := trained[stage]["result"]):
+                    epochs[run, str(stage)] = result.get("epochs")
+    curves = learning_curves.join(files)
+    learning_curves.check_lengths(curves, epochs, runs)
+    return typed(_frame(lines), RECORD_TYPES), curves
 
 
 def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Path]:
@@ -113,7 +118,10 @@ def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Pat
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read what `write` wrote; raises InputError if a file is missing or damaged."""
+    """Read what `write` wrote; raises InputError if a file is missing or damaged.
+
+    That is also so for curves with other epochs than the records count.
+    """
     path = Path(folder) / "records.csv"
     cells = _read_csv(path, RECORD_TYPES | dict.fromkeys(STRUCTURES, "str"))
     lines = cells[list(RECORD_TYPES)].to_dict("records")
@@ -123,7 +131,12 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         check_sums(line, path)
     parsed = _frame(lines)
     records = cells[list(RECORD_TYPES)].assign(**{name: parsed[name] for name in STRUCTURES})
-    return typed(records, RECORD_TYPES), _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
+    curves = _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
+    there = set(curves[["run", "stage"]].itertuples(index=False, name=None))
+    counts = records[["run", "stage", "epochs"]].dropna().itertuples(index=False, name=None)
+    known = {(run, stage): count for run, stage, count in counts if (run, stage) in there}
+    learning_curves.check_lengths(curves, known, Path(folder) / "curves.csv")
+    return typed(records, RECORD_TYPES), curves
 
 
 def _frame(lines: list[dict]) -> pd.DataFrame:

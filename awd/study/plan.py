@@ -142,7 +142,9 @@ class Plan:
         # Rows that evaluate the base row's trainings need no others.
         if not changes and method.kind != "ensemble":
             seeds = self.config.base_seed_list(suite.seeds, suite.base_seeds)
-        shown = suite.scale(self.scale, where).context or corpus
+        scale = suite.scale(self.scale, where)
+        # The context is that of the scale's own corpora; nothing was published of another text.
+        shown = scale.context if scale.context and corpus in scale.corpora else corpus
         published = row.published or name
         return {
             "row": name,

@@ -73,7 +73,9 @@ class Scale(Model):
 
     corpora: Several[Name] = described("The corpora to train on.")
     context: Name | None = described(
-        "The corpus whose published numbers are shown, where it is another one.", None
+        "The corpus whose published numbers are shown beside those of `corpora`, where it is "
+        "another one. Rows on other corpora, such as your own, have none.",
+        None,
     )
     set: Settings = described("Hyperparameters of all rows.", Settings())
     rows: dict[Name, Settings] = described("Hyperparameters of single rows.", {})

@@ -208,7 +208,9 @@ def _lede(suites: list[Suite], scale: str) -> str:
     rows = [row for suite in suites for row in suite.rows]
     counts = Counter(row.status for row in rows)
     others = [f"{counts[s]} {_verb(s, counts[s])}" for s in STATES[1:] if counts[s]]
-    if scale != "paper":
+    if not any(row.again.published for row in rows):
+        start = "Nothing was published of these rows on these texts."
+    elif scale != "paper":
         start = (
             f"Scale {scale} runs scaled-down models: published numbers are shown as context and "
             "get no verdict."

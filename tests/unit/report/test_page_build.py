@@ -97,6 +97,18 @@ def test_no_verdict_at_other_scales(tmp_path):
     assert "context, not comparison" in words
 
 
+def test_rows_of_which_nothing_was_published_say_so(tmp_path):
+    """As rows on a text of one's own: the page does not speak of published numbers."""
+    plan = make_plan(scale="demo")
+    for row in plan["suites"][0]["rows"]:
+        row["published"] = []
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
+    report(tmp_path, "demo", parts=("page",))
+    page = (tmp_path / "demo/report.html").read_text(encoding="utf-8")
+    assert "Nothing was published of these rows on these texts." in page
+    assert "published numbers are shown" not in page
+
+
 def test_text_of_records_cannot_leave_its_place(tmp_path):
     """Labels, titles, notes, citations, reasons and devices with markup in them are only text."""
     plan = make_plan(scale="demo", corpora=("ptb",))

@@ -150,6 +150,36 @@ def test_a_line_being_written_is_left_out(study):
     assert len(curves[(curves["run"] == RUN) & (curves["stage"] == "train")]) == 12
 
 
+@pytest.mark.parametrize("kept", [0, 1, 11])
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_a_shortened_curve_is_refused(study, kept, evaluated):
+    """A copy that broke off would give a shorter curve without a word."""
+    plan, runs = study
+    path = runs / RUN / "train.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[: kept + 1]))
+    if not evaluated:
+        (runs / RUN / "finetune.stream.json").unlink()
+    sentence = (
+        rf"{RUN}/train\.csv has {kept} epochs, but the record of that training counts 12: put"
+    )
+    with pytest.raises(InputError, match=sentence):
+        records.collect(plan, runs)
+    path.unlink()
+    _, curves = records.collect(plan, runs)
+    assert not ((curves["run"] == RUN) & (curves["stage"] == "train")).any()
+
+
+def test_a_shortened_curve_of_a_copy_is_refused(study, tmp_path):
+    plan, runs = study
+    frame, curves = records.collect(plan, runs)
+    records.write(frame, curves.drop(index=curves[curves["run"] == RUN].index[-1]), tmp_path)
+    sentence = rf"curves\.csv has 11 epochs of the finetune stage of {RUN}, but the record of that"
+    with pytest.raises(InputError, match=sentence):
+        records.read(tmp_path)
+    records.write(frame, curves[curves["run"] != RUN], tmp_path)
+    assert RUN not in set(records.read(tmp_path)[1]["run"])
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -67,6 +67,20 @@ def test_a_row_has_the_numbers_of_its_corpus_and_context():
     assert (number["corpus"], number["column"], number["source"]) == ("ptb", "paper", "Figure 5")
 
 
+@pytest.mark.parametrize("scale", ["demo", "small", "paper"])
+def test_rows_on_a_text_of_ones_own_have_no_published_numbers(tmp_path, scale):
+    """Nobody published anything of it, also where the scale has a context for its own corpora."""
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text("a b c d e\n" * 10)
+    changes = {"corpora": ["mine", "ptb"], "corpus_folders": {"mine": str(tmp_path)}}
+    for name in ("merity2018", "yoon2019", "bonetto2024", "kim2024"):
+        plan = Plan(load_config(CONFIG, changes | {"suites": name, "scale": scale}))
+        rows = plan.suites[name]["rows"]
+        assert not any(row["published"] for row in rows if row["corpus"] == "mine")
+        of_ptb = [number for row in rows if row["corpus"] == "ptb" for number in row["published"]]
+        assert {number["corpus"] for number in of_ptb} == {"ptb"}
+
+
 def test_a_suite_has_the_citation_of_its_first_study():
     for name, suite in PLAN.suites.items():
         if not names_of(name):
