@@ -2,8 +2,10 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from snakemake.io import PeriodicityDetector
@@ -38,6 +40,7 @@ class WorkflowPlan(Plan):
         self._check_wildcards()
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
+        self._workflow = workflow
         self.gpus = self._count_gpus(workflow.global_resources.get("gpu").value)
 
     def _check_wildcards(self) -> None:
@@ -76,9 +79,43 @@ class WorkflowPlan(Plan):
         """
         return "../envs/awd.yaml" if self._deployed else None
 
-    def corpus_record(self, wildcards) -> Path:
-        """Return corpus.json of the run's corpus."""
-        return self.corpus_folder(self._run(wildcards).spec.corpus) / "corpus.json"
+    def corpus_record(self, *outputs: str) -> Callable[..., list[Path]]:
+        """Return the function from a job's wildcards to its corpus.json, if the job needs it.
+
+        ``outputs`` are the names of the job's files in the folder of its run. Without this
+        function, Snakemake would train each finished run again when a corpus was deleted and
+        another run needs it.
+        """
+
+        def record(wildcards) -> list[Path]:
+            run = self._run(wildcards)
+            path = self.corpus_folder(run.spec.corpus) / "corpus.json"
+            files = [run.folder / name.format_map(vars(wildcards)) for name in outputs]
+            done = run.name in self._finished or all(file.exists() for file in files)
+            needed = path.exists() or not done or self._is_asked_for(run)
+            return [path] if needed else []
+
+        return record
+
+    def corpus(self, wildcards) -> str:
+        """Return the folder of the run's corpus."""
+        return str(self.corpus_folder(self._run(wildcards).spec.corpus))
+
+    @cached_property
+    def _finished(self) -> set[str]:
+        """Runs of which each planned evaluation is recorded, alone and as a member."""
+        unfinished = set()
+        for run in self.runs.values():
+            for (stage, method), members in run.evaluations.items():
+                if not (run.folder / f"{stage}.{method}.json").exists():
+                    unfinished.update([run.name, *members])
+        return self.runs.keys() - unfinished
+
+    def _is_asked_for(self, run: Run) -> bool:
+        """Return whether jobs of the run are to be done although their outputs may exist."""
+        asked = self._workflow.dag_settings  # not there yet when the Snakefile is read
+        forced = asked.forceall or asked.forcetargets or asked.forcerun
+        return bool(self._in_job or forced or any(run.name in target for target in asked.targets))
 
     def spec(self, wildcards) -> str:
         """Return the run's hyperparameters as JSON."""
@@ -91,11 +128,15 @@ class WorkflowPlan(Plan):
         """
         return lambda wildcards: str((stage, "stream") in self._run(wildcards).evaluations)
 
-    def source_options(self, wildcards) -> list[str]:
-        """Options of ``fetch``: where the corpus may lie on this machine."""
+    def source_options(self, wildcards) -> str:
+        """Options of ``fetch``: where the corpus may lie on this machine.
+
+        They are a resource and no parameter: a corpus that is there is not fetched again because
+        another mirror was named. Its fingerprint tells whether it is the text that was planned.
+        """
         folder = self.config.corpus_folders.get(wildcards.corpus)
         options = {"--folder": folder, "--mirror": self.config.mirror}
-        return [f"{option}={value}" for option, value in options.items() if value]
+        return shlex.join(f"{option}={value}" for option, value in options.items() if value)
 
     def member_weights(self, wildcards) -> list[Path]:
         """The weights of an ensemble's other members; none for other evaluations."""

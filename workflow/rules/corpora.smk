@@ -1,4 +1,5 @@
-# Text to numbers. A corpus's folder carries its fingerprint: another text is another folder.
+# Text to numbers. A corpus's folder carries its fingerprint: another text is another folder. So
+# a corpus that is there is never made again (ancient, no parameter that says where to find it).
 
 
 rule fetch:
@@ -11,19 +12,20 @@ rule fetch:
     localrule: True
     conda:
         plan.environment
+    resources:
+        source=plan.source_options,
     params:
         destination=subpath(output[0], parent=True),
-        source=plan.source_options,
         minimum_count=lambda wildcards: plan.minimum_count(wildcards.corpus),
     shell:
         "exec $python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
-        " {params.source:q} --fingerprint {wildcards.fingerprint:q}"
+        " {resources.source} --fingerprint {wildcards.fingerprint:q}"
         " --minimum-count {params.minimum_count} --log {log:q}"
 
 
 rule encode:
     input:
-        rules.fetch.output,
+        ancient(rules.fetch.output),
     output:
         "<results>/corpora/{corpus}-{fingerprint}/train.npy",
         "<results>/corpora/{corpus}-{fingerprint}/valid.npy",

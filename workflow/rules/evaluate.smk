@@ -3,7 +3,7 @@
 
 rule evaluate:
     input:
-        corpus=ancient(plan.corpus_record),
+        corpus=ancient(plan.corpus_record("{stage}.{method}.json")),
         record="<results>/runs/{run}/{stage}.json",
         weights="<results>/runs/{run}/{stage}.safetensors",
         members=plan.member_weights,
@@ -18,7 +18,7 @@ rule evaluate:
     resources:
         **plan.resources(),
     params:
-        corpus=subpath(input.corpus, parent=True),
+        corpus=plan.corpus,
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
         members=plan.member_options,

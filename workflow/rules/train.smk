@@ -4,12 +4,12 @@
 # or evaluates if there is none. Checkpoints and such results are no declared outputs, which
 # Snakemake deletes when a job fails: run the same command again and a training continues. The
 # corpus is ancient() because a run's name has its fingerprint: a newer copy of the same text is
-# no reason to train again.
+# no reason to train again. A job that is done needs no corpus at all.
 
 
 rule train:
     input:
-        corpus=ancient(plan.corpus_record),
+        corpus=ancient(plan.corpus_record("train.json", "train.csv", "train.safetensors")),
     output:
         record="<results>/runs/{run}/train.json",
         curve="<results>/runs/{run}/train.csv",
@@ -23,7 +23,7 @@ rule train:
         **plan.resources(),
         evaluate=plan.evaluates("train"),
     params:
-        corpus=subpath(input.corpus, parent=True),
+        corpus=plan.corpus,
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
@@ -36,7 +36,7 @@ rule train:
 
 rule finetune:
     input:
-        corpus=ancient(plan.corpus_record),
+        corpus=ancient(plan.corpus_record("finetune.json", "finetune.csv", "finetune.safetensors")),
         weights=rules.train.output.weights,
     output:
         record="<results>/runs/{run}/finetune.json",
@@ -51,7 +51,7 @@ rule finetune:
         **plan.resources(),
         evaluate=plan.evaluates("finetune"),
     params:
-        corpus=subpath(input.corpus, parent=True),
+        corpus=plan.corpus,
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:

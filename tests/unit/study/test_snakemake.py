@@ -1,5 +1,6 @@
 """Which jobs ask for a GPU: on one machine, sent to a cluster, and as the cluster's job."""
 
+import shlex
 from types import SimpleNamespace
 
 import pytest
@@ -33,6 +34,9 @@ def plan(monkeypatch, tmp_path):
             global_resources=limits,
             config_settings=SimpleNamespace(configfiles=[], config=changes),
             deployment_settings=SimpleNamespace(deployment_method=set()),
+            dag_settings=SimpleNamespace(
+                targets=set(), forceall=False, forcetargets=False, forcerun=set()
+            ),
         )
         monkeypatch.chdir(HOME)
         return WorkflowPlan(workflow)
@@ -86,8 +90,34 @@ def test_results_are_announced_only_if_they_are_those_of_the_plan(plan, tmp_path
 @pytest.mark.parametrize("folder", ["-x", "--help", "a b", "it's"])
 def test_a_folder_may_be_called_like_an_option(plan, folder):
     made = plan("cpu", corpus_folders={"mine": folder}, mirror=None)
-    (word,) = made.source_options(SimpleNamespace(corpus="mine"))
-    assert word == f"--folder={folder}"
+    words = shlex.split(made.source_options(SimpleNamespace(corpus="mine")))
+    assert words == [f"--folder={folder}"]
+
+
+def test_a_finished_run_needs_a_corpus_only_if_it_is_asked_for(plan, tmp_path):
+    made = plan("cpu", results=str(tmp_path))
+    run = next(iter(made.runs.values()))
+    wildcards = SimpleNamespace(run=run.name)
+    record = made.corpus_record("train.json", "train.safetensors")
+    assert record(wildcards)
+    run.folder.mkdir(parents=True)
+    for stage, method in run.evaluations:
+        (run.folder / f"{stage}.{method}.json").touch()
+    del made._finished
+    assert record(wildcards) == []
+    made._workflow.dag_settings.targets = {f"{run.folder}/train.safetensors"}
+    assert record(wildcards)
+    made._workflow.dag_settings.targets = {"all"}
+    for forced in ("forceall", "forcetargets", "forcerun"):
+        setattr(made._workflow.dag_settings, forced, True)
+        assert record(wildcards)
+        setattr(made._workflow.dag_settings, forced, False)
+    (run.folder / "train.stream.json").unlink()
+    del made._finished
+    assert record(wildcards)
+    (run.folder / "train.json").touch()
+    (run.folder / "train.safetensors").touch()
+    assert record(wildcards) == []
 
 
 def test_one_machine_has_as_many_as_its_gpus_have_slots(plan):

@@ -1,0 +1,96 @@
+"""What happens to corpora trains no finished run again, and skips no other run."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from projects import make_project, snakemake
+
+pytestmark = pytest.mark.slow
+
+SUITE = """
+title: One row
+base_row: full
+base: {hidden_size: 8, embedding_size: 8, batch_size: 4, bptt: 10, epochs: 1, finetune_epochs: 1}
+rows:
+  full: {label: the full model}
+figures: [curves]
+scales:
+  demo: {corpora: [mine]}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    folder = make_project(tmp_path_factory.mktemp("finished") / "project", one=SUITE)
+    snakemake(folder)
+    return folder
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    """A project with one finished run."""
+    return shutil.copytree(finished, tmp_path / "project", symlinks=True)
+
+
+def trained(project: Path) -> dict[str, int]:
+    """When each stage of each run was written."""
+    paths = project.glob("results/runs/*/*.json")
+    return {
+        str(path.relative_to(project)): path.stat().st_mtime_ns
+        for path in paths
+        if path.stem in ("train", "finetune")
+    }
+
+
+def corpora(project: Path) -> Path:
+    (folder,) = project.glob("results/corpora/mine-*")
+    return folder
+
+
+def assert_only_new_runs(before: dict[str, int], project: Path, number: int) -> None:
+    after = trained(project)
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 2 * number
+
+
+def test_a_deleted_corpus_trains_no_finished_run_again(project):
+    before = trained(project)
+    shutil.rmtree(project / "results/corpora")
+    snakemake(project, "--config", "seeds=[1,2]")
+    assert_only_new_runs(before, project, 1)
+
+
+def test_records_without_weights_and_corpus_are_enough(project):
+    """As in a clone of a repository that holds records."""
+    before = trained(project)
+    shutil.rmtree(project / "results/corpora")
+    shutil.rmtree(project / "results/demo")
+    for path in project.glob("results/runs/*/*.safetensors"):
+        path.unlink()
+    snakemake(project)
+    assert_only_new_runs(before, project, 0)
+    assert not (project / "results/corpora").exists()
+    assert (project / "results/demo/report.html").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["mirror=elsewhere"]], ids=["touched", "other mirror"])
+def test_a_corpus_that_is_there_is_not_made_again(project, words):
+    """And a run that was asked for by its file is trained in the same command."""
+    before = trained(project)
+    for path in (corpora(project) / "raw").iterdir():
+        path.touch()
+    encoded = (corpora(project) / "corpus.json").stat().st_mtime_ns
+    snakemake(project, "--config", "seeds=[1,2]", *words)
+    assert_only_new_runs(before, project, 1)
+    assert (corpora(project) / "corpus.json").stat().st_mtime_ns == encoded
+
+
+def test_weights_that_were_asked_for_are_trained_again(project):
+    """Their corpus was deleted with them, so it is fetched first."""
+    shutil.rmtree(project / "results/corpora")
+    (weights,) = project.glob("results/runs/*/train.safetensors")
+    content = weights.read_bytes()
+    weights.unlink()
+    snakemake(project, weights.relative_to(project))
+    assert weights.read_bytes() == content
