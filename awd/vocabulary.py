@@ -5,6 +5,11 @@ Members are strings and compare equal to the words in files.
 
 from enum import StrEnum
 
+END = "<eos>"
+"""The word at the end of every line of a text."""
+UNKNOWN = "<unk>"
+"""The word that stands for words outside the vocabulary."""
+
 
 class Stage(StrEnum):
     """A stage of a run: the training, then the fine-tuning of Merity et al. 2018, section 5."""

@@ -1,10 +1,13 @@
 """Search the learning rate of a cell or an optimizer by validation perplexity.
 
-    python benchmarks/learning_rates.py demo results/corpora/python-reference-3987dfbf
+    python benchmarks/learning_rates.py demo results/corpora/networkx-docs-40ac1731
 
 Trains the base row of the suite ``factors``, at the scale and on the encoded corpus given, for a
 few epochs at each rate, and writes benchmarks/learning_rates-{scale}.csv. The suites use the best
 rate of each block. The test text is not used.
+
+The committed learning_rates-demo.csv was measured with awd 0.1.0 on another small corpus, the
+language reference of Python 3.11 (63,000 tokens).
 """
 
 import csv

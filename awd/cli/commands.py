@@ -186,7 +186,7 @@ def suite(name):
 
 @main.command(
     examples={
-        "awd corpus python-reference": "the built-in text",
+        "awd corpus networkx-docs": "the built-in text",
         "awd corpus mine corpus_folders='{mine: /data/texts}'": "a text of your own",
     }
 )

@@ -5,14 +5,12 @@ named under ``corpus_folders`` in config.yaml. Only ``fetch`` opens the network.
 package, as the plan does, imports no numpy.
 """
 
-from awd.corpora.builtin import END
 from awd.corpora.catalogue import NAME, SPLITS, fingerprint, sizes
 from awd.corpora.encode import Corpus, encode, load, too_many
 from awd.corpora.fetch import fetch
 from awd.corpora.read import count
 
 __all__ = [
-    "END",
     "NAME",
     "SPLITS",
     "Corpus",

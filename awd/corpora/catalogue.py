@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from awd.corpora import builtin
+from awd.corpora import known_entropy
 from awd.errors import InputError, nearest
 from awd.vocabulary import Split
 
@@ -21,11 +21,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Raised when the same text would be encoded otherwise, or a made text changes.
 ENCODING = 1  # of published and made texts
 OWN_ENCODING = 3  # of users' own texts
-MADE = {
-    "python-reference": lambda: file_sha256(builtin.reference_file()),
-    "known-entropy": builtin.chain_fingerprint,
-}
-"""Corpora that are made, and what identifies each without making it."""
 
 
 @cache
@@ -41,8 +36,8 @@ def fingerprint(
     """Return 64 hex digits that change whenever the encoded corpus would.
 
     ``folders`` maps the names of the user's own corpora to their folders. Nothing is fetched or
-    made: a published corpus is known by its checksums, ``python-reference`` by the file it is
-    made from, ``known-entropy`` by its parameters, a folder by the content of its three files.
+    made: a corpus of the catalogue is known by its checksums, ``known-entropy`` by its parameters,
+    a folder by the content of its three files.
     ``minimum_count`` is that of ``encode``. Raises InputError for an unknown corpus, for a folder
     without one of the files, and for a minimum count that the corpus cannot have.
     """
@@ -57,7 +52,7 @@ def fingerprint(
 def text_fingerprint(corpus: str, sha256: Mapping[str, str], minimum_count: int = 1) -> str:
     """Return the fingerprint of a corpus whose texts have these checksums, by split.
 
-    A made corpus is known by what it is made from, whatever the checksums.
+    ``known-entropy`` is known by its parameters, whatever the checksums.
     """
     own = corpus not in entries()
     if isinstance(minimum_count, bool) or not isinstance(minimum_count, int) or minimum_count < 1:
@@ -67,7 +62,10 @@ def text_fingerprint(corpus: str, sha256: Mapping[str, str], minimum_count: int 
             f"corpus {corpus}: minimum_count is for corpora of your own; the words of this one are "
             "as published"
         )
-    parts = [MADE[corpus]()] if corpus in MADE else [sha256[split] for split in SPLITS]
+    if corpus == known_entropy.CORPUS:
+        parts = [known_entropy.fingerprint()]
+    else:
+        parts = [sha256[split] for split in SPLITS]
     if minimum_count > 1:
         parts.append(f"minimum_count {minimum_count}")
     encoding = OWN_ENCODING if own else ENCODING
@@ -94,13 +92,12 @@ def check_fingerprint(
 def sizes(corpus: str) -> dict | None:
     """Return what is known of a corpus before it is fetched, None for a user's own.
 
-    ``{"vocabulary": types, "tokens": {split: tokens}}``, and ``"approximate": True`` where the
-    counts depend on the Python that makes the corpus.
+    ``{"vocabulary": types, "tokens": {split: tokens}}``.
     """
     entry = entries().get(corpus)
     if entry is None:
         return None
-    return {key: entry[key] for key in ("vocabulary", "tokens", "approximate") if key in entry}
+    return {key: entry[key] for key in ("vocabulary", "tokens")}
 
 
 def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:

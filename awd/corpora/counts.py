@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from awd.corpora.builtin import END, UNKNOWN
-from awd.vocabulary import HELD_OUT
+from awd.vocabulary import END, HELD_OUT, UNKNOWN
 
 
 def unseen_words(splits: Mapping[str, np.ndarray], types: int) -> dict[str, dict]:

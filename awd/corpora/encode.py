@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import platform
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from awd.corpora import builtin
-from awd.corpora.builtin import END, UNKNOWN
+from awd.corpora import known_entropy
 from awd.corpora.catalogue import check_fingerprint, file_sha256, sizes, writing
 from awd.corpora.read import TextReader
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
-from awd.vocabulary import HELD_OUT, Split
+from awd.vocabulary import END, HELD_OUT, UNKNOWN, Split
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +95,9 @@ def encode(
         "sha256": text.sha256,
     }
     _check_counts(corpus, record)
-    if corpus == "python-reference":
-        record["python"] = platform.python_version()
-    if corpus == "known-entropy":
+    if corpus == known_entropy.CORPUS:
         predicted: dict[str, np.ndarray] = {split: splits[split] for split in HELD_OUT}
-        record["entropy"] = builtin.known_entropy_floor(vocabulary, predicted)
+        record["entropy"] = known_entropy.floor(vocabulary, predicted)
     _log(record)
 
     with writing(destination):
@@ -185,9 +181,9 @@ def load(folder: Path) -> Corpus:
 
 
 def _check_made(corpus: str, raw: Path, sha256: Mapping[str, str]) -> None:
-    """A made corpus has the text that is made now."""
-    if corpus in builtin.TEXTS:
-        made = builtin.TEXTS[corpus]()
+    """A corpus that is known by what makes it has the text that is made now."""
+    if corpus == known_entropy.CORPUS:
+        made = known_entropy.texts()
         if any(hashlib.sha256(made[split].encode()).hexdigest() != sha256[split] for split in made):
             raise InputError(
                 f"the text of corpus '{corpus}' in {raw} is not as it was made: delete it and run "
@@ -235,7 +231,7 @@ def _log(record: Mapping) -> None:
 
 def _check_counts(corpus: str, record: Mapping) -> None:
     expected = sizes(corpus)
-    if expected is None or expected.get("approximate"):
+    if expected is None:
         return
     for what in ("vocabulary", "tokens"):
         if record[what] != expected[what]:

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from awd.corpora import builtin, catalogue
+from awd.corpora import catalogue, docstrings, known_entropy
 from awd.corpora.archives import Limited, SourceError, unpack
 from awd.errors import InputError
 from awd.vocabulary import Split
 
 log = logging.getLogger(__name__)
+
+MADE = {docstrings.CORPUS: docstrings.texts, known_entropy.CORPUS: known_entropy.texts}
+"""Corpora that are not fetched, and what makes the text of each split."""
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the answer
 CHUNK = 1 << 16  # bytes
@@ -82,7 +85,7 @@ def _copy(files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
 
 def _make(corpus: str, folder: Path) -> dict[str, Path]:
     files = {}
-    for split, text in builtin.TEXTS[corpus]().items():
+    for split, text in MADE[corpus]().items():
         files[split] = folder / f"{split}.txt"
         files[split].write_text(text, encoding="utf-8", newline="\n")
     return files

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awd.corpora import catalogue
-from awd.corpora.builtin import END, UNKNOWN
 from awd.corpora.catalogue import SPLITS
 from awd.corpora.encode import Corpus, encode, load
 from awd.corpora.fetch import fetch
 from awd.errors import InputError
+from awd.vocabulary import END, UNKNOWN
 
 NOTABLE = 0.01
 """Share of unseen words from which they are worth a remedy."""

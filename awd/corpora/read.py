@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from awd.corpora import catalogue
-from awd.corpora.builtin import END, UNKNOWN
 from awd.corpora.normalise import normalise, refuse
 from awd.errors import InputError
+from awd.vocabulary import END, UNKNOWN
 
 MARKER = re.compile(r"[<\[{|].*[>\]}|]")
 """What a marker such as </s> or [SEP] looks like."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from awd.corpora import END, Corpus
+from awd.corpora import Corpus
 from awd.corpora.batching import as_stream
 from awd.errors import InputError
 from awd.evaluation.breakdown import block_sums, losses_by_frequency
@@ -28,7 +28,7 @@ from awd.runs.provenance import now, provenance
 from awd.runs.weights import read_weights
 from awd.study.methods import Method
 from awd.study.spec import RunSpec, make_spec
-from awd.vocabulary import HELD_OUT, Split, Status
+from awd.vocabulary import END, HELD_OUT, Split, Status
 
 
 def evaluate_stage(

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from awd.corpora import END
 from awd.report.comparability import Exclusion
 from awd.report.remarks import (
     Backward,
@@ -17,7 +16,7 @@ from awd.report.remarks import (
     Unfinished,
 )
 from awd.report.structures import UsedDevice
-from awd.vocabulary import Device, Status
+from awd.vocabulary import END, Device, Status
 
 CORPORA = {
     "ptb": "Penn Treebank",

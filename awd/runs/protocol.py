@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from awd.corpora.builtin import END
-from awd.vocabulary import HELD_OUT
+from awd.vocabulary import END, HELD_OUT
 
 if TYPE_CHECKING:
     from awd.corpora import Corpus

@@ -40,7 +40,7 @@ rows:
 figures: [ablation, curves]
 
 scales:                     # demo, small, paper: one is enough
-  demo: {corpora: [python-reference]}   # or ptb, wikitext-2, a corpus of your own
+  demo: {corpora: [networkx-docs]}   # or ptb, wikitext-2, a corpus of your own
 """)
 
 

@@ -340,12 +340,12 @@ def test_what_rows_change_is_shown_as_observed():
     answer = call("mechanisms", "suites=yoon2019")
     assert answer.returncode == 0, answer.stderr
     said = dict(line.split(": ") for line in answer.stdout.splitlines())
-    without = said["python-reference  lstm-without-dropout"]
+    without = said["networkx-docs  lstm-without-dropout"]
     assert (
         without
         == "dropout_input 0.1 \N{RIGHTWARDS ARROW} 0.0, dropout_hidden 0.1 \N{RIGHTWARDS ARROW} 0.0"
     )
-    assert said["python-reference  lstm"] == "as the base row"
+    assert said["networkx-docs  lstm"] == "as the base row"
     assert len(said) == 15
 
 
@@ -486,7 +486,7 @@ from awd import cli, corpora
 def fail(*_, **__):
     {fault}
 corpora.fetch = fail
-cli.main(["fetch", "python-reference", "raw", "--log", "job.log"])
+cli.main(["fetch", "networkx-docs", "raw", "--log", "job.log"])
 """
 
 
@@ -569,7 +569,7 @@ def test_the_power_of_a_plan_is_shown():
     answer = call("plan", "suites=kim2024", "--power")
     assert answer.returncode == 0, answer.stderr
     lines = [line.split() for line in answer.stdout.splitlines()]
-    shown = [line for line in lines if line[:1] == ["python-reference"] and len(line) == 5]
+    shown = [line for line in lines if line[:1] == ["networkx-docs"] and len(line) == 5]
     assert [line[1] for line in shown] == [str(seeds) for seeds in range(1, 11)]
     found = [float(line[3].rstrip("%")) for line in shown]
     assert found == sorted(found, reverse=True)

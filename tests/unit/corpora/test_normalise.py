@@ -118,7 +118,7 @@ def test_published_texts_are_taken_as_they_are(tmp_path, monkeypatch):
     from awd.corpora import catalogue
 
     text = PLAIN.replace("the", "\ufeffthe").replace("\u00e9", "e\u0301")
-    entry = {"vocabulary": 9, "tokens": dict.fromkeys(corpora.SPLITS, 33), "approximate": True}
+    entry = {"vocabulary": 8, "tokens": dict.fromkeys(corpora.SPLITS, 33)}
     (tmp_path / "text").write_text(text)
     entry["sha256"] = dict.fromkeys(corpora.SPLITS, file_sha256(tmp_path / "text"))
     monkeypatch.setattr(catalogue, "entries", lambda: {"tiny": entry})

@@ -48,7 +48,7 @@ def test_published_losses_lie_behind_at_their_own_epochs(tmp_path):
 
 def test_published_losses_are_context_at_other_scales(tmp_path):
     """They are those of the corpus of the published values, as long as ours, and labelled so."""
-    inputs = study(tmp_path, scale="demo", corpora=("python-reference",))
+    inputs = study(tmp_path, scale="demo", corpora=("networkx-docs",))
     for row in inputs["suite"]["rows"]:
         row["published"][0]["corpus"] = "ptb"
     theirs = published(("minus-fine-tuning", "ptb", "train", 500), ("full", "ptb", "finetune", 405))

@@ -224,7 +224,7 @@ def test_methods_are_for_models_that_predict_the_next_word(plan_of, suite, metho
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        ("default", ["python-reference"]),
+        ("default", ["networkx-docs"]),
         ("known-entropy", ["known-entropy"]),
         (["known-entropy", "ptb"], ["known-entropy", "ptb"]),
     ],
@@ -354,7 +354,7 @@ def test_the_name_of_a_suite_changes_no_run(plan_of, tmp_path):
     shutil.copy(tmp_path / "suites" / f"{SUITE}.yaml", tmp_path / "suites" / "copy.yaml")
     plan = Plan(config(suites=["copy", SUITE]))
     assert len(plan.runs) == 8
-    shared = plan.runs[runs_of(plan)["full", "python-reference"][0]].rows
+    shared = plan.runs[runs_of(plan)["full", "networkx-docs"][0]].rows
     assert {"copy/full", "copy/minus-fine-tuning", f"{SUITE}/full"} <= set(shared)
 
 

@@ -61,7 +61,7 @@ def test_a_row_has_the_numbers_of_its_corpus_and_context():
     (paper,) = (row for row in PLAN.suites["kim2024"]["rows"] if row["row"] == "gru")
     demo = Plan(load_config(CONFIG, {"suites": "kim2024"})).suites["kim2024"]["rows"]
     (context,) = (row for row in demo if row["row"] == "gru")
-    assert (paper["corpus"], context["corpus"]) == ("ptb", "python-reference")
+    assert (paper["corpus"], context["corpus"]) == ("ptb", "networkx-docs")
     assert paper["published"] == context["published"]
     (number,) = paper["published"]
     assert (number["corpus"], number["column"], number["source"]) == ("ptb", "paper", "Figure 5")
