@@ -13,7 +13,7 @@ test: .venv/ready
 
 lint: .venv/ready
 	$(ACTIVATE) && ruff check && ruff format --check \
-	  && snakefmt --check Snakefile workflow/rules && snakemake --lint \
+	  && snakefmt --check workflow/Snakefile workflow/rules && snakemake --lint \
 	  && mypy && codespell
 
 # The pictures and the table that docs show, of the demo and of the records in results/runs; the page

@@ -2,11 +2,38 @@
 
 from pathlib import Path
 
-HOME = Path(__file__).resolve().parents[1]
-CONFIG = HOME / "config.yaml"
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = (PACKAGE.parent / "workflow" / "Snakefile").is_file()
+"""Whether this is a clone of the repository; ``pip install`` copies its data into the package."""
+HOME = PACKAGE.parent if CHECKOUT else PACKAGE
+CONFIG = HOME / "config" / "config.yaml"
+SNAKEFILE = HOME / "workflow" / "Snakefile"
 SUITES = HOME / "workflow" / "suites"
 SCHEMAS = HOME / "workflow" / "schemas"
 PUBLISHED = HOME / "workflow" / "published"
 CAPTIONS = HOME / "workflow" / "report" / "figures"
 RESULTS = Path("results")
 """Relative to the folder that a command runs in."""
+
+
+def project() -> Path:
+    """Return the folder of the user's project: the clone, if the command runs in it, or else here.
+
+    Its config/config.yaml, workflow/suites and workflow/published add to those of `HOME`.
+    """
+    here = Path.cwd()
+    return HOME if CHECKOUT and here.is_relative_to(HOME) else here
+
+
+def config_file() -> Path:
+    """Return the configuration of the user's project, or that of `HOME` if there is none."""
+    own = CONFIG.relative_to(HOME)
+    if project() != Path.cwd():
+        own = project() / own
+    return own if own.is_file() else CONFIG
+
+
+def data_folders(folder: Path) -> list[Path]:
+    """Return ``folder`` of workflow/ and, after it, the one of that name in the user's project."""
+    own = project()
+    return [folder] if own == HOME else [folder, own / "workflow" / folder.name]

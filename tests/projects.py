@@ -16,9 +16,8 @@ ROOT = Path(awd.__file__).parents[1]
 
 def make_project(folder: Path, **suites: str) -> Path:
     """What Snakemake needs of this project, the ``suites``, and a small corpus called mine."""
-    for name in ("awd", "workflow", "profiles"):
+    for name in ("awd", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
     for path in (folder / "workflow" / "suites").iterdir():
         path.unlink()
     for name, text in suites.items():
@@ -26,7 +25,8 @@ def make_project(folder: Path, **suites: str) -> Path:
     write_texts(folder / "texts")
     changes = {"corpus_folders": {"mine": str(folder / "texts")}, "device": "cpu"}
     changes |= {"suites": list(suites), "base_seeds": 1}
-    (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
+    (folder / "config").mkdir()
+    (folder / "config/config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     return folder
 
 

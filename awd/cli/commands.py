@@ -9,6 +9,7 @@ import click
 
 from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
+from awd.places import config_file
 from awd.vocabulary import Stage
 
 configfile = click.option(
@@ -30,12 +31,11 @@ def main():
 def _plan(words: Mapping, path: Path | None):
     """Return the Plan of a configuration file with the words of a command line on top."""
     from awd.study.command_line import COMMAND_LINE
-    from awd.study.config import CONFIG, load_config
+    from awd.study.config import load_config
     from awd.study.plan import Plan
 
-    path = path or CONFIG
-    name = CONFIG.name if path == CONFIG else str(path)
-    return Plan(load_config(path, words), name, dict.fromkeys(words, COMMAND_LINE))
+    path = path or config_file()
+    return Plan(load_config(path, words), str(path), dict.fromkeys(words, COMMAND_LINE))
 
 
 def _results(given: Mapping) -> Path:
@@ -199,11 +199,11 @@ def corpus(name, words, configfile):
     NAME is a corpus that config.yaml or the words know.
     """
     from awd.corpora.glance import describe, look, opened
-    from awd.study.config import CONFIG, load_config
+    from awd.study.config import load_config
     from awd.study.dialect import parse
 
     given = parse(words)
-    config = load_config(configfile or CONFIG, given)
+    config = load_config(configfile, given)
     folders = config.get("corpus_folders") or {}
     if not isinstance(folders, dict):
         raise InputError("corpus_folders must be a mapping: {name: folder}")

@@ -25,9 +25,10 @@ import pandas as pd
 from awd import __version__
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
-from awd.places import CONFIG, HOME, PUBLISHED, SUITES
+from awd.places import HOME, PUBLISHED, config_file, data_folders
 from awd.report.build import read_plan, report, scales
 from awd.study import parts as plan_parts
+from awd.study.suite import suite_files
 
 METADATA, MANIFEST = "ro-crate-metadata.json", "manifest-sha256.txt"
 DIFFERS = 3
@@ -142,14 +143,17 @@ def _copy_results(results: Path, scale: str, plan: dict, target: Path) -> None:
 
 def _copy_inputs(plans: Collection[dict], target: Path) -> None:
     suites = {suite["suite"] for plan in plans for suite in plan["suites"]}
-    paths = [CONFIG, HOME / "CITATION.cff", HOME / "LICENSE"]
-    paths += [SUITES / f"{name}.yaml" for name in sorted(suites)]
-    paths += sorted(path for path in PUBLISHED.iterdir() if path.is_file())
-    for path in paths:
-        if path.is_file():
-            copy = target / path.relative_to(HOME)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy)
+    files = suite_files()
+    paths = {"config": [config_file()], ".": [HOME / "CITATION.cff", HOME / "LICENSE"]}
+    paths["workflow/suites"] = [files[name] for name in sorted(suites) if name in files]
+    paths["workflow/published"] = [
+        path for folder in data_folders(PUBLISHED) for path in folder.glob("*")
+    ]
+    for folder, sources in paths.items():
+        for path in sources:
+            if path.is_file():
+                (target / folder).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target / folder / path.name)
 
 
 def _corpora(results: Path, plans: Collection[dict]) -> dict[str, dict]:

@@ -5,19 +5,24 @@ from pathlib import Path
 import pandas as pd
 
 from awd.errors import InputError
-from awd.places import PUBLISHED
+from awd.study.published_studies import published_file
 
 COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss"]
 
 
-def published_curves(suite: dict, folder: Path = PUBLISHED) -> pd.DataFrame:
+def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
     """The epochs that a suite's ``curves`` name, with exactly COLUMNS; losses in nats per token.
+
+    The file is in ``folder``, or else in workflow/published.
 
     Empty if the suite names none or the file is not there: reports do not depend on it. Raises
     InputError if the file cannot be read, or has not the log that a row names.
     """
     named = suite.get("curves")
-    if not named or not (path := Path(folder) / named["file"]).is_file():
+    if not named:
+        return pd.DataFrame(columns=COLUMNS)
+    path = folder / named["file"] if folder else published_file(named["file"])
+    if not path.is_file():
         return pd.DataFrame(columns=COLUMNS)
     try:
         epochs = pd.read_csv(path)

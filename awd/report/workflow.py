@@ -263,7 +263,8 @@ def narrate(workflow, results: Path, checkpoints: Path) -> Narrator:
     logger = logging.getLogger("snakemake.logging")
     shown = [each for each in logger.handlers if each.name == "DefaultStreamHandler"]
     narrator = Narrator(Console(stderr=True), shown, results, checkpoints)
-    if workflow.is_main_process and not settings.dryrun:
+    own = workflow.modifier.is_main_snakefile()  # not a module of another workflow
+    if own and workflow.is_main_process and not settings.dryrun:
         logger.addHandler(narrator)
         if asked:
             narrator.console.quiet = True

@@ -14,9 +14,11 @@ MODELS: dict[str, type[Model]] = {"config": Config, "suite": Suite, "published":
 
 def schemas() -> dict[str, str]:
     """Return file name -> content of the schema of each kind of file that people write."""
+    contents = {name: model.model_json_schema() for name, model in MODELS.items()}
+    del contents["config"]["required"]  # `load_config` adds what a file leaves out
     return {
-        f"{name}.schema.json": json.dumps(model.model_json_schema(), indent=1) + "\n"
-        for name, model in MODELS.items()
+        f"{name}.schema.json": json.dumps(content, indent=1) + "\n"
+        for name, content in contents.items()
     }
 
 

@@ -8,47 +8,40 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from awd.places import CONFIG
-from awd.study.config import load_config
-from awd.study.yaml_text import parse_word, read_yaml
+from awd.places import CONFIG, config_file
+from awd.study.config import load_config, read_config
+from awd.study.yaml_text import parse_word
 
 COMMAND_LINE = "the command line"
+MODULE = "config of the module"
 NO_TEXT = ("seeds", "base_seeds", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
 """Keys whose values are numbers or true and false."""
 
 
-def check_files(workflow) -> None:
-    """Read the configuration files before Snakemake does, whose messages lack the file's name.
-
-    Raises InputError for a file that is missing, not UTF-8 or not YAML.
-    """
-    for path in _files(workflow):
-        read_yaml(path)
-
-
-def configuration(workflow) -> tuple[dict, str, dict[str, str]]:
+def configuration(workflow, config: Mapping) -> tuple[dict, str, dict[str, str]]:
     """Return the plain configuration that the command asks for, its file, and other places of keys.
 
+    ``config`` is Snakemake's: of a module it has the changes that the outer workflow makes.
     Raises InputError.
     """
+    if not workflow.modifier.is_main_snakefile():
+        return load_config(CONFIG, changes_of(config, [])), MODULE, {}
     first, *others = _files(workflow)
     changes: dict = {}
     places: dict[str, str] = {}
     for path in others:
-        content = load_config(path)
+        content = read_config(path)
         changes |= content
         places |= dict.fromkeys(content, path.name)
     words = sys.argv[1:] if workflow.is_main_process else []
     changed = changes_of(workflow.config_settings.config, words)
     places |= dict.fromkeys(changed, COMMAND_LINE)
-    return load_config(first, changes | changed), first.name, places
+    return load_config(first, changes | changed), str(first), places
 
 
 def _files(workflow) -> list[Path]:
-    """Return config.yaml, unless --configfile replaces a missing one, and those of --configfile."""
-    others = [Path(path) for path in workflow.config_settings.configfiles]
-    own = Path(CONFIG.name)
-    return others if others and not own.exists() else [own, *others]
+    """Return the configuration of the user's project, and the files of --configfile."""
+    return [config_file(), *(Path(path) for path in workflow.config_settings.configfiles)]
 
 
 def changes_of(config: Mapping, words: list[str]) -> dict:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, T
 
 from awd.corpora.catalogue import entries
 from awd.errors import InputError
-from awd.places import CONFIG
+from awd.places import CONFIG, config_file
 from awd.study.base_model import (
     Model,
     Name,
@@ -53,7 +53,7 @@ Folder = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^{}<>*?\n\r]
 
 
 class Config(Model):
-    """config.yaml with the changes of a command line. Every key is required."""
+    """config.yaml with the changes of a command line. A key that is left out has its default."""
 
     scale: Literal["demo", "small", "paper"] = described(
         "How large: demo (built-in corpus, minutes), small (real corpora, reduced models, about an "
@@ -134,20 +134,29 @@ def refused_name(name: str, reason: str) -> str:
     raise refuse(f"'{name}' is reserved ({reason}); use another name")
 
 
-def load_config(path: Path = CONFIG, overrides: Mapping = {}) -> dict:
-    """Return the plain content of ``path`` with ``overrides`` on top; mappings are merged.
+def load_config(path: Path | None = None, overrides: Mapping = {}) -> dict:
+    """Return the plain content of a file with ``overrides`` on top; mappings are merged.
 
+    Without ``path`` it is that of the user's project. Keys that it lacks are those of CONFIG.
     Raises InputError if the file cannot be read or is no mapping; a Plan checks the rest.
     """
+    path = path or config_file()
+    content = {} if path.absolute() == CONFIG else read_config(CONFIG)
+    for changes in (read_config(path), overrides):
+        for key, value in changes.items():
+            old = content.get(key)
+            if isinstance(old, dict) and isinstance(value, Mapping):
+                content[key] = {**old, **value}
+            else:
+                content[key] = value
+    return content
+
+
+def read_config(path: Path) -> dict:
+    """Return the plain content of ``path`` alone; raises InputError as `load_config` does."""
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: the file must be a mapping, not {type(content).__name__}")
-    for key, value in overrides.items():
-        old = content.get(key)
-        if isinstance(old, dict) and isinstance(value, Mapping):
-            content[key] = {**old, **value}
-        else:
-            content[key] = value
     return content
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from awd.study.base_model import Model
-from awd.study.config import Config
+from awd.study.config import CONFIG, Config, load_config
 from awd.study.methods import MethodSettings
 from awd.study.published_studies import Curves, Number, Study
 from awd.study.spec import Hyperparameters
@@ -11,9 +11,10 @@ from awd.study.suite import Row, Scale, Suite
 
 SECTIONS: Mapping[str, tuple[str, type[Model]]] = {
     "Configuration": (
-        "`config.yaml`. Each key can be given on the command line as `KEY=VALUE`, after `snakemake "
-        "--config` and to every `awd` command. A list is written `a,b` or `[a,b]`. `scale=` also "
-        "takes the name of a folder of results: `paper-bf16` is scale paper in precision bf16.",
+        "`config/config.yaml`. Each key can be given on the command line as `KEY=VALUE`, after "
+        "`snakemake --config` and to every `awd` command. A list is written `a,b` or `[a,b]`. "
+        "`scale=` also takes the name of a folder of results: `paper-bf16` is scale paper in "
+        "precision bf16.",
         Config,
     ),
     "Suite": (
@@ -49,8 +50,13 @@ required.
 def page() -> str:
     """Return the page as Markdown."""
     parts = [HEAD]
+    usual = load_config(CONFIG)
     for heading, (where, model) in SECTIONS.items():
         schema = model.model_json_schema()
+        if model is Config:  # keys that a file leaves out have the values of the project's
+            fields = schema["properties"]
+            schema = {**schema, "required": ()}
+            schema["properties"] = {key: {**fields[key], "default": usual[key]} for key in fields}
         lines = [f"## {heading}", "", where, "", "| key | values | default | meaning |"]
         lines.append("|---|---|---|---|")
         required = schema.get("required", ())
@@ -68,6 +74,8 @@ def page() -> str:
 def _default(value: object) -> str:
     if value in (None, []) or isinstance(value, Mapping):
         return ""
+    if isinstance(value, list):
+        return f"`{','.join(map(str, value))}`"
     if isinstance(value, bool):
         return str(value).lower()
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -6,7 +6,8 @@ from string import Template
 from awd import corpora
 from awd.errors import InputError
 from awd.files import write_text
-from awd.places import SUITES
+from awd.places import SUITES, data_folders
+from awd.study.suite import suite_files
 
 RESERVED = ("all", "default")
 """``suites: all`` and tables/all.* have a meaning of their own."""
@@ -44,8 +45,10 @@ scales:                     # demo, small, paper: one is enough
 """)
 
 
-def write(name: str, folder: Path = SUITES) -> Path:
-    """Write an example called ``name`` into the ``folder`` of suites; return its path.
+def write(name: str, folder: Path | None = None) -> Path:
+    """Write an example called ``name``; return its path.
+
+    ``folder`` is that of the suites, by default of the user's project.
 
     Raises InputError if the name cannot be a suite's, is reserved, or is taken.
     """
@@ -56,8 +59,10 @@ def write(name: str, folder: Path = SUITES) -> Path:
         )
     if name in RESERVED:
         raise InputError(f"'{name}' cannot name a suite; the word has a meaning of its own")
-    path = folder / f"{name}.yaml"
-    if path.exists():
+    path = (folder or data_folders(SUITES)[-1]) / f"{name}.yaml"
+    taken = {} if folder else suite_files()
+    if path.exists() or name in taken:
+        path = taken.get(name, path)
         raise InputError(f"{path} exists already; choose another name, or delete it first")
     write_text(path, EXAMPLE.substitute(name=name))
     return path

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from awd.errors import InputError, nearest
-from awd.places import PUBLISHED
+from awd.places import PUBLISHED, data_folders
 from awd.study.base_model import Model, Name, Positive, Several, Text, described, refuse, validate
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import Split
@@ -73,8 +73,14 @@ class Study(Model):
 
 
 def study_file(name: str) -> Path:
-    """Return the file of a published study."""
-    return PUBLISHED / f"{name}.yaml"
+    """Return the file of a published study; the user's project wins."""
+    return published_file(f"{name}.yaml")
+
+
+def published_file(name: str) -> Path:
+    """Return a file of workflow/published; the one of the user's project wins."""
+    first, *own = [folder / name for folder in data_folders(PUBLISHED)]
+    return next((path for path in own if path.is_file()), first)
 
 
 def read_study(name: str, where: str) -> Study:
@@ -85,6 +91,7 @@ def read_study(name: str, where: str) -> Study:
     """
     path = study_file(name)
     if not path.is_file():
-        known = [each.stem for each in PUBLISHED.glob("[!.]*.yaml")]
+        folders = data_folders(PUBLISHED)
+        known = [each.stem for folder in folders for each in folder.glob("[!.]*.yaml")]
         raise InputError(f"{where}: no published study '{name}'; {nearest(name, known)}")
     return validate(Study, read_yaml(path), f"{path.parent.name}/{path.name}")

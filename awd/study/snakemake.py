@@ -4,7 +4,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from snakemake.io import PeriodicityDetector
 
 from awd.errors import InputError
 from awd.machine import gpu_lease
+from awd.places import CHECKOUT, HOME
 from awd.study import parts
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
@@ -35,8 +36,8 @@ class WorkflowPlan(Plan):
         gpus: how many jobs may hold a GPU at once; 0 means that jobs ask for none.
     """
 
-    def __init__(self, workflow):
-        super().__init__(*configuration(workflow))
+    def __init__(self, workflow, config: Mapping):
+        super().__init__(*configuration(workflow, config))
         self._check_wildcards()
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
@@ -68,9 +69,16 @@ class WorkflowPlan(Plan):
         return self.runs.keys() <= {name for part in written for name in part["runs"]}
 
     @property
-    def interpreter(self) -> str:
-        """The interpreter of jobs: this one, or the one of the environment made for them."""
-        return "python" if self._deployed else sys.executable
+    def awd(self) -> str:
+        """The shell text that starts awd in a job: this awd, whatever folder the job runs in.
+
+        The interpreter is this one, or the one of the environment made for jobs.
+        """
+        python = "python" if self._deployed else shlex.quote(sys.executable)
+        if not CHECKOUT:
+            return f"{python} -m awd"
+        path = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH")]))
+        return f"env PYTHONPATH={shlex.quote(path)} {python} -m awd"
 
     def environment(self, _wildcards) -> str | None:
         """Return the file of the environment of jobs, only if Snakemake is to make it.
@@ -126,7 +134,15 @@ class WorkflowPlan(Plan):
 
         The answer is "True" or "False", and a resource like those of `resources`.
         """
-        return lambda wildcards: str((stage, "stream") in self._run(wildcards).evaluations)
+
+        def is_evaluated(wildcards) -> str:
+            return str((stage, "stream") in self._run(wildcards).evaluations)
+
+        return is_evaluated
+
+    def corpus_minimum_count(self, wildcards) -> int:
+        """Return how often a word of the job's corpus must occur in train not to be unknown."""
+        return self.minimum_count(wildcards.corpus)
 
     def source_options(self, wildcards) -> str:
         """Options of ``fetch``: where the corpus may lie on this machine.
@@ -190,10 +206,15 @@ class WorkflowPlan(Plan):
         words = {"scale": self.name, "results": str(self.results), **words}
         return [f"{key}={value}" for key, value in words.items()]
 
-    def settings(self) -> str:
+    def table_words(self, wildcards) -> list[str]:
+        """Return the words of ``report`` for the table of one suite."""
+        return self.report_words(parts="tables", suites=wildcards.suite)
+
+    def settings(self, _wildcards) -> str:
         """Return the configuration as JSON, the same for all that plan the same.
 
-        Where and how to train is no part of a plan, so those keys have their usual values.
+        Where and how to train is no part of a plan, so those keys have their usual values. It is
+        asked for job by job: Snakemake takes braces of other texts for wildcards.
         """
         return json.dumps(self.config.model_dump() | USUAL, sort_keys=True)
 
@@ -204,7 +225,7 @@ class WorkflowPlan(Plan):
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
         settings: dict[str, int | str] = {key: str(getattr(self.config, key)) for key in keys}
-        settings["checkpoints"] = str(self.checkpoints)
+        settings |= {"checkpoints": str(self.checkpoints), "awd": self.awd}
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from awd.errors import InputError, nearest
-from awd.places import SUITES
+from awd.places import SUITES, data_folders
 from awd.study.base_model import (
     PATTERN,
     Label,
@@ -209,8 +209,12 @@ class Suite(Model):
 
 
 def suite_files() -> dict[str, Path]:
-    """Return name -> file of the suites there are; hidden files and copies are no suites."""
-    files = {path.stem: path for path in sorted(SUITES.glob("*.yaml"))}
+    """Return name -> file of the suites there are; hidden files and copies are no suites.
+
+    A suite of the user's project replaces one of the same name.
+    """
+    folders = data_folders(SUITES)
+    files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
     return {name: path for name, path in files.items() if re.fullmatch(PATTERN, name)}
 
 

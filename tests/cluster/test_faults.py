@@ -86,9 +86,8 @@ def all_faults(request):
 def make_project(folder: Path) -> Path:
     """A copy of the project with one suite, and the shipped profile for the test's Slurm."""
     folder.mkdir()
-    for name in ("awd", "workflow", "profiles"):
+    for name in ("awd", "workflow"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
     suites = folder / "workflow" / "suites"
     for path in suites.iterdir():
         path.unlink()
@@ -96,7 +95,8 @@ def make_project(folder: Path) -> Path:
     write_texts(folder / "texts")
     changes = {"checkpoint_minutes": 0.005, "corpus_folders": {"mine": "texts"}}
     changes |= {"suites": "faults", "base_seeds": 1}
-    (folder / "config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
+    (folder / "config").mkdir()
+    (folder / "config/config.yaml").write_text(json.dumps(load_config(CONFIG, changes)))
     change_profile(folder, 'GPU, CPU = "gpu", "cpu"', 'GPU, CPU = "work", "work"')
     return folder
 

@@ -40,9 +40,9 @@ def test_hostile_places_and_texts_through_the_whole_workflow(tmp_path):
     folder = tmp_path / 'it\'s $(touch pwned); `touch pwned` & "so"'
     project = make_project(folder, study=SUITE)
     texts = (project / "texts").rename(folder / HOSTILE.replace("/", ""))
-    config = json.loads((project / "config.yaml").read_text())
+    config = json.loads((project / "config/config.yaml").read_text())
     config |= {"corpus_folders": {"mine": str(texts)}, "mirror": HOSTILE}
-    (project / "config.yaml").write_text(json.dumps(config))
+    (project / "config/config.yaml").write_text(json.dumps(config))
     table = "results/demo/tables/study.csv"
     dry = run(["snakemake", "-n", "-p", "--cores", "2", table], project)
     assert dry.returncode == 0, dry.stdout

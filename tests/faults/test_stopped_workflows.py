@@ -209,7 +209,7 @@ def test_a_text_edited_while_its_jobs_wait(tmp_path):
 def test_a_suite_edited_while_its_jobs_wait(tmp_path):
     """A job for a run that is planned no longer stops with one sentence, without a KeyError."""
     project = make_project(tmp_path / "project", study=SUITE)
-    config = load_config(project / "config.yaml", {})
+    config = load_config(project / "config/config.yaml", {})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("awd.study.suite.SUITES", project / "workflow/suites")
         (old,) = [name for name in Plan(config).runs if name.startswith("mine-lstm1x12-")]

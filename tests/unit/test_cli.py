@@ -66,7 +66,7 @@ def project(tmp_path) -> Path:
     """A copy of what a plan is made from, to make mistakes in."""
     for name in ("awd", "workflow"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "config.yaml", tmp_path)
+    shutil.copytree(ROOT / "config", tmp_path / "config")
     return tmp_path
 
 
@@ -138,18 +138,17 @@ def test_a_mistake_on_the_command_line(override, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "config.yaml cannot be read: No such file or directory"),
         ("", "config.yaml: the file must be a mapping, not NoneType"),
         ("- scale\n", "config.yaml: the file must be a mapping, not list"),
         ("scale: [demo\n", "config.yaml, line 2: not valid YAML"),
         ("scale: demo\nseeds: 1\nscale: demo\n", "config.yaml, line 3: 'scale' is given twice"),
-        ("scale: demo\n", "is missing"),
+        ("scale: big\n", "config/config.yaml: scale: no 'big'; allowed: demo, paper, small"),
     ],
 )
 def test_a_mistake_in_the_configuration_file(project, content, said):
     """The file is named, with the line where there is one."""
-    path = project / "config.yaml"
-    path.unlink() if content is None else path.write_text(content)
+    path = project / "config/config.yaml"
+    path.write_text(content)
     assert said in refused(call("plan", folder=project))
 
 

@@ -42,7 +42,7 @@ PROSE = [
 ]
 RUNS = HOME / "results" / "runs"
 STUDIES = ("merity2018", "yoon2019", "bonetto2024", "kim2024", "factors", "precision")
-FOLDERS = "awd|benchmarks|docs|profiles|tests|workflow"
+FOLDERS = "awd|benchmarks|config|docs|tests|workflow"
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 in_pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(HOME)))
@@ -119,7 +119,7 @@ def test_commands_in_code_exist(page):
 
 @in_prose
 def test_settings_in_code_are_keys_of_the_configuration(page):
-    keys = yaml.safe_load((HOME / "config.yaml").read_text(encoding="utf-8")).keys()
+    keys = yaml.safe_load((HOME / "config" / "config.yaml").read_text(encoding="utf-8")).keys()
     suites = {path.stem for path in (HOME / "workflow" / "suites").glob("*.yaml")} | {OWN_SUITE}
     for line in "\n".join(code(page)).splitlines():
         if "snakemake" in line and "--config" in line:

@@ -87,7 +87,7 @@ def test_a_training_asks_for_what_the_profile_says(profile, said):
     answer = subprocess.run([*words, "device=cuda"], cwd=HOME, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     announced = answer.stdout + answer.stderr
-    assert "and workflow specific profile profiles/default" in announced
+    assert "and workflow specific profile workflow/profiles/default" in announced
     requests = [
         set(line.strip().removeprefix("resources: ").split(", "))
         for line in announced.splitlines()

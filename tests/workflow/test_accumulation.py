@@ -47,9 +47,9 @@ def project(tmp_path_factory) -> Path:
     suites = {name: SUITE.format(name=name, clip=clip) for name, clip in (("one", 1), ("two", 2))}
     folder = make_project(tmp_path_factory.mktemp("accumulation") / "project", **suites)
     other = write_texts(folder / "others", train=200)
-    config = json.loads((folder / "config.yaml").read_text())
+    config = json.loads((folder / "config/config.yaml").read_text())
     config["corpus_folders"]["other"] = str(other)
-    (folder / "config.yaml").write_text(json.dumps(config))
+    (folder / "config/config.yaml").write_text(json.dumps(config))
     return folder
 
 

@@ -12,13 +12,15 @@ rule fetch:
     localrule: True
     conda:
         plan.environment
+    retries: 2  # a server may be away for a moment
     resources:
+        awd=plan.awd,
         source=plan.source_options,
     params:
         destination=subpath(output[0], parent=True),
-        minimum_count=lambda wildcards: plan.minimum_count(wildcards.corpus),
+        minimum_count=plan.corpus_minimum_count,
     shell:
-        "exec $python -m awd fetch {wildcards.corpus:q} {params.destination:q}"
+        "exec {resources.awd} fetch {wildcards.corpus:q} {params.destination:q}"
         " {resources.source} --fingerprint {wildcards.fingerprint:q}"
         " --minimum-count {params.minimum_count} --log {log:q}"
 
@@ -37,10 +39,12 @@ rule encode:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
         raw=subpath(input[0], parent=True),
         destination=subpath(output.record, parent=True),
-        minimum_count=lambda wildcards: plan.minimum_count(wildcards.corpus),
+        minimum_count=plan.corpus_minimum_count,
     shell:
-        "exec $python -m awd encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
+        "exec {resources.awd} encode {wildcards.corpus:q} {params.raw:q} {params.destination:q}"
         " --fingerprint {wildcards.fingerprint:q} --minimum-count {params.minimum_count} --log {log:q}"

@@ -23,7 +23,7 @@ rule evaluate:
         spec=plan.spec,
         members=plan.member_options,
     shell:
-        "exec $python -m awd evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec {resources.awd} evaluate {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --stage {wildcards.stage:q} --method {wildcards.method:q} {params.members:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --checkpoints {resources.checkpoints:q}"

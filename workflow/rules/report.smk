@@ -15,10 +15,12 @@ rule plan:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
-        settings=lambda wildcards: plan.settings(),
+        settings=plan.settings,
     shell:
-        "exec $python -m awd plan --settings {params.settings:q} --write > {log:q} 2>&1"
+        "exec {resources.awd} plan --settings {params.settings:q} --write > {log:q} 2>&1"
 
 
 rule collect:
@@ -34,10 +36,12 @@ rule collect:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
         words=plan.report_words(parts="records"),
     shell:
-        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
+        "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
 
 rule table:
@@ -56,10 +60,12 @@ rule table:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
-        words=lambda wildcards: plan.report_words(parts="tables", suites=wildcards.suite),
+        words=plan.table_words,
     shell:
-        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
+        "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
 
 rule combined:
@@ -78,10 +84,12 @@ rule combined:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
         words=plan.report_words(parts="combined"),
     shell:
-        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
+        "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
 
 # One process draws all of them: starting one takes longer than drawing a figure.
@@ -105,10 +113,12 @@ rule figures:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
         words=plan.report_words(parts="figures", suites=",".join(plan.suites)),
     shell:
-        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
+        "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
 
 rule page:
@@ -127,7 +137,9 @@ rule page:
     localrule: True
     conda:
         plan.environment
+    resources:
+        awd=plan.awd,
     params:
         words=plan.report_words(parts="page"),
     shell:
-        "exec $python -m awd report {params.words:q} > {log:q} 2>&1"
+        "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"

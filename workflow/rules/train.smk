@@ -27,7 +27,7 @@ rule train:
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec $python -m awd train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec {resources.awd} train {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --evaluate {resources.evaluate}"
         " --checkpoints {resources.checkpoints:q}"
@@ -55,7 +55,7 @@ rule finetune:
         folder=subpath(output.record, parent=True),
         spec=plan.spec,
     shell:
-        "exec $python -m awd finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
+        "exec {resources.awd} finetune {params.corpus:q} {params.folder:q} --spec {params.spec:q}"
         " --device {resources.device:q} --gpu-slots {resources.gpu_slots} --threads {threads}"
         " --evaluate {resources.evaluate}"
         " --checkpoints {resources.checkpoints:q}"

@@ -60,7 +60,7 @@ def test_an_archive_has_all_that_tables_follow_from_and_no_weights_or_text(packe
         f"{run}/finetune.stream.json",
         "results/paper/plans/merity2018.json",
         "results/small/tables/merity2018.md",
-        "config.yaml",
+        "config/config.yaml",
         "workflow/suites/merity2018.yaml",
         "CITATION.cff",
         "environment.txt",
@@ -128,9 +128,9 @@ def test_one_changed_byte_in_the_content_of_the_archive_is_found(packed, tmp_pat
 
 def test_an_added_and_a_missing_file_are_found(unpacked):
     (unpacked / "results" / "more.csv").write_text("1\n")
-    (unpacked / "config.yaml").unlink()
+    (unpacked / "config/config.yaml").unlink()
     assert sorted(verify(unpacked)) == [
-        "config.yaml is missing",
+        "config/config.yaml is missing",
         f"results/more.csv is not in {MANIFEST}",
     ]
     (unpacked / MANIFEST).unlink()

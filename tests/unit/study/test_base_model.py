@@ -220,7 +220,7 @@ def test_every_object_in_the_schemas_refuses_unknown_keys():
 @pytest.mark.parametrize(
     "path",
     [
-        HOME / "config.yaml",
+        CONFIG,
         *sorted((HOME / "workflow/suites").glob("*.yaml")),
         *sorted((HOME / "workflow/published").glob("*.yaml")),
     ],
@@ -251,7 +251,7 @@ def test_one_command_writes_the_schemas(tmp_path):
 @pytest.mark.parametrize(
     "path",
     [
-        HOME / "config.yaml",
+        CONFIG,
         *sorted((HOME / "workflow/suites").glob("*.yaml")),
         *sorted((HOME / "workflow/published").glob("*.yaml")),
     ],

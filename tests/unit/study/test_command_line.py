@@ -7,8 +7,8 @@ import pytest
 from snakemake.cli import parse_config
 
 from awd.errors import InputError
-from awd.study.command_line import changes_of, check_files, configuration
-from awd.study.config import CONFIG
+from awd.study.command_line import changes_of, configuration
+from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
 
 
@@ -44,7 +44,7 @@ def test_each_key_accepts_what_the_file_accepts(word, key, value):
 @pytest.mark.parametrize("word", ["seeds=1,2", "seeds=[1,2]", "suites=kim2024", "scale=small"])
 def test_such_a_configuration_can_be_planned(word):
     for main in (True, False):
-        plan = Plan(*configuration(workflow(parse_config([word]), main=main)))
+        plan = Plan(*asked(config=parse_config([word]), main=main))
         assert plan.runs
 
 
@@ -73,15 +73,22 @@ def test_options_in_one_word_are_read_too():
     assert changes_of(config, ["-Cseeds=[1,2]"]) == {"seeds": [1, 2]}
 
 
-def workflow(config=None, files=(), main=True) -> SimpleNamespace:
+def workflow(config=None, files=(), main=True, module=False) -> SimpleNamespace:
     settings = SimpleNamespace(configfiles=[Path(file) for file in files], config=config or {})
-    return SimpleNamespace(is_main_process=main, config_settings=settings)
+    modifier = SimpleNamespace(is_main_snakefile=lambda: not module)
+    return SimpleNamespace(is_main_process=main, config_settings=settings, modifier=modifier)
+
+
+def asked(**settings) -> tuple[dict, str, dict]:
+    """The configuration of a workflow that is not a module."""
+    return configuration(workflow(**settings), {})
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """A folder with the project's configuration."""
-    (tmp_path / "config.yaml").write_text(CONFIG.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(CONFIG.read_text("utf-8"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["snakemake"])
     return tmp_path
@@ -89,19 +96,17 @@ def project(tmp_path, monkeypatch) -> Path:
 
 def test_a_later_file_and_the_command_line_win(project):
     (project / "more.yaml").write_text("seeds: 4\nscale: small\ncorpus_folders: {b: y}\n")
-    more = workflow({"scale": "paper", "corpus_folders": {"c": "z"}}, ["more.yaml"])
-    found, *_ = configuration(more)
+    found, *_ = asked(config={"scale": "paper", "corpus_folders": {"c": "z"}}, files=["more.yaml"])
     assert (found["seeds"], found["scale"]) == (4, "paper")
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "more.yaml"])
+@pytest.mark.parametrize("name", ["config/config.yaml", "more.yaml"])
 def test_a_key_that_is_written_twice_is_refused(project, name):
     """To Snakemake the second one wins."""
-    content = (project / "config.yaml").read_text()
+    content = (project / "config/config.yaml").read_text()
     (project / name).write_text(content + "seeds: 4\n")
-    for read in (configuration, check_files):
-        with pytest.raises(InputError, match=f"{name}, line .*'seeds' is given twice"):
-            read(workflow(files=["more.yaml"] if name == "more.yaml" else []))
+    with pytest.raises(InputError, match=f"{name}, line .*'seeds' is given twice"):
+        asked(files=["more.yaml"] if name == "more.yaml" else [])
 
 
 @pytest.mark.parametrize(
@@ -116,17 +121,28 @@ def test_a_key_that_is_written_twice_is_refused(project, name):
     ],
 )
 def test_a_broken_file_is_named_with_its_line(project, content, sentence):
-    (project / "config.yaml").write_bytes(content)
+    (project / "config/config.yaml").write_bytes(content)
     with pytest.raises(InputError) as caught:
-        check_files(workflow())
-    assert str(caught.value).startswith(sentence)
+        asked()
+    assert str(caught.value).startswith(f"config/{sentence}")
 
 
-def test_a_missing_file_is_named_unless_another_replaces_it(project):
-    (project / "config.yaml").rename(project / "more.yaml")
-    with pytest.raises(InputError, match=r"config\.yaml cannot be read"):
-        check_files(workflow())
-    assert configuration(workflow(files=["more.yaml"]))[0]["scale"] == "demo"
+def test_a_project_without_a_file_has_the_usual_configuration(project):
+    (project / "config/config.yaml").unlink()
+    assert asked()[0] == load_config(CONFIG)
+    (project / "more.yaml").write_text("scale: small\n")
+    assert asked(files=["more.yaml"])[0] == load_config(CONFIG, {"scale": "small"})
+
+
+@pytest.mark.usefixtures("project")
+def test_a_module_has_the_config_of_its_statement_and_the_usual_one_for_the_rest():
+    """Not that of the outer workflow's command line and file, whose keys are none of this one."""
+    outer = workflow({"samples": 3}, module=True)
+    found, where, places = configuration(outer, {"scale": "small", "seeds": ["1", "2"]})
+    assert found == load_config(CONFIG, {"scale": "small", "seeds": [1, 2]})
+    assert (where, places) == ("config of the module", {})
+    with pytest.raises(InputError, match=r"^config of the module: unknown key 'sedes'; did you"):
+        Plan(*configuration(outer, {"sedes": 2}))
 
 
 @pytest.mark.usefixtures("project")
@@ -146,17 +162,16 @@ def test_a_mistake_on_the_command_line_is_looked_for_there(word, sentence):
     """It is not in config.yaml."""
     for main in (True, False):
         with pytest.raises(InputError) as caught:
-            Plan(*configuration(workflow(parse_config([word]), main=main)))
+            Plan(*asked(config=parse_config([word]), main=main))
         assert str(caught.value).startswith(sentence)
 
 
 def test_a_mistake_is_looked_for_in_the_file_that_has_it(project):
     (project / "more.yaml").write_text("seeds: 0\n")
-    both = workflow({"seeds": 2, "gpu_slots": 0}, ["more.yaml"])
-    for asked, sentence in (
-        (workflow(files=["more.yaml"]), "more.yaml: seeds must be at least 1"),
-        (both, "the command line: gpu_slots must be at least 1"),
+    for config, sentence in (
+        ({}, "more.yaml: seeds must be at least 1"),
+        ({"seeds": 2, "gpu_slots": 0}, "the command line: gpu_slots must be at least 1"),
     ):
         with pytest.raises(InputError) as caught:
-            Plan(*configuration(asked))
+            Plan(*asked(config=config, files=["more.yaml"]))
         assert str(caught.value).startswith(sentence)

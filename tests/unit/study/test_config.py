@@ -18,7 +18,8 @@ def test_changes_win_and_mappings_are_merged(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("scale: demo\ncorpus_folders: {a: x}\n")
     changes = {"scale": "small", "corpus_folders": {"b": "y"}}
-    assert load_config(path, changes) == {"scale": "small", "corpus_folders": {"a": "x", "b": "y"}}
+    expected = {"scale": "small", "corpus_folders": {"a": "x", "b": "y"}}
+    assert load_config(path, changes) == load_config(CONFIG) | expected
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a"])

@@ -26,4 +26,4 @@ def test_bounds_and_defaults_are_on_the_page():
     assert "| `layers` | whole number, at least 1, below 1,000 | `1` |" in page
     assert "| `weight_drop` | number, at least 0, below 1 | `0` |" in page
     assert "| `cell` | `lstm`, `gru`, `rnn` | `lstm` |" in page
-    assert "| `scale` | `demo`, `small`, `paper` | required |" in page
+    assert "| `scale` | `demo`, `small`, `paper` | `demo` |" in page

@@ -33,13 +33,14 @@ def plan(monkeypatch, tmp_path):
             is_main_process=not in_job,
             global_resources=limits,
             config_settings=SimpleNamespace(configfiles=[], config=changes),
+            modifier=SimpleNamespace(is_main_snakefile=lambda: True),
             deployment_settings=SimpleNamespace(deployment_method=set()),
             dag_settings=SimpleNamespace(
                 targets=set(), forceall=False, forcetargets=False, forcerun=set()
             ),
         )
         monkeypatch.chdir(HOME)
-        return WorkflowPlan(workflow)
+        return WorkflowPlan(workflow, {})
 
     return plan
 
