@@ -3,13 +3,12 @@
 import ctypes
 import os
 import platform
-from pathlib import Path
 from typing import IO
 
 import torch
 
 from awd.errors import InputError
-from awd.machine import gpu_lease
+from awd.machine import cpu, gpu_lease
 from awd.vocabulary import Device
 
 MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": -3, "M_TRIM_THRESHOLD": -1, "M_TOP_PAD": -2}
@@ -39,7 +38,7 @@ def prepare(device: str = "auto", threads: int = 1, gpu_slots: int = 1) -> torch
         os.environ["CUDA_VISIBLE_DEVICES"] = chosen  # read when CUDA is first used
     if device == "auto":
         device = Device.CUDA if torch.cuda.is_available() else Device.CPU
-    if device == Device.CPU and not cpu_flags() & {"amx_bf16", "amx_tile"}:
+    if device == Device.CPU and not cpu.flags() & {"amx_bf16", "amx_tile"}:
         # fp32 products go to oneDNN, which on CPUs without AMX still computes them in fp32.
         torch.set_float32_matmul_precision("medium")
     if device == Device.CUDA and not torch.cuda.is_available():
@@ -57,27 +56,9 @@ def keep_freed_memory() -> None:
     libc.mallopt(MALLOC_OPTIONS["M_TOP_PAD"], 1 << 28)
 
 
-def cpu_flags() -> set[str]:
-    """Return the CPU's instruction set extensions by their names in Linux; elsewhere none."""
-    return set(_cpuinfo("flags").split())
-
-
 def describe(device: torch.device) -> dict[str, str | int | None]:
     """Describe ``device`` for records: its kind, its name, and its threads if it is a CPU."""
     if device.type == Device.CUDA:
         name = torch.cuda.get_device_name(device)
         return {"kind": Device.CUDA.value, "name": name, "threads": None}
-    name = _cpuinfo("model name") or platform.processor() or platform.machine()
-    return {"kind": Device.CPU.value, "name": name, "threads": torch.get_num_threads()}
-
-
-def _cpuinfo(key: str) -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
-        name, _, value = line.partition(":")
-        if name.strip() == key:
-            return value.strip()
-    return ""
+    return {"kind": Device.CPU.value, "name": cpu.name(), "threads": torch.get_num_threads()}

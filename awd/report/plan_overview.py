@@ -1,6 +1,6 @@
 """A plan on a terminal: its runs, who shares them, and what is still to be spent on them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,10 @@ from typing import Any
 from rich.table import Table
 
 from awd.errors import InputError
+from awd.machine import cpu
 from awd.report.terminal import terminal_or_wide
 from awd.runs.clean import size
+from awd.runs.measured_speed import MeasuredSpeed
 from awd.runs.progress import duration
 from awd.study import cost
 from awd.study.plan import Plan, Run
@@ -32,25 +34,84 @@ class Need:
     unknown: int = 0
 
 
-def need(runs: Iterable[Run], plan: Plan) -> Need:
-    """Add up what ``runs`` need that are not done."""
+class Estimates:
+    """Estimates of the seconds that the trainings of a plan take.
+
+    Trainings of the same size in the plan's folder of results count first, if they ran on this
+    machine's kind of CPU, or on a GPU. Otherwise study.cost has the speed of the CPU and of a GPU.
+
+    Attributes:
+        measured: by kind of device, the sizes whose speed is that of earlier trainings.
+        computed: those whose speed is computed.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.cpu = cpu.name()
+        self.speed_of = cpu.kind() if cpu.kind() in cost.SPEEDS else cost.USUAL_CPU
+        self.trainings = MeasuredSpeed(plan.results / "runs", self.cpu)
+        self.measured: dict[Device, set[cost.Size]] = {device: set() for device in Device}
+        self.computed: dict[Device, set[cost.Size]] = {device: set() for device in Device}
+
+    def seconds(self, run: Run, stages: Collection[str], device: Device) -> float | None:
+        """Return what training ``stages`` takes; None if the size of the corpus is not known."""
+        sizes = self._plan.sizes[run.spec.corpus]
+        if sizes is None:
+            return None
+        size = cost.size(run.spec, sizes["vocabulary"])
+        tokens = cost.trained_tokens(run.spec, stages, sizes)
+        seconds = self.trainings.per_token(device, size)
+        (self.computed if seconds is None else self.measured)[device].add(size)
+        if seconds is None and device is Device.CPU:
+            seconds = cost.core_seconds(size, cost.SPEEDS[self.speed_of])
+        return tokens * (cost.gpu_seconds(size) if seconds is None else seconds)
+
+    def sources(self) -> list[str]:
+        """Return a sentence for each kind of device that states where its estimates come from."""
+        speed = cost.SPEEDS[self.speed_of]
+        core = (
+            f"{speed.fp32 / 1e9:.0f} (fp32) or {speed.bf16 / 1e9:.0f} (bf16) GFLOP/s and "
+            f"{1000 * speed.update:.1f} ms per update, measured on a core of {self.speed_of}"
+        )
+        gpu = f"{cost.GPU_RATE / 1e12:.1f} TFLOP/s, measured by Yoon et al. on a GTX 1080 Ti"
+        gpus = ", ".join(sorted(self.trainings.gpus))
+        return [
+            f"Time of {self._source(Device.CPU, f'a core of {self.cpu}', core)}.",
+            f"Time of {self._source(Device.CUDA, f'a GPU ({gpus})' if gpus else 'a GPU', gpu)}.",
+        ]
+
+    def _source(self, device: Device, name: str, constants: str) -> str:
+        measured, computed = (len(each[device]) for each in (self.measured, self.computed))
+        if not measured:
+            return f"{name}: computed, at {constants}"
+        trainings = sum(len(self.trainings.seconds[device, each]) for each in self.measured[device])
+        text = f"{name}: from {_count(trainings, 'earlier training')} of equal size"
+        return f"{text}; {_count(computed, 'other size')} at {constants}" if computed else text
+
+
+def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
+    """Add up what ``runs`` need: the stages and evaluations that have no record."""
     core = gpu = disk = checkpoint = 0.0
     unknown = 0
     for run in runs:
-        what = run.spec, run.stages, plan.sizes[run.spec.corpus]
-        if plan.done(run):
+        stages, sizes = plan.stages_to_train(run), plan.sizes[run.spec.corpus]
+        evaluations = [
+            (stage, method)
+            for stage, method in run.evaluations
+            if not (run.folder / f"{stage}.{method}.json").exists()
+        ]
+        if sizes is None:
+            unknown += bool(stages)
             continue
-        if what[-1] is None:
-            unknown += 1
-            continue
-        core += cost.core_seconds(*what) or 0
-        gpu += cost.gpu_seconds(*what) or 0
-        disk += cost.kept_bytes(*what) or 0
-        checkpoint = max(checkpoint, cost.checkpoint_bytes(run.spec, what[-1]) or 0)
+        disk += cost.kept_bytes(run.spec, len(stages), len(evaluations), sizes)
+        if stages:
+            core += estimates.seconds(run, stages, Device.CPU) or 0
+            gpu += estimates.seconds(run, stages, Device.CUDA) or 0
+            checkpoint = max(checkpoint, cost.checkpoint_bytes(run.spec, sizes))
     return Need(core, gpu, disk, checkpoint, unknown)
 
 
-def too_long(plan: Plan, profile: Path) -> list[str]:
+def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
     """Return a sentence for each stage that the ``profile`` of a cluster gives too little time.
 
     A job has ``runtime`` minutes in each of 1 + ``retries`` tries, and continues in the next one.
@@ -59,7 +120,7 @@ def too_long(plan: Plan, profile: Path) -> list[str]:
     path = Path(profile) / "profile.yaml"
     content: Any = read_yaml(path)
     on_core = plan.config.device == Device.CPU
-    seconds = cost.core_seconds if on_core else cost.gpu_seconds
+    device = Device.CPU if on_core else Device.CUDA
     sentences = []
     try:
         tries = 1 + content.get("retries", 0)
@@ -68,8 +129,8 @@ def too_long(plan: Plan, profile: Path) -> list[str]:
             needed = [
                 (found, run.name)
                 for run in plan.runs.values()
-                if stage in run.stages and not (run.folder / f"{stage}.json").exists()
-                if (found := _stage_seconds(seconds, run, stage, plan)) is not None
+                if stage in plan.stages_to_train(run)
+                and (found := estimates.seconds(run, [stage], device)) is not None
             ]
             if minutes is None or not needed or max(needed)[0] <= tries * minutes * 60:
                 continue
@@ -84,15 +145,6 @@ def too_long(plan: Plan, profile: Path) -> list[str]:
     return sentences
 
 
-def _stage_seconds(seconds: Callable, run: Run, stage: Stage, plan: Plan) -> float | None:
-    """What one stage of a run takes: fine-tuning is what both take, less what training takes."""
-    sizes = plan.sizes[run.spec.corpus]
-    if sizes is None or stage == Stage.TRAIN:
-        return seconds(run.spec, [Stage.TRAIN], sizes)
-    both = seconds(run.spec, [Stage.TRAIN, Stage.FINETUNE], sizes)
-    return both - seconds(run.spec, [Stage.TRAIN], sizes)
-
-
 def show_plan(plan: Plan, profile: Path | None = None) -> None:
     """Print the runs of ``plan``, which rows share them, which are done, what the rest costs.
 
@@ -101,25 +153,27 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
     from awd.report import power  # pandas and scipy, which other commands do not need
 
     console = terminal_or_wide()
-    console.print(_runs(plan))
+    estimates = Estimates(plan)
+    console.print(_runs(plan, estimates))
     content = plan.as_dict()
     measured = power.assumptions(content, plan.results, plan.name)
     for sentence in plan.omitted:
         console.print(f"left out: {sentence}", soft_wrap=True)
     if len(plan.suites) > 1:
-        console.print("", _suites(plan), sep="\n")
+        console.print("", _suites(plan, estimates), sep="\n")
     rows = sum(len(suite["rows"]) for suite in plan.suites.values())
     shared = sum(len(run.rows) > 1 for run in plan.runs.values())
     done = sum(map(plan.done, plan.runs.values()))
     console.print(
         f"\n{_count(len(plan.suites), 'suite')}, {_count(rows, 'row')}, {_seeds(plan)}: "
         f"{_count(len(plan.runs), 'run')}, {shared} of them shared by several rows; {done} done.",
-        _still_to_train(need(plan.runs.values(), plan)),
-        *_replicates(plan),
+        _still_to_train(need(plan.runs.values(), plan, estimates)),
+        *estimates.sources(),
+        *_replicates(plan, estimates),
         *power.summary(content, measured),
         sep="\n",
     )
-    for sentence in too_long(plan, profile) if profile else ():
+    for sentence in too_long(plan, profile, estimates) if profile else ():
         console.print(f"warning: {sentence}", style="yellow", soft_wrap=True)
 
 
@@ -132,10 +186,11 @@ def show_power_of(plan: Plan) -> None:
     power.show_power(content, measured, terminal_or_wide())
 
 
-def _replicates(plan: Plan) -> list[str]:
+def _replicates(plan: Plan, estimates: Estimates) -> list[str]:
     """What the further seeds of base rows still need, in a sentence."""
     once = Plan(plan.config.model_dump() | {"base_seeds": 1})
-    found = need((run for name, run in plan.runs.items() if name not in once.runs), plan)
+    further = [run for name, run in plan.runs.items() if name not in once.runs]
+    found = need(further, plan, estimates)
     if not found.core:
         return []
     return [
@@ -145,7 +200,7 @@ def _replicates(plan: Plan) -> list[str]:
     ]
 
 
-def _runs(plan: Plan) -> Table:
+def _runs(plan: Plan, estimates: Estimates) -> Table:
     table = Table(box=None, pad_edge=False, title=f"{plan.name}: {', '.join(plan.suites)}")
     table.add_column("run", overflow="fold")
     table.add_column("rows", overflow="fold")
@@ -154,21 +209,22 @@ def _runs(plan: Plan) -> Table:
     table.add_column("state", no_wrap=True)
     for run in plan.runs.values():
         parameters = plan.parameters(run)
-        what = run.spec, run.stages, plan.sizes[run.spec.corpus]
+        stages = tuple(Stage)[: 1 + (Stage.FINETUNE in run.stages)]
         table.add_row(
             run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
             ", ".join(run.rows),
             f"{parameters:,}" if parameters else "?",
             *(
                 "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
-                for seconds in (cost.core_seconds(*what), cost.gpu_seconds(*what))
+                for device in (Device.CPU, Device.CUDA)
+                for seconds in [estimates.seconds(run, stages, device)]
             ),
             "done" if plan.done(run) else "to do",
         )
     return table
 
 
-def _suites(plan: Plan) -> Table:
+def _suites(plan: Plan, estimates: Estimates) -> Table:
     """What each suite still needs; a run that several suites share is counted in each."""
     table = Table(box=None, pad_edge=False)
     table.add_column("still to do", no_wrap=True)
@@ -176,7 +232,8 @@ def _suites(plan: Plan) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, suite in plan.suites.items():
         runs = [run for run in plan.runs.values() if _belongs(run, suite)]
-        table.add_row(name, str(sum(not plan.done(run) for run in runs)), *_cells(need(runs, plan)))
+        found = need(runs, plan, estimates)
+        table.add_row(name, str(sum(not plan.done(run) for run in runs)), *_cells(found))
     return table
 
 
@@ -200,13 +257,10 @@ def _seeds(plan: Plan) -> str:
 
 
 def _still_to_train(found: Need) -> str:
-    rates = " or ".join(f"{rate / 1e9:.0f} ({name})" for name, rate in cost.CPU_RATE.items())
     text = (
-        f"Still to train: about {duration(found.core)} of one core (at {rates} GFLOP/s and "
-        f"{1000 * cost.UPDATE:.0f} ms per update, measured on a core of an AMD EPYC, Zen 5) or "
-        f"{duration(found.gpu)} of one GPU (at {cost.GPU_RATE / 1e12:.1f} TFLOP/s, a GTX 1080 Ti "
-        f"in the logs of Yoon et al.). {size(found.disk)} of weights and losses stay on disk; a "
-        f"training that runs has up to {size(found.checkpoint)} of checkpoints."
+        f"Still to train: about {duration(found.core)} of one core or {duration(found.gpu)} of one "
+        f"GPU. {size(found.disk)} of weights and losses stay on disk; a training that runs has up "
+        f"to {size(found.checkpoint)} of checkpoints."
     )
     if found.unknown:
         text += (

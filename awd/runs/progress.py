@@ -30,10 +30,15 @@ def progress_file(checkpoints: Path, run: str, stage: str) -> Path:
 
 
 def duration(seconds: float) -> str:
-    """Return seconds in a readable unit: 40 s, 12 min, 3.5 h."""
+    """Return seconds in a readable unit: 40 s, 12 min, 3.5 h, 350 h, 51 days."""
     if seconds < 60:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:,.1f} h"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    if hours < 99.95:
+        return f"{hours:.1f} h"
+    return f"{hours:.0f} h" if hours < 999.5 else f"{hours / 24:,.0f} days"
 
 
 class Progress:

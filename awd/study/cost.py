@@ -2,65 +2,98 @@
 
 from collections.abc import Collection, Mapping
 from itertools import pairwise
+from typing import NamedTuple
 
 from awd.study.spec import GATES, SHRINKING, RunSpec, cutoffs
+from awd.vocabulary import HELD_OUT, Stage
 
-CPU_RATE = {"fp32": 140e9, "bf16": 230e9}
-"""FLOP/s of one core (AMD EPYC, Zen 5) in the matrix products of a training."""
-UPDATE = 0.003
-"""Seconds that an update takes on that core beside its matrix products."""
+
+class Speed(NamedTuple):
+    """The speed of one core in a training."""
+
+    fp32: float
+    """FLOP/s in matrix products."""
+    bf16: float
+    """FLOP/s in matrix products with operands in bf16."""
+    update: float
+    """Seconds that an update takes beside its matrix products."""
+
+
+SPEEDS = {
+    "Zen 5, AVX512-BF16": Speed(140e9, 230e9, 0.003),
+    "Zen 4, AVX2": Speed(59e9, 56e9, 0.007),
+    "AMX": Speed(132e9, 375e9, 0.010),
+}
+"""By machine.cpu.kind, fitted to the models of benchmarks/speed.py and of the demo (docs/speed.md).
+
+On Zen 4 awd 0.2.0 was measured, on the others 0.1.0.
+"""
+USUAL_CPU = "Zen 4, AVX2"
+"""The CPU whose speed is taken where that of this machine is not known."""
 SINGLE = 4
 """Bytes of a number in single precision."""
 GPU_RATE = 2.8e12
 """FLOP/s of AWD-LSTM on a GTX 1080 Ti: 48.47 s per PTB epoch in the logs of Yoon et al."""
 
 
-def core_seconds(spec: RunSpec, stages: Collection[str], sizes: Mapping | None) -> float | None:
-    """Estimate how long training takes one CPU core.
+class Size(NamedTuple):
+    """All that decides how long a training takes for a token, but regularisers and the machine."""
 
-    ``stages`` are those to be trained, ``sizes`` is {"vocabulary": types, "tokens": {split:
-    tokens}} of the corpus. Returns None if the sizes are not known.
+    precision: str
+    cell: str
+    optimizer: str
+    batch_size: int
+    bptt: int
+    parameters: int
+    operations: int
+
+
+def size(spec: RunSpec, vocabulary: int) -> Size:
+    """Return the size of a run over ``vocabulary`` word types."""
+    return Size(
+        *(spec.precision, spec.cell, spec.optimizer, spec.batch_size, spec.bptt),
+        parameters(spec, vocabulary),
+        operations(spec, vocabulary),
+    )
+
+
+def core_seconds(size: Size, speed: Speed) -> float:
+    """Estimate how long one core trains for each token."""
+    rate = speed.bf16 if size.precision == "bf16" else speed.fp32
+    return size.operations / rate + speed.update / (size.batch_size * size.bptt)
+
+
+def gpu_seconds(size: Size) -> float:
+    """Estimate how long a GPU trains for each token."""
+    return size.operations / GPU_RATE
+
+
+def trained_tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> int:
+    """Return the number of tokens that ``stages`` train on, each token once per epoch.
+
+    ``sizes`` is {"vocabulary": types, "tokens": {split: tokens}} of the corpus.
     """
-    if sizes is None:
-        return None
-    tokens = _tokens(spec, stages, sizes)
-    products = tokens * operations(spec, sizes["vocabulary"]) / CPU_RATE[spec.precision]
-    return products + tokens / (spec.batch_size * spec.bptt) * UPDATE
+    epochs = {Stage.TRAIN: spec.epochs, Stage.FINETUNE: spec.finetune_epochs}
+    tokens = train_tokens(spec, sizes["tokens"]["train"])
+    return tokens * sum(epochs[Stage(stage)] for stage in stages)
 
 
-def gpu_seconds(spec: RunSpec, stages: Collection[str], sizes: Mapping | None) -> float | None:
-    """Estimate how long training takes a GPU; arguments as for `core_seconds`."""
-    if sizes is None:
-        return None
-    return _tokens(spec, stages, sizes) * operations(spec, sizes["vocabulary"]) / GPU_RATE
+def kept_bytes(spec: RunSpec, stages: int, evaluations: int, sizes: Mapping) -> float:
+    """Estimate the bytes that stay: the weights of each stage, the losses of each evaluation.
 
-
-def kept_bytes(spec: RunSpec, stages: Collection[str], sizes: Mapping | None) -> float | None:
-    """Estimate the bytes that stay after training: weights, and the losses of each token.
-
-    Arguments as for `core_seconds`; an evaluation is taken to be made of each stage. Both are in
-    single precision.
+    Both are in single precision; losses are those of each token of the held-out splits.
     """
-    if sizes is None:
-        return None
-    losses = sum(sizes["tokens"][split] for split in ("valid", "test"))
-    return len(stages) * SINGLE * (parameters(spec, sizes["vocabulary"]) + losses)
+    losses = evaluations * sum(sizes["tokens"][split] for split in HELD_OUT)
+    return SINGLE * (stages * parameters(spec, sizes["vocabulary"]) + losses)
 
 
-def checkpoint_bytes(spec: RunSpec, sizes: Mapping | None) -> float | None:
+def checkpoint_bytes(spec: RunSpec, sizes: Mapping) -> float:
     """Estimate the bytes of the checkpoints of a run that trains: two generations.
 
     Each has the weights, the best weights, the averages of NT-ASGD, and the two moments of AdamW.
     """
-    if sizes is None:
-        return None
     copies = {"sgd": 2, "nt-asgd": 3, "adamw": 4}[spec.optimizer]
     return 2 * copies * SINGLE * parameters(spec, sizes["vocabulary"])
-
-
-def _tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> int:
-    epochs = spec.epochs + ("finetune" in stages) * spec.finetune_epochs
-    return train_tokens(spec, sizes["tokens"]["train"]) * epochs
 
 
 def train_tokens(spec: RunSpec, available: int) -> int:

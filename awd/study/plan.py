@@ -22,6 +22,7 @@ from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite, suite_files
+from awd.vocabulary import Stage
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,13 @@ class Plan:
     def done(self, run: Run) -> bool:
         """Return whether every stage of the run that a row needs is trained."""
         return all((run.folder / f"{stage}.json").exists() for stage in run.stages)
+
+    def stages_to_train(self, run: Run) -> list[Stage]:
+        """Return the stages that have no record: fine-tuning needs the training before it."""
+        if self.done(run):
+            return []
+        stages = [Stage.TRAIN, *([Stage.FINETUNE] if Stage.FINETUNE in run.stages else [])]
+        return [stage for stage in stages if not (run.folder / f"{stage}.json").exists()]
 
     def as_dict(self) -> dict:
         """Return the plan as its parts hold it: all that a report needs besides the records."""

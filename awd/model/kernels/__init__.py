@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from awd.errors import InputError
-from awd.machine.devices import cpu_flags
+from awd.machine import cpu
 
 try:  # it adds torch.ops.awd
     from awd.model.kernels import _compiled  # type: ignore[attr-defined] # noqa: F401
@@ -51,7 +51,7 @@ def arithmetic(device: torch.device, precision: str) -> str:
 
 @cache
 def _supported(dtype: torch.dtype) -> bool:
-    return dtype in NEEDED and (NEEDED[dtype] is None or NEEDED[dtype] in cpu_flags())
+    return dtype in NEEDED and (NEEDED[dtype] is None or NEEDED[dtype] in cpu.flags())
 
 
 @cache

@@ -19,7 +19,7 @@ def threads():
 
 
 def test_a_cpu_is_described_by_its_name_and_threads(monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo", {"model name": "A CPU, 9 thread(s)"}.get)
+    monkeypatch.setattr(devices.cpu, "name", lambda: "A CPU, 9 thread(s)")
     torch.set_num_threads(2)
     assert devices.describe(CPU) == {"kind": "cpu", "name": "A CPU, 9 thread(s)", "threads": 2}
 
@@ -28,12 +28,6 @@ def test_a_gpu_is_described_by_its_name(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A GPU")
     described = devices.describe(torch.device("cuda"))
     assert described == {"kind": "cuda", "name": "A GPU", "threads": None}
-
-
-def test_without_proc_the_platform_names_the_cpu(monkeypatch):
-    monkeypatch.setattr(devices, "_cpuinfo", lambda _: "")
-    assert devices.describe(CPU)["name"]
-    assert devices.cpu_flags() == set()
 
 
 @pytest.mark.parametrize("asked", ["auto", "cpu"])
@@ -53,7 +47,7 @@ def test_a_gpu_that_is_not_there_is_one_sentence(monkeypatch):
 @pytest.mark.parametrize(("flags", "precision"), [(set(), "medium"), ({"amx_tile"}, "highest")])
 def test_products_stay_in_fp32_on_every_cpu(monkeypatch, flags, precision):
     """With AMX, "medium" would round operands to bf16."""
-    monkeypatch.setattr(devices, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(devices.cpu, "flags", lambda: flags)
     torch.set_float32_matmul_precision("highest")
     devices.prepare("cpu")
     assert torch.get_float32_matmul_precision() == precision

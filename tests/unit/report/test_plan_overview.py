@@ -1,11 +1,13 @@
 """What a plan still needs: time, room, and whether a cluster's profile gives enough of it."""
 
+import json
 import re
 
 import pytest
 
 from awd.errors import InputError
-from awd.report.plan_overview import need, show_plan, too_long
+from awd.machine import cpu
+from awd.report.plan_overview import Estimates, Need, need, show_plan, too_long
 from awd.study.config import load_config
 from awd.study.plan import Plan
 
@@ -22,6 +24,34 @@ def shown(plan: Plan, capsys, *arguments) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+def needs(plan: Plan) -> Need:
+    return need(plan.runs.values(), plan, Estimates(plan))
+
+
+def warnings(plan: Plan, folder) -> list[str]:
+    return too_long(plan, folder, Estimates(plan))
+
+
+def train(plan: Plan, *, seconds: float = 10.0, stage: str = "train", device=None) -> None:
+    """Write the records of all runs, each of which took the seconds."""
+    for run in plan.runs.values():
+        sizes = plan.sizes[run.spec.corpus]
+        record = {
+            "format": 2,
+            "run": run.name,
+            "status": "done",
+            "reason": None,
+            "weights_sha256": None,
+            "spec": run.spec.as_dict(),
+            "corpus": {"vocabulary": sizes["vocabulary"], "tokens": sizes["tokens"]},
+            "result": {"epochs": run.spec.epochs},
+            "devices": [device or {"kind": "cpu", "name": cpu.name(), "threads": 1}],
+            "seconds": seconds,
+        }
+        run.folder.mkdir(parents=True, exist_ok=True)
+        (run.folder / f"{stage}.json").write_text(json.dumps(record))
+
+
 def test_one_of_a_thing_is_not_several(plan, capsys):
     text = shown(plan(suites="kim2024", scale="demo"), capsys)
     assert "1 suite, 7 rows, 1 to 3 seeds: 9 runs, 1 of them shared" in text
@@ -33,13 +63,13 @@ def test_each_of_several_suites_has_its_needs(plan, capsys):
     several = plan(suites="kim2024,merity2018", scale="paper")
     text = shown(several, capsys)
     for suite in ("kim2024", "merity2018"):
-        assert re.search(rf" {suite} \d+ [\d.,]+ h [\d.,]+ (h|min) [\d.]+ [MG]B", text)
+        assert re.search(rf" {suite} \d+ [\d.,]+ (h|days) [\d.]+ (h|min) [\d.]+ [MG]B", text)
 
 
 def test_room_is_that_of_weights_losses_and_checkpoints(plan):
     """Kim and Choi's LSTM: 37 MB a checkpoint, of which there are two generations."""
     made = plan(suites="kim2024", scale="paper")
-    found = need(made.runs.values(), made)
+    found = needs(made)
     assert found.checkpoint == pytest.approx(2 * 37e6, rel=0.02)
     assert found.disk == pytest.approx(len(made.runs) * (18.6e6 + 4 * 156_190), rel=0.02)
     assert found.unknown == 0
@@ -47,12 +77,75 @@ def test_room_is_that_of_weights_losses_and_checkpoints(plan):
 
 def test_what_is_done_is_not_counted(plan):
     made = plan(suites="kim2024", scale="demo")
-    before = need(made.runs.values(), made)
-    for run in made.runs.values():
-        run.folder.mkdir(parents=True)
-        (run.folder / "train.json").write_text("{}")
-    assert before.core > 0
-    assert need(made.runs.values(), made).core == 0
+    assert needs(made).core > 0
+    train(made)
+    after = needs(made)
+    assert after.core == after.gpu == after.checkpoint == 0
+    losses = sum(made.sizes["networkx-docs"]["tokens"][split] for split in ("valid", "test"))
+    evaluations = sum(len(run.evaluations) for run in made.runs.values())
+    assert after.disk == 4 * losses * evaluations, "the evaluations have no records yet"
+
+
+def test_a_stage_without_evaluation_has_no_losses(plan):
+    """Fine-tuned rows need the training before it, but no row reads it without fine-tuning."""
+    made = plan(suites="merity2018", scale="demo")
+    run = next(run for run in made.runs.values() if run.stages == {"finetune"})
+    alone = need([run], made, Estimates(made)).disk
+    sizes = made.sizes["networkx-docs"]
+    losses = 4 * (sizes["tokens"]["valid"] + sizes["tokens"]["test"])
+    assert alone == 2 * 4 * made.parameters(run) + len(run.evaluations) * losses
+
+
+def test_after_its_training_a_run_needs_its_fine_tuning_alone(plan):
+    made = plan(suites="merity2018", scale="demo")
+    run = next(run for run in made.runs.values() if "finetune" in run.stages)
+    before = need([run], made, Estimates(made)).gpu
+    train(made)
+    after = need([run], made, Estimates(made)).gpu
+    share = run.spec.finetune_epochs / (run.spec.epochs + run.spec.finetune_epochs)
+    assert after == pytest.approx(share * before)
+
+
+def test_earlier_trainings_of_the_same_size_are_what_others_will_take(plan, capsys):
+    """Five seeds after three: the new ones take as long as the old ones, on this CPU."""
+    three = plan(suites="kim2024", scale="demo", seeds=3)
+    assert "earlier" not in shown(three, capsys)
+    train(three, seconds=1000.0)
+    five = plan(suites="kim2024", scale="demo", seeds=5)
+    epochs = [run.spec.epochs for run in three.runs.values()]
+    new = [run for name, run in five.runs.items() if name not in three.runs]
+    assert len(new) > 4
+    alike = [run for run in new if run.spec.epochs == epochs[0]]
+    found = need(alike, five, Estimates(five)).core / len(alike)
+    assert found == pytest.approx(1000.0, rel=0.3)
+    text = shown(five, capsys)
+    assert re.search(
+        rf"Time of a core of {re.escape(cpu.name())}: from \d+ earlier trainings", text
+    )
+    assert (
+        "Time of a GPU: computed, at 2.8 TFLOP/s, measured by Yoon et al. on a GTX 1080 Ti." in text
+    )
+
+
+def test_trainings_on_a_gpu_name_it(plan, capsys):
+    made = plan(suites="kim2024", scale="demo")
+    train(made, device={"kind": "cuda", "name": "NVIDIA H100", "threads": None})
+    text = shown(made, capsys)
+    assert "Time of a GPU (NVIDIA H100): from 9 earlier trainings of equal size." in text
+    assert re.search(r"Time of a core of .*: computed, at \d+ \(fp32\) or \d+ \(bf16\)", text)
+
+
+def test_an_unknown_cpu_is_taken_for_a_measured_one(plan, capsys, monkeypatch):
+    monkeypatch.setattr(cpu, "kind", lambda: "")
+    monkeypatch.setattr(cpu, "name", lambda: "Some CPU")
+    text = shown(plan(suites="kim2024", scale="demo"), capsys)
+    assert "Time of a core of Some CPU: computed," in text
+    assert "measured on a core of Zen 4, AVX2." in text
+
+
+def test_days_follow_hours_with_three_digits(plan, capsys):
+    text = shown(plan(suites="merity2018", scale="paper"), capsys)
+    assert re.search(r"about [\d,]+ days of one core", text)
 
 
 def profile(folder, text: str):
@@ -63,21 +156,21 @@ def profile(folder, text: str):
 def test_a_profile_that_gives_too_little_time_is_named_with_the_run(plan, tmp_path, capsys):
     text = "retries: 2\nset-resources:\n  train: {runtime: 60}\n  finetune: {runtime: 100000}\n"
     paper = plan(suites="merity2018", scale="paper", corpora="ptb", device="cuda")
-    (sentence,) = too_long(paper, profile(tmp_path, text))
+    (sentence,) = warnings(paper, profile(tmp_path, text))
     assert re.search(r"gives train 3 times 1\.0 h, but ptb-lstm3x1150\S+ needs about", sentence)
     assert f"warning: {sentence}" in shown(paper, capsys, tmp_path)
     on_cpu = plan(suites="merity2018", scale="paper", corpora="ptb", device="cpu")
-    assert "on one core" in too_long(on_cpu, tmp_path)[0]
-    assert too_long(paper, profile(tmp_path, text.replace("retries: 2", "retries: 200"))) == []
+    assert "on one core" in warnings(on_cpu, tmp_path)[0]
+    assert warnings(paper, profile(tmp_path, text.replace("retries: 2", "retries: 200"))) == []
 
 
 @pytest.mark.parametrize("text", ["retries: many\nset-resources: {train: {runtime: 1}}\n", "[1]\n"])
 def test_a_profile_without_numbers_is_refused(plan, tmp_path, text):
     with pytest.raises(InputError, match=r"profile\.yaml: retries and runtime must be"):
-        too_long(plan(suites="kim2024", scale="paper"), profile(tmp_path, text))
+        warnings(plan(suites="kim2024", scale="paper"), profile(tmp_path, text))
 
 
 def test_the_profile_of_the_project_can_be_read(plan):
     from awd.places import HOME
 
-    assert too_long(plan(suites="kim2024"), HOME / "workflow/profiles/slurm") == []
+    assert warnings(plan(suites="kim2024"), HOME / "workflow/profiles/slurm") == []

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from awd.runs import progress as module
-from awd.runs.progress import Progress, perplexity_in_words, progress_file
+from awd.runs.progress import Progress, duration, perplexity_in_words, progress_file
 from awd.study.spec import RunSpec
 from awd.training.stage import train_stage
 
@@ -161,3 +161,14 @@ def test_telling_costs_next_to_nothing():
     for done in range(10_000):
         told.chunk(1, done, 10_000, lambda: 2.0)
     assert (time.process_time() - started) / 10_000 < 20e-6
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((40, "40 s"), (720, "12 min"), (12_600, "3.5 h"), (99.94 * 3600, "99.9 h")),
+        *((268.4 * 3600, "268 h"), (1234.5 * 3600, "51 days"), (240_000 * 3600, "10,000 days")),
+    ],
+)
+def test_many_hours_are_days(seconds, text):
+    assert duration(seconds) == text
