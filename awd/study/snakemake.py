@@ -112,7 +112,7 @@ class WorkflowPlan(Plan):
     @cached_property
     def _finished(self) -> set[str]:
         """Runs of which each planned evaluation is recorded, alone and as a member."""
-        unfinished = set()
+        unfinished = {name for name, run in self.runs.items() if not run.evaluations}
         for run in self.runs.values():
             for (stage, method), members in run.evaluations.items():
                 if not (run.folder / f"{stage}.{method}.json").exists():
