@@ -10,6 +10,7 @@ CONFIG = HOME / "config" / "config.yaml"
 SNAKEFILE = HOME / "workflow" / "Snakefile"
 SUITES = HOME / "workflow" / "suites"
 SCHEMAS = HOME / "workflow" / "schemas"
+TUNING = HOME / "workflow" / "tuning"
 PUBLISHED = HOME / "workflow" / "published"
 CAPTIONS = HOME / "workflow" / "report" / "figures"
 RESULTS = Path("results")

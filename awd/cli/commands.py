@@ -1,5 +1,7 @@
 """The commands for people."""
 
+import json
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -346,6 +348,68 @@ def verify(archive):
         sys.exit(DIFFERS)
     whole = f" SHA-256 {digest(archive)}." if archive.is_file() else ""
     click.echo(f"{archive}: all files are as packed, all tables follow from the records.{whole}")
+
+
+@main.command(
+    examples={
+        "awd tune merity2018 full --budget 20 scale=small": "20 trials, as ordinary runs",
+        "awd tune yoon2019 lstm gru --budget 30 scale=small": "as many for each of two rows",
+        "awd tune merity2018 full --budget 20 scale=small --show": "what there is so far",
+        "awd tune merity2018 full scale=paper --profile workflow/profiles/slurm": "on a cluster",
+    }
+)
+@click.argument("suite")
+@click.argument("rows_and_words", nargs=-1, required=True, metavar="ROW... [KEY=VALUE]...")
+@click.option(
+    "--budget", type=click.IntRange(1), default=20, show_default=True, help="Trials of each row."
+)
+@click.option("--show", is_flag=True, help="Show cost and trials so far; train nothing.")
+@click.option("--cores", default="all", show_default=True, help="Of this machine, for Snakemake.")
+@click.option("--profile", type=click.Path(path_type=Path), help="Snakemake's, as of a cluster.")
+@configfile
+def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
+    """Search hyperparameters of rows of SUITE at random, and keep what is best on validation.
+
+    The suite gives the ranges, under scales.SCALE.tuning. Trials are ordinary runs: the same
+    command continues after a stop, and a larger budget continues the search. What is chosen goes
+    to workflow/tuning, where the suite reads it.
+    """
+    from awd.report import search, terminal
+    from awd.study.dialect import parse
+
+    rows = [word for word in rows_and_words if "=" not in word]
+    words = [word for word in rows_and_words if "=" in word]
+    given = parse(words)
+    for key in ("suites", "trials"):
+        if key in given:
+            raise InputError(f"the command line: {key}: name suite and rows without a key")
+    trials = {"rows": rows, "budget": budget}
+    made = _plan({**given, "suites": suite, "trials": trials}, configfile)
+    search.refuse_to_cut(made, search.on_file(made))
+    console = terminal.terminal_or_wide()
+    if show:
+        from awd.report.plan_overview import show_plan
+
+        show_plan(made, profile)
+    else:
+        words += [f"suites={suite}", f"trials={json.dumps(trials)}"]
+        _snakemake(words, cores, profile, configfile)
+    search.show(made, console)
+    if not show:
+        for path in search.keep(made):
+            click.echo(path)
+
+
+def _snakemake(words: list[str], cores: str, profile: Path | None, configfile: Path | None) -> None:
+    """Run the workflow; end this program with its exit code if that is not 0."""
+    from awd.places import SNAKEFILE
+
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
+    command += ["--profile", str(profile)] if profile else []
+    command += ["--configfile", str(configfile)] if configfile else []
+    code = subprocess.run([*command, "--config", *words], check=False).returncode
+    if code:
+        sys.exit(code)
 
 
 @main.command(

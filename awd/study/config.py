@@ -22,6 +22,7 @@ from awd.study.base_model import (
     refuse,
     split_at_commas,
 )
+from awd.study.tuning import Trials
 from awd.study.yaml_text import read_yaml
 
 DEFAULT = "default"
@@ -97,6 +98,10 @@ class Config(Model):
         "How much work a stopped training loses at most."
     )
     keep_checkpoints: bool = described("Whether to keep the checkpoints of finished trainings.")
+
+    trials: Trials | None = described(
+        "Train the trials of a search in place of the study; `awd tune` sets it.", None
+    )
 
     @field_validator("recipe")
     @classmethod

@@ -56,7 +56,9 @@ def page() -> str:
         if model is Config:  # keys that a file leaves out have the values of the project's
             fields = schema["properties"]
             schema = {**schema, "required": ()}
-            schema["properties"] = {key: {**fields[key], "default": usual[key]} for key in fields}
+            schema["properties"] = {
+                key: {**fields[key], "default": usual.get(key)} for key in fields
+            }
         lines = [f"## {heading}", "", where, "", "| key | values | default | meaning |"]
         lines.append("|---|---|---|---|")
         required = schema.get("required", ())

@@ -14,7 +14,7 @@ from pathlib import Path
 from awd import __version__, corpora
 from awd.errors import InputError, nearest
 from awd.places import RESULTS
-from awd.study import cost, parts
+from awd.study import cost, parts, tuning
 from awd.study.base_model import validate
 from awd.study.config import DEFAULT, Config
 from awd.study.dialect import folder_name, plain
@@ -22,6 +22,7 @@ from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite, suite_files
+from awd.study.tuning import Trial
 from awd.vocabulary import Stage
 
 
@@ -60,6 +61,8 @@ class Plan:
         results: the folder of results.
         checkpoints: the folder of checkpoints.
         omitted: why rows are left out that are valid at another scale.
+        trials: the trials of a search, if the configuration asks for one. Then ``suites`` has them
+            as rows, in place of the study's own.
 
     Raises InputError for anything in the configuration or a suite that is not allowed. It begins
     with ``where`` the configuration comes from; ``places`` has the keys that come from elsewhere.
@@ -79,11 +82,15 @@ class Plan:
         self.omitted: list[str] = []
         self.suite_files: list[Path] = []
         self.fingerprints: dict[str, str] = {}
+        self.trials: list[Trial] = []
+        if self.config.trials and len(_listed(self.config.suites)) > 1:
+            raise InputError(f"{where}: a search is of one suite, not {self.config.suites}")
         recipes = {DEFAULT}
         for name in _listed(self.config.suites):
             suite, place = read_suite(name, places.get("suites", where))
             recipes |= suite.recipes.keys()
-            self.suites[name] = self._resolve(name, suite, place)
+            resolve = self._search if self.config.trials else self._resolve
+            self.suites[name] = resolve(name, suite, place)
         if self.config.recipe not in recipes:
             hint = nearest(self.config.recipe, recipes)
             place = places.get("recipe", where)
@@ -92,6 +99,9 @@ class Plan:
     def _resolve(self, name: str, suite: Suite, where: str) -> dict:
         studies = suite.studies(where)
         self.suite_files += [suite_files()[name], *map(study_file, suite.published_names())]
+        choices = tuning.read_choices(name, self.scale)
+        if choices:
+            self.suite_files.append(tuning.file_of(name, self.scale))
         asked = _listed(self.config.corpora)
         scale = suite.scale(self.scale, where)
         rows, omitted = [], {}
@@ -112,6 +122,7 @@ class Plan:
             "base": suite.base_row,
             "notes": [
                 *suite.notes,
+                *tuning.notes(name, self.scale, choices),
                 *(f"Left out at this scale: {each}" for each in omitted.values()),
             ],
             "figures": suite.figures,
@@ -129,11 +140,7 @@ class Plan:
         where: str,
     ) -> dict:
         place, row = f"{where}: row '{name}'", suite.rows[name]
-        if corpus not in self.fingerprints:
-            folders = self.config.corpus_folders
-            self.fingerprints[corpus] = corpora.fingerprint(
-                corpus, folders, minimum_count=self.minimum_count(corpus)
-            )
+        self._know(corpus)
         spec, method, changes = self._specify(suite, name, self.scale, corpus, where)
         self._check_train_tokens(spec, place)
         stage = row.stage or ("finetune" if spec.finetune_epochs else "train")
@@ -163,6 +170,86 @@ class Plan:
             "changes": changes,
             "note": row.note,
             "published": [number for study in studies for number in study.of(published, shown)],
+        }
+
+    def _know(self, corpus: str) -> None:
+        """Note the fingerprint of a corpus."""
+        if corpus not in self.fingerprints:
+            self.fingerprints[corpus] = corpora.fingerprint(
+                corpus, self.config.corpus_folders, minimum_count=self.minimum_count(corpus)
+            )
+
+    def _search(self, name: str, suite: Suite, where: str) -> dict:
+        """Plan the trials of a search; each is a row of the suite that is returned."""
+        wanted = self.config.trials
+        assert wanted is not None
+        if self.config.recipe != DEFAULT:
+            raise InputError(f"{where}: a search is of recipe default, not {self.config.recipe}")
+        asked = _listed(self.config.corpora)
+        self.suite_files.append(suite_files()[name])
+        rows = []
+        for corpus in suite.scale(self.scale, where).corpora if asked == [DEFAULT] else asked:
+            self._know(corpus)
+            for row in wanted.rows:
+                space = suite.searched(row, self.scale, where)
+                rows += [
+                    self._trial(name, suite, row, corpus, space, number, where)
+                    for number in range(1, wanted.budget + 1)
+                ]
+        return {
+            "suite": name,
+            "title": f"{suite.title}: search",
+            "paper": citation([]),
+            "base": rows[0]["row"],
+            "notes": [],
+            "figures": [],
+            "curves": None,
+            "rows": rows,
+        }
+
+    def _trial(
+        self,
+        suite_name: str,
+        suite: Suite,
+        row: str,
+        corpus: str,
+        space: Mapping,
+        number: int,
+        where: str,
+    ) -> dict:
+        settings = tuning.draw(space, number)
+        place = f"{where}: trial {number}"
+        spec, method = suite.specification(
+            row,
+            self.scale,
+            corpus,
+            self.config.recipe,
+            self.config.precision,
+            place,
+            {row: settings},
+        )
+        if method.kind != "stream":
+            raise InputError(
+                f"{where}: row '{row}' is evaluated by method '{method.kind}'; search the row "
+                "whose training it evaluates"
+            )
+        self._check_train_tokens(spec, place)
+        spec = spec.changed(seed=tuning.FIRST_SEED + number - 1, finetune_epochs=0)
+        fixed = spec.changed(seed=tuning.FIRST_SEED)
+        search = tuning.identity(space, fixed, self.fingerprints[corpus])
+        label = f"{row}-trial-{number:03}"
+        run = self._add_run(spec, f"{suite_name}/{label}", "train").name
+        self.trials.append(Trial(corpus, row, number, search, settings, run))
+        return {
+            "row": label,
+            "label": f"{suite.rows[row].label}, trial {number}",
+            "corpus": corpus,
+            "stage": "train",
+            "method": method.name,
+            "runs": [{"seed": spec.seed, "run": run}],
+            "changes": settings,
+            "note": None,
+            "published": [],
         }
 
     def _specify(
@@ -293,6 +380,8 @@ class Plan:
 
     def write(self) -> list[Path]:
         """Add the plan to the parts of its suites; return their files."""
+        if self.trials:
+            raise InputError("the trials of a search are no part of a study's plan")
         return parts.add(self.as_dict(), self.folder, self._has_record)
 
     def _has_record(self, run: str) -> bool:

@@ -58,9 +58,13 @@ class WorkflowPlan(Plan):
                     "name of a file; change the name or the setting"
                 )
 
+    def trial_records(self) -> list[Path]:
+        """Return the records of the trials of a search; none if the plan is no search."""
+        return [self.runs[trial.run].folder / "train.json" for trial in self.trials]
+
     def is_written(self) -> bool:
         """Return whether the page is there, and parts of the plan with all runs of this one."""
-        if not (self.folder / "report.html").exists():
+        if self.trials or not (self.folder / "report.html").exists():
             return False
         try:
             written = [parts.read_part(path) for path in self.part_files()]
@@ -185,8 +189,8 @@ class WorkflowPlan(Plan):
         )
 
     def part_files(self) -> list[Path]:
-        """Return the parts of the plan that this workflow writes."""
-        return [parts.part_file(self.folder, suite) for suite in self.suites]
+        """Return the parts of the plan that this workflow writes; a search writes none."""
+        return [] if self.trials else [parts.part_file(self.folder, suite) for suite in self.suites]
 
     def other_part_files(self) -> list[Path]:
         """Return the parts of other suites: page and combined table show them, too."""

@@ -1,11 +1,11 @@
 """A suite: one study as data. Its rows, their hyperparameters by corpus, recipe and scale."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from awd.errors import InputError, nearest
 from awd.places import SUITES, data_folders
@@ -24,6 +24,7 @@ from awd.study.config import DEFAULT, refused_name
 from awd.study.methods import Kind, Method, MethodSettings, make_method
 from awd.study.published_studies import Study, read_study
 from awd.study.spec import Hyperparameters, RunSpec, make_spec
+from awd.study.tuning import Choice, Range, Space, Value, file_of, read_choices
 from awd.study.yaml_text import read_yaml
 
 COMBINED = "all"
@@ -79,6 +80,11 @@ class Scale(Model):
     )
     set: Settings = described("Hyperparameters of all rows.", Settings())
     rows: dict[Name, Settings] = described("Hyperparameters of single rows.", {})
+    tuning: Space = described(
+        "What `awd tune` searches: hyperparameter -> {low, high, log} or a list of values. What it "
+        "chooses is read from workflow/tuning.",
+        {},
+    )
 
 
 class Scales(Model):
@@ -124,6 +130,7 @@ class Suite(Model):
     )
     figures: Several[Figure] = described("The figures to draw.")
     scales: Scales = described("What differs at each scale, by name; one is enough: see below.")
+    _chosen: dict[str, dict[str, dict[str, Choice]]] = PrivateAttr(default_factory=dict)
 
     @field_validator("recipes")
     @classmethod
@@ -162,25 +169,64 @@ class Suite(Model):
             )
         return given[name]
 
+    def chosen(self, scale: str, corpus: str, where: str) -> dict[str, Mapping[str, Value]]:
+        """Return row -> the settings that a search has chosen for it, those of the base row first.
+
+        A corpus without a search has what was chosen on the scale's first corpus.
+        """
+        searched = self._chosen.get(scale, {})
+        first = self.scale(scale, where).corpora[0]
+        choices = searched.get(corpus, searched.get(first, {}))
+        return {row: choice.set for row, choice in choices.items()}
+
+    def searched(self, row: str, scale: str, where: str) -> dict[str, Range | list]:
+        """Return what `awd tune` searches for a row: not what the row sets itself.
+
+        Raises InputError, prefixed with ``where``, if that is nothing.
+        """
+        if row not in self.rows:
+            raise InputError(f"{where}: no row '{row}'; {nearest(row, self.rows)}")
+        special = self.scale(scale, where)
+        own = self.rows[row].set.given() | special.rows.get(row, Settings()).given()
+        space = {key: what for key, what in special.tuning.items() if key not in own}
+        if not space:
+            raise InputError(
+                f"{where}: there is nothing to search for row '{row}': give ranges under "
+                f"scales.{scale}.tuning, such as learning_rate: {{low: 1, high: 100, log: true}}"
+            )
+        return space
+
     def specification(
-        self, row: str, scale: str, corpus: str, recipe: str, precision: str, where: str
+        self,
+        row: str,
+        scale: str,
+        corpus: str,
+        recipe: str,
+        precision: str,
+        where: str,
+        chosen: Mapping[str, Mapping[str, Value]] | None = None,
     ) -> tuple[RunSpec, Method]:
         """Return a row's hyperparameters and evaluation; the most specific settings win.
 
-        Raises InputError, prefixed with ``where``, for settings that do not fit together.
+        ``chosen`` replaces what a search has chosen, see `chosen`. Raises InputError, prefixed with
+        ``where``, for settings that do not fit together.
         """
         place, special = f"{where}: row '{row}'", self.scale(scale, where)
+        if chosen is None:
+            chosen = self.chosen(scale, corpus, where)
         layers = [
             self.base,
             self.corpora.get(corpus),
             self.recipes.get(recipe, {}).get(corpus),
             special.set,
+            chosen.get(self.base_row),
+            chosen.get(row),
             self.rows[row].set,
             special.rows.get(row),
         ]
-        settings = {"corpus": corpus, "precision": precision}
+        settings: dict[str, Any] = {"corpus": corpus, "precision": precision}
         for layer in layers:
-            settings |= layer.given() if layer else {}
+            settings |= layer.given() if isinstance(layer, Settings) else layer or {}
         method = make_method(self.rows[row].method, settings, place)
         trained = {key: settings[key] for key in settings.keys() - MethodSettings.model_fields}
         spec = make_spec(trained, place)
@@ -233,7 +279,18 @@ def read_suite(name: str, where: str) -> tuple[Suite, str]:
     if name not in files:
         raise InputError(f"{where}: no suite '{name}'; {nearest(name, files)}")
     place = f"{SUITES.name}/{name}.yaml"
-    return validate(Suite, read_yaml(files[name]), place), place
+    suite = validate(Suite, read_yaml(files[name]), place)
+    for scale in suite.scales.given():
+        suite._chosen[scale] = read_choices(name, scale)
+        for corpus, rows in suite._chosen[scale].items():
+            for row in rows:
+                if row not in suite.rows:
+                    path = file_of(name, scale)
+                    raise InputError(
+                        f"{path.parent.name}/{path.name}: corpora.{corpus}: no row '{row}'; "
+                        f"{nearest(row, suite.rows)}"
+                    )
+    return suite, place
 
 
 def citation(studies: list[Study]) -> dict[str, str]:

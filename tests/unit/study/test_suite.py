@@ -1,9 +1,11 @@
 """A suite as data: the most specific setting wins; names must lead somewhere."""
 
 import pytest
+import yaml
 
 import awd.study.suite
 from awd.errors import InputError
+from awd.study import tuning
 from awd.study.base_model import validate
 from awd.study.suite import OWN, Suite, citation, read_suite, suite_files
 
@@ -128,3 +130,59 @@ def test_a_citation_is_that_of_the_first_study():
     assert "Regularizing and Optimizing LSTM Language Models" in found["citation"]
     assert found["url"].startswith("https://")
     assert citation([]) == {"citation": OWN}
+
+
+# what a search has chosen --------------------------------------------------------------------
+
+
+def searched(monkeypatch, tmp_path, **rows: dict) -> Suite:
+    """The suite of `make` with ``rows`` chosen on ptb at scale demo, read from its files."""
+    for name, folder in (("SUITES", tmp_path / "suites"), ("TUNING", tmp_path / "tuning")):
+        folder.mkdir()
+        monkeypatch.setattr(awd.study.suite if name == "SUITES" else tuning, name, folder)
+    content = make().model_dump(exclude_unset=True)
+    content["scales"]["demo"]["corpora"] = ["ptb", "wikitext-2"]
+    content["scales"]["demo"]["tuning"] = {
+        "bptt": [5, 6],
+        "hidden_size": {"low": 4, "high": 40},
+    }
+    (tmp_path / "suites/mine.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    choices = {
+        row: tuning.Choice(search="0", trials=9, trial=1, valid_perplexity=9.0, set=chosen)
+        for row, chosen in rows.items()
+    }
+    tuning.write_choices("mine", "demo", {"ptb": choices})
+    return read_suite("mine", "here")[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "scale", "corpus", "expected"),
+    [
+        ("full", "demo", "ptb", {"bptt": 5, "hidden_size": 12, "epochs": 5}),
+        ("wide", "demo", "ptb", {"bptt": 6, "hidden_size": 30, "epochs": 5}),
+        ("full", "demo", "wikitext-2", {"bptt": 5, "hidden_size": 12}),
+        ("full", "small", "ptb", {"bptt": 11, "hidden_size": 10}),
+    ],
+)
+def test_chosen_settings_are_those_of_their_scale(
+    monkeypatch, tmp_path, row, scale, corpus, expected
+):
+    """The base row's are all rows'; what a row sets itself, or has chosen for it, wins."""
+    suite = searched(monkeypatch, tmp_path, full={"bptt": 5, "hidden_size": 12}, wide={"bptt": 6})
+    spec, _ = suite.specification(row, scale, corpus, "default", "fp32", "here")
+    assert {name: getattr(spec, name) for name in expected} == expected
+
+
+def test_what_a_row_sets_itself_is_not_searched(monkeypatch, tmp_path):
+    suite = searched(monkeypatch, tmp_path)
+    assert list(suite.searched("full", "demo", "here")) == ["bptt", "hidden_size"]
+    assert list(suite.searched("wide", "demo", "here")) == ["bptt"]
+    with pytest.raises(InputError, match="nothing to search for row 'full': give ranges under"):
+        suite.searched("full", "small", "here")
+    with pytest.raises(InputError, match="no row 'fully'; did you mean 'full'"):
+        suite.searched("fully", "demo", "here")
+
+
+def test_a_choice_for_a_row_that_is_gone_is_refused(monkeypatch, tmp_path):
+    with pytest.raises(InputError, match=r"mine-demo.yaml: corpora.ptb: no row 'wider'; did you"):
+        searched(monkeypatch, tmp_path, wider={"bptt": 5})
