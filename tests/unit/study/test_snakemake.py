@@ -101,9 +101,10 @@ def test_a_finished_run_needs_a_corpus_only_if_it_is_asked_for(plan, tmp_path):
     wildcards = SimpleNamespace(run=run.name)
     record = made.corpus_record("train.json", "train.safetensors")
     assert record(wildcards)
-    run.evaluations, planned = {}, run.evaluations  # a run that is only trained
+    planned = dict(run.evaluations)
+    run.evaluations.clear()  # a run that is only trained
     assert record(wildcards)
-    run.evaluations = planned
+    run.evaluations.update(planned)
     del made._finished
     assert record(wildcards)
     run.folder.mkdir(parents=True)
