@@ -3,7 +3,7 @@
 Each command imports its modules when it is called: planning a study must not load torch.
 """
 
-from awd.cli import plumbing
+from awd.cli import models, plumbing
 from awd.cli.commands import main
 
-__all__ = ["main", "plumbing"]
+__all__ = ["main", "models", "plumbing"]

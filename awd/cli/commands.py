@@ -40,7 +40,7 @@ def _plan(words: Mapping, path: Path | None):
     return Plan(load_config(path, words), str(path), dict.fromkeys(words, COMMAND_LINE))
 
 
-def _results(given: Mapping) -> Path:
+def results_folder(given: Mapping) -> Path:
     """Return the folder of results: that of the words, or of config.yaml."""
     from awd.places import RESULTS
     from awd.study.config import load_config
@@ -125,7 +125,7 @@ def status(words, configfile, watch):
 
     given = parse(words)
     follow = not configfile and given.keys() <= {"results"}
-    made = _last_plan(_results(given)) if follow else None
+    made = _last_plan(results_folder(given)) if follow else None
     (terminal.watch if watch else terminal.show_states)(made or _plan(given, configfile))
 
 
@@ -150,7 +150,7 @@ def report(words):
 
     given = parse(words)
     only(given, REPORT_KEYS)
-    results = _results(given)
+    results = results_folder(given)
     suites = chosen(given, "suites")
     parts = chosen(given, "parts", PARTS)
     formats = chosen(given, "formats", FORMATS) or FORMATS
@@ -210,7 +210,7 @@ def corpus(name, words, configfile):
     if not isinstance(folders, dict):
         raise InputError("corpus_folders must be a mapping: {name: folder}")
     least = config.get("minimum_count", 1) if name in folders else 1
-    with opened(name, _results(given), folders, least) as opened_corpus:
+    with opened(name, results_folder(given), folders, least) as opened_corpus:
         click.echo(describe(look(opened_corpus)))
 
 
@@ -234,7 +234,7 @@ def clean(words, yes):
 
     given = parse(words)
     only(given, ("what", "suites", "scale", "results"))
-    results = _results(given)
+    results = results_folder(given)
     suites, kinds = chosen(given, "suites"), chosen(given, "what", room.KINDS)
     if yes and not (suites or kinds):
         raise InputError(
@@ -327,7 +327,7 @@ def pack(archive, words):
 
     given = parse(words)
     only(given, ("scale", "results"))
-    names = write(_results(given), archive, chosen(given, "scale") or ())
+    names = write(results_folder(given), archive, chosen(given, "scale") or ())
     click.echo(f"{archive}: {len(names)} files, SHA-256 {digest(archive)}")
 
 

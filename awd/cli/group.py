@@ -2,6 +2,7 @@
 
 import faulthandler
 import logging
+import math
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -149,6 +150,21 @@ def chosen(given: Mapping, key: str, allowed: Collection[str] | None = None) -> 
         if allowed is not None and item not in allowed:
             raise InputError(f"the command line: {key}: no '{item}'; {nearest(item, allowed)}")
     return items
+
+
+def number(given: Mapping, key: str, kind: type, usual: float, *, least: float):
+    """Return the number that the words give for ``key``, or the ``usual`` one.
+
+    Raises InputError if it is no number of this ``kind`` (int or float) or below ``least``.
+    """
+    value = given.get(key, usual)
+    kinds = (int,) if kind is int else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value < math.inf:
+        what = "whole number" if kind is int else "number"
+        raise InputError(
+            f"the command line: {key} must be a {what} of at least {least}, not '{value}'"
+        )
+    return kind(value)
 
 
 def start_log(path: Path | None) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import re
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from awd.corpora import catalogue
@@ -18,16 +19,21 @@ MARKER = re.compile(r"[<\[{|].*[>\]}|]")
 class TextReader:
     """Reads the files of a corpus one after the other and numbers words as they appear.
 
+    Args:
+        corpus: its name decides whether the text is normalised.
+        vocabulary: words that have numbers already, 0, 1, ...
+
     Attributes:
         numbers: word -> number.
         normalised: what of a user's own text was changed, and how often; see ``characters``.
         sha256: of each file that was read, by its name without ``.txt``.
     """
 
-    def __init__(self, corpus: str) -> None:
+    def __init__(self, corpus: str, vocabulary: Iterable[str] = ()) -> None:
         self.corpus = corpus
         self.own = corpus not in catalogue.entries()
         self.numbers: defaultdict[str, int] = defaultdict()
+        self.numbers.update((word, number) for number, word in enumerate(vocabulary))
         self.numbers.default_factory = self.numbers.__len__  # a new word gets the next number
         self.normalised: Counter = Counter()
         self.sha256: dict[str, str] = {}
@@ -38,36 +44,43 @@ class TextReader:
         Raises InputError if the file cannot be read, is not UTF-8, has no words, holds ``<eos>``
         or, at the end of every line, another marker, or, in a user's own text, a control character.
         """
-        ids, lines, filled, marker = array("i"), 0, 0, None
-        digest = hashlib.sha256()
         with catalogue.readable(path) as stream:
-            for number, line in enumerate(stream, 1):
-                digest.update(line)
-                where = f"corpus {self.corpus}: {path}, line"
-                for text in self._lines(line, number == 1, f"{where} {lines + 1},"):
-                    lines += 1
-                    if self.own:
-                        refuse(text, f"{where} {lines},")
-                    if END in text:
-                        raise InputError(
-                            f"{where} {lines}, holds {END}, which awd adds at each line end: "
-                            "remove it from the text"
-                        )
-                    line_words = text.split()
-                    if line_words:
-                        last = line_words[-1]
-                        marker = last if not filled or last == marker else None
-                        filled += 1
-                    line_words.append(END)
-                    ids.extend(map(self.numbers.__getitem__, line_words))
+            digest = hashlib.sha256()
+            ids = self.read_lines(_digested(stream, digest), path)
+        self.sha256[path.stem] = digest.hexdigest()
+        return ids
+
+    def read_lines(self, stream: Iterable[bytes], name: object) -> array:
+        """Return the tokens of the lines of ``stream``, as ``read`` does.
+
+        ``name`` is what the text is called in errors.
+        """
+        ids, lines, filled, marker = array("i"), 0, 0, None
+        for number, line in enumerate(stream, 1):
+            where = f"corpus {self.corpus}: {name}, line"
+            for text in self._lines(line, number == 1, f"{where} {lines + 1},"):
+                lines += 1
+                if self.own:
+                    refuse(text, f"{where} {lines},")
+                if END in text:
+                    raise InputError(
+                        f"{where} {lines}, holds {END}, which awd adds at each line end: "
+                        "remove it from the text"
+                    )
+                line_words = text.split()
+                if line_words:
+                    last = line_words[-1]
+                    marker = last if not filled or last == marker else None
+                    filled += 1
+                line_words.append(END)
+                ids.extend(map(self.numbers.__getitem__, line_words))
         if not filled:
-            raise InputError(f"corpus {self.corpus}: {path} holds no words")
+            raise InputError(f"corpus {self.corpus}: {name} holds no words")
         if marker not in (None, UNKNOWN) and filled > 1 and MARKER.fullmatch(marker):
             raise InputError(
-                f"corpus {self.corpus}: every line of {path} ends in {marker}, and awd adds {END} "
+                f"corpus {self.corpus}: every line of {name} ends in {marker}, and awd adds {END} "
                 "at each line end: remove the marker from the text"
             )
-        self.sha256[path.stem] = digest.hexdigest()
         return ids
 
     def _lines(self, line: bytes, first: bool, where: str) -> list[str]:
@@ -81,6 +94,13 @@ class TextReader:
                 f"{error.start + 1}{utf16}"
             ) from error
         return normalise(text, self.normalised, whole_file=first) if self.own else [text]
+
+
+def _digested(stream: Iterable[bytes], digest) -> Iterator[bytes]:
+    """Yield the lines of ``stream`` and update ``digest`` with each."""
+    for line in stream:
+        digest.update(line)
+        yield line
 
 
 def count(corpus: str, raw: Path, minimum_count: int = 1) -> dict:

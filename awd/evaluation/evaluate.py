@@ -19,13 +19,13 @@ from awd.evaluation.entropy_floor import below_floor
 from awd.evaluation.leak_check import first_leak, first_leak_of_losses
 from awd.evaluation.neural_cache import cache_losses, grid
 from awd.evaluation.perplexity import mean_loss, perplexity, reading_length, stream_losses, total
+from awd.evaluation.trained_model import load_model
 from awd.files import atomic, write_json
 from awd.model.language_model import LanguageModel
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.folder import FORMAT, read_record
 from awd.runs.protocol import make_protocol
 from awd.runs.provenance import now, provenance
-from awd.runs.weights import read_weights
 from awd.study.methods import Method
 from awd.study.spec import RunSpec, make_spec
 from awd.vocabulary import END, HELD_OUT, Split, Status
@@ -71,7 +71,7 @@ def evaluate_stage(
     if diverged is not None:
         status, reason = Status.DIVERGED, diverged["reason"]
     else:
-        models = [_load(spec, corpus, path, stage, device) for path in (folder, *members)]
+        models = [load_model(spec, corpus, path, stage, device) for path in (folder, *members)]
         measured, ahead = _measure(models, corpus, method, device)
         losses = {split: measured[split][:, 0].numpy() for split in HELD_OUT}
         splits = {
@@ -166,16 +166,8 @@ def tune_cache(
         raise InputError(f"{folder} was not trained on this text of '{corpus.name}'")
     if spec.objective != "next-word":
         raise InputError(f"{folder}: a cache needs objective 'next-word', not '{spec.objective}'")
-    model = _load(spec, corpus, folder, stage, device)
+    model = load_model(spec, corpus, folder, stage, device)
     return grid(model, as_stream(corpus.valid, device), windows, thetas, weights)
-
-
-def _load(
-    spec: RunSpec, corpus: Corpus, folder: Path, stage: str, device: torch.device
-) -> LanguageModel:
-    model = LanguageModel(spec, len(corpus.vocabulary)).to(device)
-    model.load_state_dict(read_weights(folder, stage, device, "evaluating"))
-    return model
 
 
 def _measure(

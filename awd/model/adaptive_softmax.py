@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from awd.model.arithmetic import draw_uniformly, linear
+from awd.model.arithmetic import draw_uniformly, linear, log_softmax
 from awd.model.cross_entropy import mean_cross_entropy, token_losses
 from awd.study.spec import SHRINKING, cutoffs
 
@@ -58,6 +58,17 @@ class AdaptiveDecoder(nn.Module):
             chosen = slice(None) if chosen is None else chosen
             losses[chosen] += token_losses(read, weight, bias, words)
         return losses
+
+    @torch.no_grad()
+    def log_probabilities(self, hidden: Tensor) -> Tensor:
+        """Logarithms of the probabilities of all words, (rows, vocabulary)."""
+        first = self.softmax.cutoffs[0]
+        head = log_softmax(linear(hidden, self.softmax.head.weight) + self.softmax.head.bias)
+        parts = [head[:, :first]]
+        for number, (project, decode) in enumerate(self.softmax.tail):
+            within = log_softmax(linear(linear(hidden, project.weight), decode.weight))
+            parts.append(within + head[:, first + number, None])
+        return torch.cat(parts, 1)[:, self.rank]
 
     def _decisions(self, hidden: Tensor, targets: Tensor) -> Iterator[tuple]:
         """(rows that it concerns, what it reads, weight, bias, targets) of each decision.

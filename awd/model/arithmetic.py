@@ -169,6 +169,12 @@ def softmax(rows: Tensor) -> Tensor:
     return kernels.operators.softmax(rows.contiguous()) if defined(rows) else rows.softmax(1)
 
 
+def log_softmax(rows: Tensor) -> Tensor:
+    """The logarithm of the softmax of each row of (rows, columns)."""
+    shifted = rows - rows.amax(1, keepdim=True)
+    return shifted - log(row_sums(exp(shifted)))[:, None]
+
+
 def row_sums(rows: Tensor) -> Tensor:
     """(rows, columns) to (rows)."""
     return kernels.operators.row_sums(rows.contiguous()) if defined(rows) else rows.sum(1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from awd.model.adaptive_softmax import AdaptiveDecoder
-from awd.model.arithmetic import draw_uniformly
+from awd.model.arithmetic import draw_uniformly, linear, log_softmax
 from awd.model.attention import WindowAttention
 from awd.model.cross_entropy import mean_cross_entropy, token_losses
 from awd.model.recurrent_layer import recur
@@ -267,3 +267,14 @@ class LanguageModel(nn.Module):
         else:
             losses = token_losses(rows, self.decoder_weight, self.bias, words)
         return losses.view_as(targets)
+
+    @torch.no_grad()
+    def log_probabilities(self, output: Tensor) -> Tensor:
+        """Logarithms of the probabilities of all words, (rows, vocabulary).
+
+        Args:
+            output: what the decoder reads, (rows, features).
+        """
+        if self.adaptive is not None:
+            return self.adaptive.log_probabilities(output)
+        return log_softmax(linear(output, self.decoder_weight) + self.bias)

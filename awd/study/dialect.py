@@ -1,7 +1,7 @@
 """``KEY=VALUE`` words of a command line, the same for every command as after ``--config``."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from awd.errors import InputError
@@ -15,11 +15,12 @@ USUAL = {"recipe": "default", "precision": "fp32"}
 """What the folder results/{scale} is for; of other values its name has them, too."""
 
 
-def parse(words: Iterable[str]) -> dict:
+def parse(words: Iterable[str], texts: Collection[str] = ()) -> dict:
     """Return the keys and values of ``words``, the values read as in a file.
 
-    A later word wins; mappings are merged, as Snakemake does. Raises InputError for a word that is
-    not KEY=VALUE, or whose value has several readings.
+    A later word wins; mappings are merged, as Snakemake does. The values of the keys ``texts`` are
+    taken as they are written. Raises InputError for a word that is not KEY=VALUE, or whose value
+    has several readings.
     """
     config: dict = {}
     for word in words:
@@ -28,7 +29,7 @@ def parse(words: Iterable[str]) -> dict:
             raise InputError(
                 f"the command line: '{word}' must have the form KEY=VALUE, as in scale=small"
             )
-        value: Any = parse_word(text, f"the command line: {key}")
+        value: Any = text if key in texts else parse_word(text, f"the command line: {key}")
         both = isinstance(value, dict) and isinstance(config.get(key), dict)
         config[key] = {**config[key], **value} if both else value
     return config

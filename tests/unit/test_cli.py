@@ -17,6 +17,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import trained_runs
 
 import awd
 import awd.cli
@@ -534,6 +535,86 @@ def test_with_a_log_the_terminal_shows_errors_alone(tmp_path):
     sentence = refused(answer)
     assert answer.stderr.splitlines() == [sentence]
     assert (tmp_path / "job.log").read_text().splitlines() == [sentence]
+
+
+# trained models -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    results = tmp_path_factory.mktemp("models") / "results"
+    return trained_runs.trained(results, trained_runs.encoded(results))
+
+
+def test_text_is_generated_the_same_each_time(run):
+    words = ("generate", run.name, f"results={run.parents[1]}", "length=30", "prompt=the new cat")
+    answer = call(*words)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("the <unk> cat")
+    assert "the prompt: 1 words are not in the vocabulary and read as <unk>: new" in answer.stderr
+    assert call(*words).stdout == answer.stdout
+    assert call(*words, "seed=2").stdout != answer.stdout
+    greedy = call(*words, "temperature=0")
+    assert greedy.stdout == call(*words, "temperature=0", "seed=2").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["length=0"], "length must be a whole number of at least 1, not '0'"),
+        (["length=2.5"], "length must be a whole number"),
+        (["seed=true"], "seed must be a whole number of at least 0, not 'True'"),
+        (["temperature=-1"], "temperature must be a number of at least 0, not '-1'"),
+        (["temperature=0.0001"], "temperature is 0.0001; allowed: 0, or 0.01 to 100"),
+        (["prompts=a"], "unknown key 'prompts'; did you mean 'prompt'?"),
+        (["stage=fintune"], "stage: no 'fintune'; did you mean 'finetune'?"),
+        (["stage=finetune"], "has no stage 'finetune'; it has train"),
+        (["prompt=<eos>"], "the prompt, line 1, holds <eos>"),
+    ],
+)
+def test_mistakes_in_generating_are_one_sentence(run, words, said):
+    assert said in refused(call("generate", run, *words))
+
+
+def test_a_run_that_does_not_exist_is_answered_with_the_nearest(run, tmp_path):
+    name = "mine-lstm2x10-sgd-s7"
+    for command in (
+        ("generate", name),
+        ("score", name, run / "train.csv"),
+        ("export", "model", name, tmp_path / "new"),
+    ):
+        sentence = refused(call(*command, f"results={run.parents[1]}"))
+        assert f"has no run '{name}'; did you mean '{run.name}'?" in sentence
+
+
+def test_a_text_is_scored_by_line_and_in_total(run, tmp_path):
+    text = run.parents[1] / "raw" / "test.txt"
+    answer = call("score", run, text)
+    assert answer.returncode == 0, answer.stderr
+    recorded = json.loads((run / "train.stream.json").read_text())["splits"]["test"]
+    *lines, total = answer.stdout.splitlines()[1:]
+    assert total.split() == ["total", str(recorded["tokens"]), "0", f"{recorded['perplexity']:.2f}"]
+    assert len(lines) == 40
+    new = tmp_path / "new.txt"
+    new.write_text("a newer cat\nnew\n")
+    answer = call("score", run, new, "format=csv")
+    assert [line.split(",")[:3] for line in answer.stdout.splitlines()] == [
+        ["line", "tokens", "unknown"],
+        ["1", "3", "1"],
+        ["2", "2", "1"],
+        ["total", "5", "2"],
+    ]
+    assert "2 words are not in the vocabulary and read as <unk>: new, newer" in answer.stderr
+
+
+def test_a_model_is_exported(run, tmp_path):
+    answer = call("export", "model", run, tmp_path / "model")
+    assert answer.returncode == 0, answer.stderr
+    assert [Path(line) for line in answer.stdout.splitlines()] == [
+        tmp_path / "model" / name
+        for name in ("weights.safetensors", "vocabulary.txt", "README.md", "model.py")
+    ]
+    assert "exists: name a new folder" in refused(call("export", "model", run, tmp_path / "model"))
 
 
 # compare, pack, verify ----------------------------------------------------------------------

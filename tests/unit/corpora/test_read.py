@@ -26,6 +26,11 @@ def test_numbers_go_on_from_file_to_file(tmp_path):
     }
 
 
+def test_words_of_a_vocabulary_have_their_numbers_already():
+    reader = TextReader("mine", ["b", "<eos>"])
+    assert reader.read_lines([b"a b\n", b"c a"], "text").tolist() == [2, 0, 1, 3, 2, 1]
+
+
 def test_what_is_changed_in_a_users_text_is_counted(tmp_path):
     path = write(tmp_path, "train", "a\u200bb\u2028so\u00adft\n".encode())
     reader = TextReader("mine")

@@ -22,6 +22,16 @@ def test_probabilities_of_all_words_sum_to_one(decoder):
     torch.testing.assert_close((-losses).exp().sum(), torch.tensor(1.0))
 
 
+def test_all_probabilities_are_those_of_single_words_and_of_torch(decoder):
+    decoder.set_counts(torch.arange(40))
+    hidden = torch.randn(3, 16)
+    found = decoder.log_probabilities(hidden)
+    for row, values in zip(hidden, found, strict=True):
+        losses = decoder.token_losses(row.expand(40, -1), torch.arange(40))
+        torch.testing.assert_close(values, -losses)
+    torch.testing.assert_close(found, decoder.softmax.log_prob(hidden)[:, decoder.rank])
+
+
 def test_frequent_words_come_into_the_head(decoder):
     counts = torch.arange(40)  # the last id is the most frequent
     decoder.set_counts(counts)

@@ -36,6 +36,12 @@ def test_functions_are_right_to_the_last_digits(name, low, high, worst):
     assert units_off(made, getattr(torch, name)(values.double())) <= worst
 
 
+def test_log_softmax_does_not_underflow():
+    rows = torch.tensor([[0.0, -1.0, -200.0], [1e4, 1e4, -1e4]])
+    expected = torch.log_softmax(rows.double(), 1).float()
+    torch.testing.assert_close(arithmetic.log_softmax(rows), expected, rtol=1e-6, atol=1e-6)
+
+
 def test_functions_at_their_ends():
     infinite, nothing = math.inf, math.nan
     values = torch.tensor([-infinite, -200.0, 0.0, -0.0, infinite, nothing])

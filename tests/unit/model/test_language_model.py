@@ -210,3 +210,14 @@ def test_a_cloze_output_holds_the_words_before_and_after_the_missing_one():
         moved = (model(changed, model.initial_state(1)).raw != raw).view(7, 2, 4).any(2)
         assert moved[:, 0].tolist() == [place <= t for t in range(7)]
         assert moved[:, 1].tolist() == [t + 2 <= place for t in range(7)]
+
+
+@pytest.mark.parametrize("settings", [{}, {"tied": True}, {"softmax": "adaptive"}])
+def test_probabilities_of_all_words_are_those_of_the_loss(settings):
+    model = tiny(**settings).eval()
+    rows = read(model).dropped[:, 0]
+    found = model.log_probabilities(rows)
+    for word in range(11):
+        targets = torch.full((len(rows), 1), word)
+        losses = model.token_losses(rows[:, None], targets)[:, 0]
+        torch.testing.assert_close(found[:, word], -losses)

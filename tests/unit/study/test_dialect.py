@@ -33,6 +33,14 @@ def test_mappings_are_merged_as_in_snakemake():
     assert dialect.parse(lines) == parse_config(lines) == {"corpus_folders": {"a": "x", "b": "y"}}
 
 
+@pytest.mark.parametrize("text", ["no", "1e5", "a: b", "[x", "x, y", ""])
+def test_a_text_is_taken_as_it_is_written(text):
+    assert dialect.parse([f"prompt={text}", "seed=2"], texts=("prompt",)) == {
+        "prompt": text,
+        "seed": 2,
+    }
+
+
 @pytest.mark.parametrize("word", ["small", "=small", "1scale=small", "sc ale=x", "--suite"])
 def test_another_form_is_refused(word):
     with pytest.raises(InputError, match=r"'.*' must have the form KEY=VALUE, as in scale=small"):

@@ -1,0 +1,57 @@
+"""Perplexity of a new text under a model, in total and line by line.
+
+The text is read as the evaluation reads a held-out text: as one stream, from a state of zeros, so
+that a line is predicted from all lines before it. The first word of all is not predicted.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from awd.corpora.new_text import NewText
+from awd.errors import InputError
+from awd.evaluation.leak_check import first_leak
+from awd.evaluation.perplexity import perplexity, stream_losses, total
+from awd.evaluation.trained_model import TrainedModel
+from awd.vocabulary import END
+
+
+class Scored(NamedTuple):
+    """Part of a text: what was predicted of it, and how well.
+
+    ``tokens`` were predicted, with an ``nll`` (negative log likelihood, nats) in total. ``unknown``
+    words of the part are ``<unk>`` to the model.
+    """
+
+    tokens: int
+    unknown: int
+    nll: float
+
+    @property
+    def perplexity(self) -> float | None:
+        """exp(nll / tokens); None if nothing was predicted."""
+        return perplexity(self.nll / self.tokens) if self.tokens else None
+
+
+def score(trained: TrainedModel, text: NewText) -> tuple[Scored, list[Scored]]:
+    """Return the score of ``text`` and that of each of its lines.
+
+    The first line has one predicted token less than it has tokens. Raises InputError if the model
+    reads the words that it predicts, of which no perplexity can be taken seriously.
+    """
+    model, corpus, record = trained
+    if (ahead := first_leak(model)) is not None:
+        raise InputError(
+            f"{record['run']} has no perplexity: the model reads {ahead} token(s) ahead of what it "
+            "predicts"
+        )
+    stream = torch.from_numpy(text.ids).to(model.embedding.device)
+    losses = stream_losses(model, stream)[:, 0].cpu()
+    ends = np.flatnonzero(text.ids == corpus.vocabulary.index(END)) + 1
+    lines, start = [], 0
+    for end in ends.tolist():
+        part = losses[max(start - 1, 0) : end - 1]  # loss i is that of token i + 1
+        lines.append(Scored(len(part), int(text.replaced[start:end].sum()), total(part)))
+        start = end
+    return Scored(len(losses), int(text.replaced.sum()), total(losses)), lines

@@ -1,0 +1,74 @@
+"""Find a run by its name, its last stage, and the corpus that it was trained on."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from awd.corpora import Corpus, load
+from awd.errors import InputError
+from awd.runs.folder import read_record
+from awd.vocabulary import Stage, Status
+
+SHOWN = 3
+"""Names that are suggested for one that does not exist."""
+
+
+def find_run(name: str, results: Path) -> Path:
+    """Return the folder of the run called ``name``, which may also be the path of a folder.
+
+    Raises InputError, with the nearest names, if there is no such run.
+    """
+    runs = results / "runs"
+    for folder in (runs / name, Path(name)):
+        if any((folder / f"{stage}.json").is_file() for stage in Stage):
+            return folder
+    names = sorted(path.parent.name for path in runs.glob(f"*/{Stage.TRAIN}.json"))
+    close = get_close_matches(Path(name).name, names, n=SHOWN, cutoff=0)
+    if not close:
+        raise InputError(f"no run '{name}': {runs} holds no runs; results=FOLDER names another")
+    *others, last = [f"'{each}'" for each in close]
+    listed = f"{', '.join(others)} or {last}" if others else last
+    raise InputError(f"{runs} has no run '{name}'; did you mean {listed}?")
+
+
+def trained_record(folder: Path, stage: str | None = None) -> dict:
+    """Return the record of a training whose weights are of use: of ``stage``, or of the last one.
+
+    Raises InputError if the run has not had that stage, if it diverged, or without weights.
+    """
+    there = [each for each in Stage if (folder / f"{each}.json").is_file()]
+    if stage is not None and stage not in there:
+        raise InputError(f"{folder} has no stage '{stage}'; it has {', '.join(there)}")
+    record = read_record(folder, stage or there[-1])
+    if record["status"] == Status.DIVERGED:
+        raise InputError(f"{folder}: the training diverged ({record['reason']}): it has no model")
+    weights = folder / f"{record['stage']}.safetensors"
+    if not weights.is_file():
+        raise InputError(f"{weights} does not exist: only the records of this run are here")
+    return record
+
+
+def corpus_folder(folder: Path, record: Mapping) -> Path:
+    """Return where the results that ``folder`` belongs to keep the run's encoded corpus."""
+    corpus = record["corpus"]
+    name = f"{corpus['name']}-{corpus['fingerprint'][:8]}"
+    return folder.resolve().parents[1] / "corpora" / name
+
+
+def corpus_of(folder: Path, record: Mapping) -> Corpus:
+    """Read the corpus that the run in ``folder`` was trained on.
+
+    Raises InputError, with the commands that make it, if it is not there.
+    """
+    place, corpus = corpus_folder(folder, record), record["corpus"]
+    if not (place / "corpus.json").is_file():
+        name, fingerprint = corpus["name"], corpus["fingerprint"][:8]
+        raise InputError(
+            f"{place} does not exist, which holds the words of this run; run its study again, or "
+            f"`awd fetch {name} RAW` and `awd encode {name} RAW {place} "
+            f"--fingerprint {fingerprint}`"
+        )
+    loaded = load(place)
+    if loaded.fingerprint != corpus["fingerprint"]:
+        raise InputError(f"{place} is not the text that {folder} was trained on")
+    return loaded

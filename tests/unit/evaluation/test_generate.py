@@ -1,0 +1,131 @@
+"""Sampled text follows the model's probabilities, the temperature and the seed."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from awd.corpora import Corpus
+from awd.errors import InputError
+from awd.evaluation.generate import generate, in_lines, read_prompt
+from awd.model.language_model import LanguageModel
+from awd.study.spec import RunSpec
+
+WORDS = ["a", "<unk>", "b", "<eos>", "c", "d"]
+CONTEXT = np.array([3, 0])
+
+
+def model_of(vocabulary: int = len(WORDS), **settings) -> LanguageModel:
+    torch.manual_seed(3)
+    spec = RunSpec(corpus="mine", **({"hidden_size": 8, "embedding_size": 8} | settings))
+    model = LanguageModel(spec, vocabulary).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(6)
+    return model
+
+
+def next_words(model: LanguageModel, context: list[int]) -> torch.Tensor:
+    """Probabilities of the word after ``context``, by what the evaluation measures."""
+    loss = []
+    for word in range(len(model.embedding)):
+        text = torch.tensor([*context, word])[:, None]
+        output = model(model.arrange(text[:-1]), model.initial_state(1))
+        loss.append(model.token_losses(output.dropped[:, :1], text[1:])[-1, 0])
+    return torch.stack(loss).neg().exp()
+
+
+SETTINGS = {
+    "lstm": {},
+    "gru": {"cell": "gru", "layers": 2, "tied": True},
+    "attention": {"attention_window": 3},
+    "adaptive": {"softmax": "adaptive"},
+    "both directions": {"objective": "both-directions"},
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_first_word_is_drawn_from_the_evaluated_probabilities(name):
+    model = model_of(**SETTINGS[name])
+    expected = next_words(model, CONTEXT.tolist())
+    assert expected.sum() == pytest.approx(1, rel=1e-5)
+    drawn = Counter(generate(model, CONTEXT, 1, seed=seed)[0] for seed in range(2000))
+    for word, p in enumerate(expected.tolist()):
+        assert drawn[word] / 2000 == pytest.approx(p, abs=5 * (p * (1 - p) / 2000) ** 0.5 + 1e-9)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_later_words_have_all_before_them_as_context(name):
+    """At temperature 0 each is the most probable one after all others."""
+    model = model_of(**SETTINGS[name])
+    words = generate(model, CONTEXT, 8, temperature=0)
+    context = CONTEXT.tolist()
+    for word in words:
+        assert word == int(next_words(model, context).argmax())
+        context.append(word)
+
+
+def test_temperature_sharpens_and_flattens():
+    model = model_of()
+    expected = next_words(model, CONTEXT.tolist())
+    for temperature in (0.5, 2.0):
+        powers = expected ** (1 / temperature)
+        shares = powers / powers.sum()
+        drawn = Counter(
+            generate(model, CONTEXT, 1, seed=seed, temperature=temperature)[0]
+            for seed in range(1000)
+        )
+        for word, p in enumerate(shares.tolist()):
+            deviation = (p * (1 - p) / 1000) ** 0.5
+            assert drawn[word] / 1000 == pytest.approx(p, abs=5 * deviation + 1e-9)
+
+
+def test_a_low_temperature_is_the_most_probable_word():
+    model = model_of()
+    assert generate(model, CONTEXT, 20, temperature=0.01) == generate(
+        model, CONTEXT, 20, temperature=0
+    )
+
+
+def test_the_same_seed_gives_the_same_words_and_another_one_others():
+    model = model_of()
+    first = generate(model, CONTEXT, 50, seed=1)
+    torch.manual_seed(99)  # torch's random numbers have no part in it
+    assert generate(model, CONTEXT, 50, seed=1) == first
+    assert generate(model, CONTEXT, 50, seed=2) != first
+    assert generate(model, CONTEXT, 10, seed=1) == first[:10]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [({"bidirectional": True}, "bidirectional"), ({"objective": "cloze"}, "cloze")],
+)
+def test_a_model_that_sees_later_words_cannot_generate(settings, kind):
+    with pytest.raises(InputError, match=f"a {kind} model cannot generate text"):
+        generate(model_of(**settings), CONTEXT, 1)
+
+
+@pytest.mark.parametrize("temperature", [0.001, 1000.0, float("nan")])
+def test_a_temperature_out_of_range_is_one_sentence(temperature):
+    with pytest.raises(InputError, match=r"temperature is .*; allowed: 0, or 0\.01 to 100"):
+        generate(model_of(), CONTEXT, 1, temperature=temperature)
+
+
+def corpus() -> Corpus:
+    none = np.zeros(1, dtype=np.uint16)
+    return Corpus("mine", "f" * 64, WORDS, none, none, none, info={})
+
+
+def test_a_prompt_begins_a_line_and_stays_open():
+    text = read_prompt(corpus(), "a new b")
+    assert text.ids.tolist() == [3, 0, 1, 2]
+    assert text.replaced.tolist() == [False, False, True, False]
+    assert text.unknown == {"new": 1}
+    assert read_prompt(corpus(), "a\nb").ids.tolist() == [3, 0, 3, 2]
+    empty = read_prompt(corpus(), " ")
+    assert (empty.ids.tolist(), empty.replaced.tolist(), empty.unknown) == ([3], [False], {})
+
+
+def test_words_become_lines():
+    assert in_lines(corpus(), [0, 2, 3, 3, 4]) == "a b\n\nc"

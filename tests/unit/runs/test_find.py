@@ -1,0 +1,92 @@
+"""Runs are found by name; what is missing is one sentence."""
+
+import json
+
+import pytest
+import trained_runs
+
+from awd.errors import InputError
+from awd.runs.find import corpus_of, find_run, trained_record
+
+NAMES = (
+    "ptb-lstm2x200-sgd-s1-aaaaaaaaaa",
+    "ptb-gru2x200-sgd-s1-bbbbbbbbbb",
+    "mine-rnn1x5-sgd-s1-c",
+)
+
+
+@pytest.fixture
+def results(tmp_path):
+    for name in NAMES:
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "train.json").write_text("{}")
+    return tmp_path
+
+
+def test_a_run_is_found_by_its_name_and_by_its_path(results):
+    folder = results / "runs" / NAMES[0]
+    assert find_run(NAMES[0], results) == folder
+    assert find_run(str(folder), results / "elsewhere") == folder
+
+
+def test_the_nearest_names_are_suggested_nearest_first(results):
+    with pytest.raises(InputError) as error:
+        find_run("ptb-gru2x200-sgd-s2", results)
+    assert str(error.value) == (
+        f"{results / 'runs'} has no run 'ptb-gru2x200-sgd-s2'; did you mean "
+        f"'{NAMES[1]}', '{NAMES[0]}' or '{NAMES[2]}'?"
+    )
+
+
+def test_without_runs_the_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path / 'runs'} holds no runs"):
+        find_run("a-run", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    results = tmp_path_factory.mktemp("find")
+    return trained_runs.trained(results, trained_runs.encoded(results), finetune_epochs=1)
+
+
+def test_the_last_stage_is_the_usual_one(run):
+    assert trained_record(run)["stage"] == "finetune"
+    assert trained_record(run, "train")["stage"] == "train"
+
+
+def changed(run, tmp_path, **values):
+    """A copy of the run's records with other values, without its weights."""
+    record = json.loads((run / "train.json").read_text()) | values
+    folder = tmp_path / "runs" / run.name
+    folder.mkdir(parents=True)
+    (folder / "train.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_training_without_a_model_is_one_sentence(run, tmp_path):
+    folder = changed(run, tmp_path)
+    with pytest.raises(InputError, match=r"train\.safetensors does not exist: only the records"):
+        trained_record(folder)
+    with pytest.raises(InputError, match="has no stage 'finetune'; it has train"):
+        trained_record(folder, "finetune")
+
+
+def test_a_diverged_training_is_one_sentence(run, tmp_path):
+    folder = changed(run, tmp_path, status="diverged", reason="the loss became nan")
+    with pytest.raises(InputError, match=r"diverged \(the loss became nan\): it has no model"):
+        trained_record(folder)
+
+
+def test_the_corpus_of_a_run_is_found_beside_it(run, tmp_path):
+    record = trained_record(run)
+    assert corpus_of(run, record).fingerprint == record["corpus"]["fingerprint"]
+    with pytest.raises(InputError, match=r"corpora/mine-\w{8} does not exist.*`awd encode mine"):
+        corpus_of(changed(run, tmp_path), record)
+
+
+def test_another_text_under_the_same_name_is_refused(run):
+    record = trained_record(run)
+    other = record["corpus"]["fingerprint"][:8] + "0" * 56
+    with pytest.raises(InputError, match=r"is not the text that .* was trained on"):
+        corpus_of(run, record | {"corpus": record["corpus"] | {"fingerprint": other}})
