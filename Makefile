@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ACTIVATE := . .venv/bin/activate
 
-.PHONY: demo test lint figures lock
+.PHONY: demo test installation lint figures lock
 
 # Run every suite at demo scale, offline; results are in results/demo.
 demo: .venv/ready
@@ -10,6 +10,10 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(ACTIVATE) && pytest
+
+# Install awd and the oldest Snakemake that it declares into new environments, and plan with them.
+installation: .venv/ready
+	$(ACTIVATE) && pytest -n 0 tests/installation --install
 
 lint: .venv/ready
 	$(ACTIVATE) && ruff check && ruff format --check \

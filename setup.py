@@ -1,9 +1,9 @@
-"""Adds the optional kernels of awd/model/kernels to what pyproject.toml describes."""
+"""Adds to pyproject.toml the kernels of awd/model/kernels, and the workflow as data of awd."""
 
 import platform
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 
 try:
@@ -55,4 +55,12 @@ if include_paths is not None:
         )
     )
 
-setup(ext_modules=kernels, cmdclass={"build_ext": Build})
+# An installed awd has in it what a clone has beside it; awd/places.py finds both. pyproject.toml
+# names the files.
+DATA = {"awd.workflow": "workflow", "awd.config": "config"}
+setup(
+    packages=[*find_packages(include=["awd*"]), *DATA],
+    package_dir=DATA,
+    ext_modules=kernels,
+    cmdclass={"build_ext": Build},
+)

@@ -11,7 +11,7 @@ import click
 
 from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
-from awd.places import config_file
+from awd.places import SNAKEFILE, config_file
 from awd.vocabulary import Stage
 
 configfile = click.option(
@@ -169,6 +169,12 @@ def _scales(given: Mapping, results: Path) -> list[str]:
     config = given if "scale" in given else last.recall(results)
     name = folder_name(config) if config else None
     return [name] if name and ("scale" in given or (results / name).is_dir()) else []
+
+
+@main.command(examples={'snakemake -s "$(awd snakefile)" -c all': "run an installed awd"})
+def snakefile():
+    """Print the path of the workflow, to run it from any folder."""
+    click.echo(SNAKEFILE)
 
 
 @main.group(cls=Commands)

@@ -25,7 +25,7 @@ import pandas as pd
 from awd import __version__
 from awd.errors import InputError
 from awd.files import atomic, read_json, write_json, write_text
-from awd.places import HOME, PUBLISHED, config_file, data_folders
+from awd.places import CHECKOUT, HOME, PUBLISHED, config_file, data_folders
 from awd.report.build import read_plan, report, scales
 from awd.study import parts as plan_parts
 from awd.study.suite import suite_files
@@ -144,7 +144,7 @@ def _copy_results(results: Path, scale: str, plan: dict, target: Path) -> None:
 def _copy_inputs(plans: Collection[dict], target: Path) -> None:
     suites = {suite["suite"] for plan in plans for suite in plan["suites"]}
     files = suite_files()
-    paths = {"config": [config_file()], ".": [HOME / "CITATION.cff", HOME / "LICENSE"]}
+    paths = {"config": [config_file()], ".": [_document("CITATION.cff"), _document("LICENSE")]}
     paths["workflow/suites"] = [files[name] for name in sorted(suites) if name in files]
     paths["workflow/published"] = [
         path for folder in data_folders(PUBLISHED) for path in folder.glob("*")
@@ -154,6 +154,14 @@ def _copy_inputs(plans: Collection[dict], target: Path) -> None:
             if path.is_file():
                 (target / folder).mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target / folder / path.name)
+
+
+def _document(name: str) -> Path:
+    """Return a file of the top of the clone; pip puts it beside the names of what it installed."""
+    if CHECKOUT:
+        return HOME / name
+    installed = metadata.distribution("awd").files or []
+    return next((Path(str(each.locate())) for each in installed if each.name == name), HOME / name)
 
 
 def _corpora(results: Path, plans: Collection[dict]) -> dict[str, dict]:

@@ -13,7 +13,7 @@ from awd.report.terminal import terminal_or_wide
 from awd.runs.clean import size
 from awd.runs.measured_speed import MeasuredSpeed
 from awd.runs.progress import duration
-from awd.study import cost
+from awd.study import cost, requests
 from awd.study.plan import Plan, Run
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import Device, Stage
@@ -115,6 +115,7 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
     """Return a sentence for each stage that the ``profile`` of a cluster gives too little time.
 
     A job has ``runtime`` minutes in each of 1 + ``retries`` tries, and continues in the next one.
+    Where the profile gives none, they are those that the job asks for.
     Raises InputError if the folder has no profile, or if its numbers are no numbers.
     """
     path = Path(profile) / "profile.yaml"
@@ -132,11 +133,14 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
                 if stage in plan.stages_to_train(run)
                 and (found := estimates.seconds(run, [stage], device)) is not None
             ]
-            if minutes is None or not needed or max(needed)[0] <= tries * minutes * 60:
+            if not needed:
                 continue
             longest, name = max(needed)
+            each = requests.minutes(longest) if minutes is None else minutes
+            if longest <= tries * each * 60:
+                continue
             sentences.append(
-                f"{path} gives {stage} {_count(tries, 'time')} {duration(minutes * 60)}, but "
+                f"{path} gives {stage} {_count(tries, 'time')} {duration(each * 60)}, but "
                 f"{name} needs about {duration(longest)} on one {'core' if on_core else 'GPU'}: "
                 "raise retries or runtime"
             )

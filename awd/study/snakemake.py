@@ -13,10 +13,11 @@ from snakemake.io import PeriodicityDetector
 from awd.errors import InputError
 from awd.machine import gpu_lease
 from awd.places import CHECKOUT, HOME
-from awd.study import parts
+from awd.study import cost, parts, requests
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
-from awd.vocabulary import Device
+from awd.study.spec import RunSpec
+from awd.vocabulary import Device, Stage
 
 USUAL = {
     "mirror": None,
@@ -37,6 +38,11 @@ class WorkflowPlan(Plan):
     """
 
     def __init__(self, workflow, config: Mapping):
+        if workflow.modifier.path_modifier.prefix:
+            raise InputError(
+                "the module statement has a prefix, which names no folder inside records; "
+                "set results in its config instead"
+            )
         super().__init__(*configuration(workflow, config))
         self._check_wildcards()
         self._in_job = not workflow.is_main_process
@@ -222,18 +228,55 @@ class WorkflowPlan(Plan):
         """
         return json.dumps(self.config.model_dump() | USUAL, sort_keys=True)
 
-    def resources(self) -> dict[str, int | str]:
-        """Where and how a job trains or evaluates, with one GPU where GPUs are to be used.
+    def resources(self, rule: str) -> dict[str, int | str | Callable[..., int]]:
+        """Where and how a job of a rule works, with one GPU where GPUs are to be used.
 
         These are resources and no parameters, since changing them is no reason to train again.
         """
         keys = ("device", "gpu_slots", "checkpoint_minutes", "keep_checkpoints")
-        settings: dict[str, int | str] = {key: str(getattr(self.config, key)) for key in keys}
+        settings: dict = {key: str(getattr(self.config, key)) for key in keys}
         settings |= {"checkpoints": str(self.checkpoints), "awd": self.awd}
+        settings |= {"runtime": self._runtime(rule), "mem_mb": self.memory}
         if self.gpus:
             return settings | {"gpu": 1}
         # A cluster's job that was given no GPU leaves alone those that its node happens to have.
         return settings | ({"device": Device.CPU.value} if self._in_job else {})
+
+    def _runtime(self, rule: str) -> Callable[..., int]:
+        """Return the function from a job's wildcards and attempt to the minutes that it asks for.
+
+        The plain stream takes about as long as an epoch of training, for each model of an ensemble.
+        """
+
+        def runtime(wildcards, attempt: int) -> int:
+            run = self._run(wildcards)
+            if rule in list(Stage):
+                return requests.minutes(self._seconds(run.spec, rule), attempt)
+            models = 1 + len(self._members(wildcards))
+            epoch = self._seconds(run.spec.changed(epochs=1), Stage.TRAIN)
+            return requests.minutes(None if epoch is None else epoch * models, attempt)
+
+        return runtime
+
+    def _seconds(self, spec: RunSpec, stage: str) -> float | None:
+        """Estimate how long a stage takes on a GPU or on a usual core; None if it is not known.
+
+        The jobs run on other machines than this one, so what was measured here does not count.
+        """
+        sizes = self.sizes[spec.corpus]
+        if sizes is None:
+            return None
+        size = cost.size(spec, sizes["vocabulary"])
+        usual = cost.SPEEDS[cost.USUAL_CPU]
+        each = cost.gpu_seconds(size) if self.gpus else cost.core_seconds(size, usual)
+        return each * cost.trained_tokens(spec, [stage], sizes)
+
+    def memory(self, wildcards, attempt: int) -> int:
+        """Return the megabytes of memory that a job asks for."""
+        run = self._run(wildcards)
+        vocabulary = (self.sizes[run.spec.corpus] or {}).get("vocabulary")
+        gpu = bool(self.gpus)
+        return requests.megabytes(run.spec, vocabulary, gpu=gpu, attempt=attempt)
 
     def _count_gpus(self, limit: int | None) -> int:
         """The limit that a profile or a command line gives, or the slots on this machine's GPUs.

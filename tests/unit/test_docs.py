@@ -31,7 +31,14 @@ from awd.study.plan import Plan
 HOME = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "results/*.md", "benchmarks/*.md", "tests/**/README.md")
+    for pattern in (
+        "*.md",
+        "config/*.md",
+        "docs/*.md",
+        "results/*.md",
+        "benchmarks/*.md",
+        "tests/**/README.md",
+    )
     for path in HOME.glob(pattern)
 )
 PROSE = [

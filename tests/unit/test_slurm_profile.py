@@ -76,7 +76,7 @@ def test_a_job_that_slurm_refuses_is_not_sent_again(call):
 @pytest.mark.parametrize(
     ("profile", "said"),
     [
-        ("slurm", "gpu=1, slurm_partition=gpu, runtime=1440, mem_mb=8000"),
+        ("slurm", "gpu=1, slurm_partition=gpu"),
         ("local-gpu", "gpu=1"),
     ],
 )

@@ -9,10 +9,10 @@ rule fetch:
         "<results>/corpora/{corpus}-{fingerprint}/raw/test.txt",
     log:
         "<results>/logs/fetch-{corpus}-{fingerprint}.log",
+    retries: 2  # a server may be away for a moment
     localrule: True
     conda:
         plan.environment
-    retries: 2  # a server may be away for a moment
     resources:
         awd=plan.awd,
         source=plan.source_options,

@@ -16,7 +16,7 @@ rule evaluate:
         plan.environment
     threads: 1
     resources:
-        **plan.resources(),
+        **plan.resources("evaluate"),
     params:
         corpus=plan.corpus,
         folder=subpath(output.record, parent=True),

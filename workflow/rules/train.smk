@@ -20,7 +20,7 @@ rule train:
         plan.environment
     threads: 1
     resources:
-        **plan.resources(),
+        **plan.resources("train"),
         evaluate=plan.evaluates("train"),
     params:
         corpus=plan.corpus,
@@ -48,7 +48,7 @@ rule finetune:
         plan.environment
     threads: 1
     resources:
-        **plan.resources(),
+        **plan.resources("finetune"),
         evaluate=plan.evaluates("finetune"),
     params:
         corpus=plan.corpus,

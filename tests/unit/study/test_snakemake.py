@@ -17,7 +17,9 @@ from awd.study.snakemake import WorkflowPlan
 def plan(monkeypatch, tmp_path):
     """A plan on a machine with so many GPUs, under a limit or in a job that was given GPUs."""
 
-    def plan(device, *, installed=0, slots=1, limit=None, in_job=False, given=None, **more):
+    def plan(
+        device, *, installed=0, slots=1, limit=None, in_job=False, given=None, prefix=None, **more
+    ):
         machine = tmp_path / f"{installed}-gpus"
         for number in range(installed):
             (machine / str(number)).mkdir(parents=True, exist_ok=True)
@@ -33,7 +35,9 @@ def plan(monkeypatch, tmp_path):
             is_main_process=not in_job,
             global_resources=limits,
             config_settings=SimpleNamespace(configfiles=[], config=changes),
-            modifier=SimpleNamespace(is_main_snakefile=lambda: True),
+            modifier=SimpleNamespace(
+                is_main_snakefile=lambda: True, path_modifier=SimpleNamespace(prefix=prefix)
+            ),
             deployment_settings=SimpleNamespace(deployment_method=set()),
             dag_settings=SimpleNamespace(
                 targets=set(), forceall=False, forcetargets=False, forcerun=set()
@@ -134,9 +138,46 @@ def test_one_machine_has_as_many_as_its_gpus_have_slots(plan):
 
 
 def test_without_gpus_no_job_asks_for_one(plan):
-    assert "gpu" not in plan("auto").resources()
-    assert plan("auto").resources()["device"] == "auto"
-    assert plan("auto", installed=1).resources()["gpu"] == 1
+    assert "gpu" not in plan("auto").resources("train")
+    assert plan("auto").resources("train")["device"] == "auto"
+    assert plan("auto", installed=1).resources("train")["gpu"] == 1
+
+
+def asked(made, rule: str, attempt: int = 1, **wildcards) -> tuple[int, int]:
+    """Minutes and megabytes that a job of the plan's first run asks for."""
+    wildcards = SimpleNamespace(run=next(iter(made.runs)), **wildcards)
+    resources = made.resources(rule)
+    return resources["runtime"](wildcards, attempt), resources["mem_mb"](wildcards, attempt)
+
+
+def test_a_job_asks_for_the_time_and_memory_of_its_training_and_for_more_in_each_attempt(plan):
+    paper = {"suites": ["merity2018"], "scale": "paper", "corpora": "ptb"}
+    on_gpu, on_core = plan("cuda", installed=1, **paper), plan("cpu", **paper)
+    (minutes, memory), (more_minutes, more_memory) = (
+        asked(on_gpu, "train", attempt) for attempt in (1, 2)
+    )
+    assert 60 < minutes < 1440
+    assert (more_minutes, more_memory) == (min(1440, 2 * minutes), 2 * memory)
+    assert asked(on_gpu, "finetune")[0] <= minutes
+    assert asked(on_core, "train")[0] == 1440  # days: it goes on in the next attempt
+    assert asked(on_core, "train")[1] < memory
+    assert asked(plan("cpu"), "train") == (30, asked(plan("cpu"), "train")[1])
+
+
+def test_an_evaluation_asks_for_less_time_than_a_training_and_an_ensemble_for_more(plan):
+    made = plan("cpu", scale="paper")
+    run = next(run for run in made.runs.values() if ("train", "ensemble-2") in run.evaluations)
+    runtime = made.resources("evaluate")["runtime"]
+    one, two = (
+        runtime(SimpleNamespace(run=run.name, stage="train", method=method), 1)
+        for method in ("stream", "ensemble-2")
+    )
+    assert one <= two < asked(made, "train")[0]
+
+
+def test_the_module_statement_may_have_no_prefix(plan):
+    with pytest.raises(InputError, match="has a prefix"):
+        plan("cpu", prefix="inner")
 
 
 @pytest.mark.parametrize("installed", [0, 2])
@@ -144,20 +185,20 @@ def test_without_gpus_no_job_asks_for_one(plan):
 def test_the_profile_knows_how_many_a_cluster_has(plan, device, installed):
     """Snakemake runs where there are none, or others."""
     made = plan(device, installed=installed, limit=100)
-    assert (made.gpus, made.resources()["gpu"]) == (100, 1)
-    assert "gpu" not in plan("cpu", installed=installed, limit=100).resources()
+    assert (made.gpus, made.resources("train")["gpu"]) == (100, 1)
+    assert "gpu" not in plan("cpu", installed=installed, limit=100).resources("train")
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_a_job_on_a_cluster_has_the_gpu_it_was_given(plan, device):
     """It reads the workflow again, on another machine and without the profile's limit."""
-    resources = plan(device, installed=8, in_job=True, given="3").resources()
+    resources = plan(device, installed=8, in_job=True, given="3").resources("train")
     assert (resources["gpu"], resources["device"]) == (1, device)
 
 
 @pytest.mark.parametrize("given", [None, ""])
 def test_a_job_without_a_gpu_leaves_those_of_its_node_alone(plan, given):
-    resources = plan("auto", installed=8, in_job=True, given=given).resources()
+    resources = plan("auto", installed=8, in_job=True, given=given).resources("train")
     assert "gpu" not in resources
     assert resources["device"] == "cpu"
 
