@@ -105,7 +105,9 @@ def differs(name: str, one: object, other: object, spec: RunSpec) -> bool:
     if name.startswith("dropout") and min(one, other) == 0:
         units = WORDS if name == "dropout_embedding" else COLUMNS * spec.embedding_size
         return max(one, other) * units >= SEEN_FOR_SURE
-    return not math.isclose(one, other, rel_tol=0.03 if name == "weight_decay" else 0.005)
+    error = 1e-6 if name.startswith("dropout") else 0.0
+    relative = 0.03 if name == "weight_decay" else 0.005
+    return not math.isclose(one, other, rel_tol=relative, abs_tol=error)
 
 
 def _plain(value: object) -> str:

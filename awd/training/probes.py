@@ -231,7 +231,7 @@ def _dropped(before: Tensor, after: Tensor) -> tuple[float, str | None]:
     scale = (after / before)[alive & ~zero].median().item()
     # Of units that are alive all the time, which are dropped at one time and not at another?
     varies = (zero.any(0) & ~zero.all(0) & alive.all(0)).any().item()
-    return round(1 - 1 / scale, 4), "standard" if varies else "locked"
+    return round(1 - 1 / scale, 6), "standard" if varies else "locked"
 
 
 def _of_weight_drop(model: LanguageModel) -> dict:

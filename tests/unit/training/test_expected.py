@@ -181,6 +181,16 @@ def test_dropout_too_rare_to_be_seen_is_no_contradiction(text, p):
     assert contradiction(spec, "train", seen(text, spec)) is None
 
 
+@pytest.mark.parametrize("rate", [0.00553, 0.012345, 0.99123])
+def test_a_rate_may_have_many_digits(text, rate):
+    """A random search draws such rates."""
+    names = ("dropout_embedding", "dropout_input", "dropout_hidden", "dropout_output")
+    spec = spec_of(**FULL | dict.fromkeys(names, rate))
+    observed = seen(text, spec)
+    assert contradiction(spec, "train", observed) is None
+    assert observed["dropout_input"] == pytest.approx(rate, abs=1e-6)
+
+
 def inactive(monkeypatch, name):
     """Make a mechanism of the training code do nothing."""
 
