@@ -110,12 +110,14 @@ def plan(words, configfile, profile, power, settings, write):
     examples={
         "awd status --watch": "of the last `snakemake` here, until it is done",
         "awd status scale=small suites=kim2024": "of another study",
+        "awd status --json": "for another program",
     }
 )
 @words_argument
 @configfile
 @click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
-def status(words, configfile, watch):
+@click.option("--json", "as_json", is_flag=True, help="Print it once, for another program.")
+def status(words, configfile, watch, as_json):
     """Show what each run is doing: waiting, running and how far, stopped, diverged, done.
 
     Without words, of what the last `snakemake` in this folder was to do.
@@ -126,7 +128,10 @@ def status(words, configfile, watch):
     given = parse(words)
     follow = not configfile and given.keys() <= {"results"}
     made = _last_plan(results_folder(given)) if follow else None
-    (terminal.watch if watch else terminal.show_states)(made or _plan(given, configfile))
+    if watch and as_json:
+        raise InputError("the command line: --watch and --json exclude each other")
+    show = terminal.print_json if as_json else terminal.watch if watch else terminal.show_states
+    show(made or _plan(given, configfile))
 
 
 @main.command(
@@ -156,12 +161,12 @@ def report(words):
     formats = chosen(given, "formats", FORMATS) or FORMATS
     if parts and "page" in parts and "html" not in formats:
         raise InputError("the command line: the page is html: add html to formats")
-    for name in _scales(given, results) or scales(results):
+    for name in scales_of(given, results) or scales(results):
         for path in build(results, name, suites, parts or PARTS, chosen(given, "figures"), formats):
             click.echo(path)
 
 
-def _scales(given: Mapping, results: Path) -> list[str]:
+def scales_of(given: Mapping, results: Path) -> list[str]:
     """Return the folder of the scale that is meant, or of the last workflow, if there is one."""
     from awd.study import last
     from awd.study.dialect import folder_name

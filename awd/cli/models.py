@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from awd.cli.commands import main, results_folder
+from awd.cli.commands import main, results_folder, scales_of
 from awd.cli.group import Commands, chosen, folder, number, only, words_argument
+from awd.errors import InputError
 from awd.vocabulary import Stage
 
 if TYPE_CHECKING:
@@ -137,6 +138,34 @@ def _show(whole: Scored, lines: Sequence[Scored], texts: Sequence[str]) -> None:
 @main.group(cls=Commands)
 def export():
     """Write what other programs read."""
+
+
+@export.command(
+    "tensorboard",
+    examples={
+        "awd export tensorboard logs": "then: tensorboard --logdir logs",
+        "awd export tensorboard logs scale=paper suites=kim2024": "of one study",
+    },
+)
+@folder("destination")
+@words_argument
+def export_tensorboard(destination, words):
+    """Write the learning curves to the new folder DESTINATION, as TensorBoard reads them.
+
+    Keys: scale (default: that of the last `snakemake` here), suites, results.
+    """
+    from awd.report.build import scales
+    from awd.report.tensorboard_logs import write_logs
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    only(given, ("scale", "suites", "results"))
+    results = results_folder(given)
+    names = scales_of(given, results) or scales(results)
+    if len(names) > 1:
+        raise InputError(f"the command line: name one scale: scale={' or scale='.join(names)}")
+    for path in write_logs(results, names[0], destination, chosen(given, "suites")):
+        click.echo(path)
 
 
 @export.command(

@@ -4,6 +4,7 @@ States come from the files that runs leave, so the trainings may run on other ma
 cluster: only the folder of results is needed.
 """
 
+import json
 import os
 import socket
 import time
@@ -127,6 +128,32 @@ def run_states(plan: Plan, before: Iterable[RunState] = ()) -> list[RunState]:
 def show_states(plan: Plan) -> None:
     """Print the table of what each run of ``plan`` is doing, once."""
     terminal_or_wide().print(_table(plan, run_states(plan)))
+
+
+FACTS = (
+    *("epoch", "epochs", "fraction", "tokens_per_second", "valid_perplexity"),
+    *("seconds_left", "host", "written"),
+)
+"""What `status --json` has of each run; null where it is not known."""
+
+
+def print_json(plan: Plan) -> None:
+    """Print what each run of ``plan`` is doing, for a program: see docs/files.md."""
+    found = run_states(plan)
+    counts = Counter(each.state for each in found)
+    runs = [
+        {
+            "run": each.run.name,
+            "rows": each.run.rows,
+            "state": each.state,
+            "stage": each.stage,
+            **{key: each.facts.get(key) for key in FACTS},
+        }
+        for each in found
+    ]
+    content = {"format": 1, "scale": plan.name, "results": str(plan.results)}
+    content |= {"counts": {state: counts[state] for state in State}, "runs": runs}
+    print(json.dumps(content, indent=1, allow_nan=False))
 
 
 def watch(plan: Plan, pause: float = PAUSE) -> None:

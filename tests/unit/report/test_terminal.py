@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -138,6 +139,28 @@ def test_the_table_shows_what_runs_first_and_counts_the_rest(run, tmp_path, caps
     cut = module._table(plan, run_states(plan), most=1)
     assert cut.renderables[0].row_count == 1
     assert cut.renderables[1] == "demo: 3 runs: 1 running, 2 waiting (2 not shown)"
+
+
+def test_a_program_reads_the_same_states(run, tmp_path, capsys):
+    waiting = Run("b-run", SPEC, "f" * 64, ["suite/other", "suite/more"], {"train"}, {})
+    told(run, tmp_path)
+    plan = SimpleNamespace(
+        name="demo",
+        results=tmp_path / "results",
+        checkpoints=tmp_path,
+        runs={run.name: run, waiting.name: waiting},
+    )
+    module.print_json(plan)
+    said = json.loads(capsys.readouterr().out)
+    assert (said["format"], said["scale"], said["results"]) == (1, "demo", str(plan.results))
+    assert said["counts"] == {state: int(state in ("running", "waiting")) for state in State}
+    first, second = said["runs"]
+    assert (first["run"], first["rows"], first["state"]) == ("a-run", ["suite/full"], "running")
+    assert (first["stage"], first["epoch"], first["epochs"]) == ("train", 3, 8)
+    assert (first["fraction"], first["seconds_left"]) == (0.25, 90.0)
+    assert first["valid_perplexity"] == 99.5
+    assert second.keys() == first.keys()
+    assert [second[key] for key in ("state", "epoch", "written")] == ["waiting", None, None]
 
 
 def test_watching_ends_by_itself_and_on_ctrl_c(run, monkeypatch, capsys):

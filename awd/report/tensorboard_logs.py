@@ -1,0 +1,68 @@
+"""Learning curves as the event files that TensorBoard shows."""
+
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+
+from awd.errors import InputError
+from awd.report.build import choose, gather, read_plan
+from awd.vocabulary import Stage
+
+TAGS = {
+    "train_loss": "loss/train",
+    "valid_loss": "loss/valid",
+    "valid_perplexity": "perplexity/valid",
+    "learning_rate": "learning rate",
+    "tokens_per_second": "tokens per second",
+}
+"""Column of a learning curve -> the name of its chart."""
+
+
+def write_logs(
+    results: Path, scale: str, destination: Path, suites: Collection[str] | None = None
+) -> list[Path]:
+    """Write a folder of event files for each run of a scale; return the folders.
+
+    A run's steps are its epochs; those of fine-tuning come after those of training. A value has the
+    time at which its epoch would have ended in a training without a break.
+
+    Raises InputError if tensorboard is not installed, if there is no curve, or if ``destination``
+    has files: TensorBoard would show old events beside new ones.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise InputError(
+            "tensorboard is not installed; install it with pip install tensorboard"
+        ) from error
+    if destination.exists() and any(destination.iterdir()):
+        raise InputError(f"{destination} is not empty; name a new folder")
+    plan = read_plan(results, scale)
+    chosen = choose(plan, suites)
+    names = {item["run"] for suite in chosen for row in suite["rows"] for item in row["runs"]}
+    records, curves, _ = gather(results, scale, plan)
+    started = {
+        (run, stage): datetime.fromisoformat(time).timestamp()
+        for run, stage, time in records[["run", "stage", "started"]]
+        .dropna()
+        .itertuples(index=False)
+    }
+    written = []
+    for run, lines in curves[curves["run"].isin(names)].groupby("run", sort=False):
+        folder = destination / str(run)
+        with SummaryWriter(str(folder)) as writer:
+            last = 0
+            for stage in Stage:
+                part = lines[lines["stage"] == stage].sort_values("epoch")
+                times = part["seconds"].cumsum() + started.get((run, stage), 0.0)
+                for column, tag in TAGS.items():
+                    for epoch, time, value in zip(part["epoch"], times, part[column], strict=True):
+                        if pd.notna(value):
+                            writer.add_scalar(tag, value, last + epoch, walltime=time)
+                last += int(part["epoch"].max()) if len(part) else 0
+        written.append(folder)
+    if not written:
+        raise InputError(f"{results / scale} has no learning curve of these studies yet")
+    return written
