@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 
 from awd.errors import InputError, nearest
-
-STOPPED = 75  # EX_TEMPFAIL: saved, run it again
+from awd.machine.interrupt import STOPPED
 
 log = logging.getLogger("awd")
 

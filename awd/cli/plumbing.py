@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from awd.cli.commands import main
-from awd.cli.group import STOPPED, folder, log_files, log_option
+from awd.cli.group import folder, log_files, log_option
+from awd.machine import interrupt
 from awd.vocabulary import Stage
 
 STAGE = click.Choice([each.value for each in Stage])
@@ -152,8 +153,9 @@ def _train(
                 live=not log_files() and sys.stderr.isatty(),
             )
     except Interrupted as error:
+        interrupt.ignore()
         log.info("%s: %s; the same command continues it", run.name, error)
-        sys.exit(STOPPED)
+        sys.exit(interrupt.STOPPED)
 
 
 @main.command(plumbing=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from trainings import PATIENCE, Training, freeze_after_save, wait_until_frozen
 
-from awd.cli.group import STOPPED
+from awd.machine.interrupt import STOPPED
 from awd.report.records import collect
 from awd.runs import provenance
 

@@ -135,10 +135,13 @@ def test_killed_and_started_again(failed, project, jobs_too):
         assert json.loads((project / record(project)).read_text())["resumes"] == 1
 
 
-def test_interrupted_and_started_again(failed, project):
-    """As by Ctrl-C in a terminal, which every process of the group receives."""
+@pytest.mark.parametrize(("times", "jobs_too"), [(1, True), (3, True), (1, False)])
+def test_interrupted_and_started_again(failed, project, times, jobs_too):
+    """As by Ctrl-C in a terminal, which every process of the group receives, or by `kill`."""
     process = start_training(project)
-    os.killpg(process.pid, signal.SIGINT)
+    for _ in range(times):
+        (os.killpg if jobs_too else os.kill)(process.pid, signal.SIGINT)
+        time.sleep(0.05)  # two of a kind that come at once are one
     said, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
@@ -148,6 +151,19 @@ def test_interrupted_and_started_again(failed, project):
     snakemake(project, record(project))
     assert outcome(project) == outcome(failed)
     assert json.loads((project / record(project)).read_text())["resumes"] == 1
+
+
+def test_interrupted_while_it_is_planned(project):
+    """It says that nothing has begun, and leaves no lock behind."""
+    process = start(["snakemake", "--cores", "2", record(project)], project)
+    for line in process.stdout:
+        if line.startswith("Building DAG"):
+            break
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "Traceback" not in said
+    snakemake(project, "--dry-run", record(project))
 
 
 def test_two_at_once(failed, project):

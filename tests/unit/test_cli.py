@@ -20,6 +20,7 @@ import pytest
 import trained_runs
 
 import awd
+import awd.__main__
 import awd.cli
 from awd import corpora
 from awd.corpora import catalogue
@@ -659,4 +660,4 @@ def test_awd_is_installed_as_a_command():
     """`awd` and `python -m awd` are the same."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, name = project["scripts"]["awd"].partition(":")
-    assert getattr(importlib.import_module(module), name) is awd.cli.main
+    assert getattr(importlib.import_module(module), name) is awd.__main__.start

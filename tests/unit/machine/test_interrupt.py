@@ -1,0 +1,131 @@
+"""Ctrl-C ends a command or a workflow without a traceback, whenever it comes and how often."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from awd.machine import interrupt
+
+SLOW_MODULE = "print('loading', flush=True)\nimport time\ntime.sleep(60)\n"
+# What libraries make of an exception while they are loaded.
+CONVERTING = f"try:\n{'    '.join(['', *SLOW_MODULE.splitlines(True)])}except BaseException:\n"
+CONVERTING += "    raise ImportError('cannot load module') from None\n"
+WAITING = """
+from awd.machine import interrupt
+import sys, time
+interrupt.{install}()
+try:
+    print("ready", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("once", flush=True)
+    sys.stdin.readline()
+    print("ended", flush=True)
+"""
+
+
+def start(code: str, folder: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(folder)])},
+    )
+
+
+@pytest.mark.parametrize("module", [SLOW_MODULE, CONVERTING])
+def test_while_a_module_is_loaded_a_command_ends_at_once(tmp_path, module):
+    (tmp_path / "slow_module.py").write_text(module)
+    code = "from awd.machine import interrupt\ninterrupt.end_calmly()\nimport slow_module\n"
+    process = start(code, tmp_path)
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "")
+    assert process.returncode == interrupt.STOPPED
+
+
+def test_a_command_is_interrupted_once(tmp_path):
+    process = start(WAITING.format(install="end_calmly"), tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "once\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate("\n") == ("ended\n", "")
+    assert process.returncode == 0
+
+
+def test_a_workflow_passes_it_on_and_then_asks_for_patience(tmp_path):
+    child = (
+        "import signal, sys, subprocess\n"
+        "code = 'import time; print(\"born\", flush=True); time.sleep(60)'\n"
+        "job = subprocess.Popen([sys.executable, '-c', code], stderr=subprocess.DEVNULL)\n"
+    )
+    end = 'print("job", job.wait(), flush=True)'
+    code = child + WAITING.format(install="end_jobs").replace('print("ended", flush=True)', end)
+    process = start(code, tmp_path)
+    assert {process.stdout.readline() for _ in range(2)} == {"born\n", "ready\n"}
+    process.send_signal(signal.SIGINT)  # to this process alone
+    assert process.stdout.readline() == "once\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == interrupt.PATIENCE.decode()
+    said, _ = process.communicate("\n")
+    assert said == f"job {-signal.SIGINT}\n"
+    assert process.returncode == 0
+
+
+def test_a_workflow_that_has_not_begun_says_so_without_a_traceback(tmp_path):
+    code = (
+        "from awd.machine import interrupt\nimport time\ninterrupt.end_early()\n"
+        "print('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    process = start(code, tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", interrupt.NOTHING_DONE.decode())
+    assert process.returncode != 0
+
+
+@pytest.mark.parametrize("install", ["end_early", "end_jobs"])
+def test_it_is_tried_again_where_snakemake_drops_it(tmp_path, install):
+    (tmp_path / "snakemake").mkdir()
+    (tmp_path / "snakemake/__init__.py").touch()
+    (tmp_path / "snakemake/logging.py").write_text(
+        "import time\ndef emit():\n    print('ready', flush=True)\n    time.sleep(0.5)\n"
+    )
+    code = WAITING.format(install=install).replace(
+        'print("ready", flush=True)',
+        f"sys.path.insert(0, {str(tmp_path)!r}); from snakemake.logging import emit; emit(); "
+        'print("returned", flush=True)',
+    )
+    process = start(code, tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate("\n")
+    assert said == "returned\nonce\nended\n"
+
+
+@pytest.mark.parametrize("install", ["end_calmly", "end_early", "end_jobs"])
+def test_what_ignores_it_goes_on_ignoring_it(install):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        getattr(interrupt, install)()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_one_effect_replaces_another():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        interrupt.end_early()
+        early = signal.getsignal(signal.SIGINT)
+        interrupt.end_jobs()
+        assert signal.getsignal(signal.SIGINT) not in (before, early)
+    finally:
+        signal.signal(signal.SIGINT, before)
