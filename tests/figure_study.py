@@ -1,6 +1,7 @@
 """The made-up study as inputs of figures, and what tests look for in one."""
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from synthetic import make_plan, write_runs
 
@@ -39,6 +40,12 @@ def values(axis, kind):
     """Epochs and values of the lines of a panel that are of this kind, by colour."""
     lines = [line for line in axis.lines if line.get_gid() == kind]
     return {line.get_color(): line.get_xydata() for line in lines}
+
+
+def points(axis, *kinds):
+    """Places of a panel's points that are of these kinds: (points, 2)."""
+    found = [group for group in axis.collections if group.get_gid() in kinds]
+    return np.concatenate([np.empty((0, 2)), *(group.get_offsets() for group in found)])
 
 
 def published(*logs):

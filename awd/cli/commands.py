@@ -17,7 +17,10 @@ from awd.vocabulary import Stage
 configfile = click.option(
     "--configfile", type=click.Path(path_type=Path), help="Read this file, not config.yaml."
 )
-REPORT_KEYS = ("scale", "recipe", "precision", "suites", "parts", "formats", "figures", "results")
+REPORT_KEYS = (
+    *("scale", "recipe", "precision", "suites", "results"),
+    *("parts", "formats", "figures", "figure_style"),
+)
 
 
 @click.group(cls=Commands)
@@ -147,7 +150,9 @@ def report(words):
 
     Keys: scale (default: that of the last `snakemake` here, else every scale that has a plan);
     suites (default: all that were ever planned); parts: records, tables, combined, figures, page;
-    formats: csv, md, tex, html, png, pdf, svg; figures; results (default: results).
+    formats: csv, md, tex, html, png, pdf, svg; figures; figure_style: a style file of matplotlib
+    (default: that of config.yaml); results (default: results). Figures are drawn only if what they
+    show has changed.
     """
     from awd.report.build import FORMATS, PARTS, scales
     from awd.report.build import report as build
@@ -161,9 +166,21 @@ def report(words):
     formats = chosen(given, "formats", FORMATS) or FORMATS
     if parts and "page" in parts and "html" not in formats:
         raise InputError("the command line: the page is html: add html to formats")
+    figures, style = chosen(given, "figures"), _figure_style(given)
     for name in scales_of(given, results) or scales(results):
-        for path in build(results, name, suites, parts or PARTS, chosen(given, "figures"), formats):
+        for path in build(results, name, suites, parts or PARTS, figures, formats, style):
             click.echo(path)
+
+
+def _figure_style(given: Mapping) -> Path | None:
+    """Return the style file of the words or of config.yaml, if there is one."""
+    from awd.study.config import load_config
+
+    found = given.get("figure_style")
+    if "figure_style" not in given:
+        with suppress(InputError):  # results can be read whatever is wrong with the configuration
+            found = load_config().get("figure_style")
+    return Path(str(found)).expanduser() if found is not None else None
 
 
 def scales_of(given: Mapping, results: Path) -> list[str]:

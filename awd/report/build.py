@@ -8,8 +8,8 @@ import pandas as pd
 
 from awd.errors import InputError, nearest
 from awd.files import read_json
+from awd.report import drawn, tables
 from awd.report import records as run_records
-from awd.report import tables
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
 from awd.study import parts as plan_parts
@@ -17,7 +17,7 @@ from awd.study.config import load_config
 from awd.study.dialect import listed
 
 PARTS = ("records", "tables", "combined", "figures", "page")
-FORMATS = (*tables.FORMATS, "png", "pdf", "svg")
+FORMATS = (*tables.FORMATS, *drawn.FORMATS)
 
 
 def report(
@@ -27,16 +27,18 @@ def report(
     parts: Collection[str] = PARTS,
     figures: Collection[str] | None = None,
     formats: Collection[str] = FORMATS,
+    style: Path | None = None,
 ) -> list[Path]:
     """Build the report of one plan and return the paths written.
 
     ``folder`` is the results folder, which has {scale}/plans/ and runs/; ``scale`` the plan's
     folder there (small, paper-bf16); ``suites`` are the names to build, all by default; ``parts``
-    limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures.
+    limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures;
+    ``style`` is a style file for figures. Figures whose inputs have not changed are kept.
     The combined table and the page are of all suites, so they are not built where some are chosen;
-    the page counts as html, and shows the figures that exist. Rows without records are shown as
-    missing. If there is no record under runs/ but {scale}/records.csv is there (a copy without its
-    run folders), the report is built from that.
+    the page counts as html, and shows the figures that are up to date. Rows without records are
+    shown as missing. If there is no record under runs/ but {scale}/records.csv is there (a copy
+    without its run folders), the report is built from that.
 
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
@@ -61,22 +63,22 @@ def report(
         if "tables" in parts:
             stem = folder / scale / "tables" / suite["suite"]
             written += tables.write(table, suite, plan["scale"], stem, formats)
-        if "figures" in parts and set(formats) - set(tables.FORMATS):
-            from awd.report.figures import FIGURES, save  # matplotlib, which tables do not need
-
-            frames = {"table": table, "curves": curves, "records": records}
-            frames["published"] = published_curves(suite)
-            for name in suite["figures"]:
-                if figures is not None and name not in figures:
-                    continue
-                drawn = FIGURES[name](suite, scale=plan["scale"], **frames)
-                stem = folder / scale / "figures" / f"{suite['suite']}-{name}"
-                written += save(drawn, stem, formats)
-    if "page" in parts and suites is None and "html" in formats:
+    drawing = "figures" in parts and bool(set(formats) & set(drawn.FORMATS))
+    with_page = "page" in parts and suites is None and "html" in formats
+    pictures: list[drawn.Task] = []
+    for suite, table in zip(chosen, built, strict=True) if drawing or with_page else ():
+        frames = {"table": table, "curves": curves, "records": records}
+        frames["published"] = published_curves(suite)
+        pictures += drawn.tasks(folder / scale / "figures", suite, plan["scale"], frames, style)
+    if drawing:
+        wanted = [each for each in pictures if figures is None or each.name in figures]
+        written += drawn.draw(wanted, formats)
+    if with_page:
         from awd.report import page
 
         path = folder / scale / "report.html"
-        written.append(page.write(path, plan, built, records, curves))
+        shown = {each.stem.name: drawn.current(each) for each in pictures}
+        written.append(page.write(path, plan, built, records, curves, shown))
     return written
 
 

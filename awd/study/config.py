@@ -99,6 +99,9 @@ class Config(Model):
     )
     keep_checkpoints: bool = described("Whether to keep the checkpoints of finished trainings.")
 
+    figure_style: Text | None = described(
+        "A style file of matplotlib: fonts, widths and lines of figures; null: the usual style."
+    )
     trials: Trials | None = described(
         "Train the trials of a search in place of the study; `awd tune` sets it.", None
     )

@@ -26,8 +26,9 @@ USUAL = {
     "gpu_slots": 1,
     "checkpoint_minutes": 5.0,
     "keep_checkpoints": False,
+    "figure_style": None,
 }
-"""Keys that decide where and how to train, with one value each."""
+"""Keys that decide where and how to train, and how figures look, with one value each."""
 
 
 class WorkflowPlan(Plan):
@@ -214,6 +215,8 @@ class WorkflowPlan(Plan):
     def report_words(self, **words: str) -> list[str]:
         """Return the words of ``report``: scale and results of this plan, and those given."""
         words = {"scale": self.name, "results": str(self.results), **words}
+        if words.get("parts") in ("figures", "page") and self.config.figure_style:
+            words["figure_style"] = self.config.figure_style
         return [f"{key}={value}" for key, value in words.items()]
 
     def table_words(self, wildcards) -> list[str]:
@@ -223,8 +226,9 @@ class WorkflowPlan(Plan):
     def settings(self, _wildcards) -> str:
         """Return the configuration as JSON, the same for all that plan the same.
 
-        Where and how to train is no part of a plan, so those keys have their usual values. It is
-        asked for job by job: Snakemake takes braces of other texts for wildcards.
+        Where and how to train and how figures look is no part of a plan, so those keys have their
+        usual values. It is asked for job by job: Snakemake takes braces of other texts for
+        wildcards.
         """
         return json.dumps(self.config.model_dump() | USUAL, sort_keys=True)
 

@@ -92,14 +92,15 @@ rule combined:
         "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
 
-# One process draws all of them: starting one takes longer than drawing a figure.
+# One command draws all of them, side by side. update() keeps Snakemake from deleting them first:
+# those whose inputs have not changed are kept.
 rule figures:
     input:
         rules.collect.output,
     output:
         [
             report(
-                f"{stem}.png",
+                update(f"{stem}.png"),
                 caption=f"../report/figures/{figure}.rst",
                 category="Figures",
                 subcategory=suite,
@@ -107,7 +108,7 @@ rule figures:
             )
             for suite, figure, stem in plan.figures()
         ],
-        [f"{stem}.{kind}" for _, _, stem in plan.figures() for kind in ("pdf", "svg")],
+        [update(f"{stem}.{kind}") for _, _, stem in plan.figures() for kind in ("pdf", "svg")],
     log:
         f"<results>/logs/figures-{plan.name}.log",
     localrule: True

@@ -3,14 +3,28 @@
 import math
 import statistics
 
+import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from awd.report import words
-from awd.report.figures.drawing import BASE, GREY, INK, PALETTE, nothing, panels, stack, styled
+from awd.report.figures.drawing import (
+    BASE,
+    GREY,
+    INK,
+    PALETTE,
+    SUPERSCRIPTS,
+    draw_points,
+    nothing,
+    panels,
+    scaled,
+    stack,
+    styled,
+)
 from awd.report.figures.seeds import seed_differences
 from awd.report.tables.build import compared
 from awd.report.words import text_name
@@ -19,8 +33,9 @@ from awd.vocabulary import Status
 ASTRAY = 12
 """How many times the usual difference makes a row one that went astray."""
 LABEL_WIDTH = 25  # characters before a row's name is broken
+BAR = 0.12  # inches
 SEED = {"marker": "o", "ms": 2.2, "mfc": INK, "mec": "w", "mew": 0.3, "ls": ""}
-PUBLISHED = {"marker": "D", "ms": 4, "mfc": "none", "mew": 0.9, "ls": ""}
+PUBLISHED = {"marker": "D", "ms": 4, "mfc": "w", "mew": 0.9, "ls": ""}
 
 
 @styled
@@ -40,7 +55,7 @@ def draw(
     if not names:
         return nothing("This suite has no rows.")
     labels, places, height = stack(names.values(), LABEL_WIDTH)
-    figure, axes = panels(corpora, height=height + 0.95, sharey=True)
+    figure, axes = panels(corpora, height=height + scaled(0.95), sharey=True)
     drawn = set()
     for axis, corpus in zip(axes, corpora, strict=True):
         axis.set_title(text_name(suite, corpus))
@@ -48,6 +63,7 @@ def draw(
         lines = table[table["corpus"] == corpus].set_index("row").to_dict("index")
         seeds = seed_differences(suite, corpus, records)
         anchor = lines.get(base, {}).get("published_test", math.nan)
+        bars, points, others = [], [], []  # (value, place)
         for name, place in zip(names, places, strict=True):
             line = lines.get(name)
             if line is None:
@@ -55,7 +71,7 @@ def draw(
                 continue
             delta, low, high = (line[f"delta_{end}"] for end in ("test", "low", "high"))
             if not math.isnan(delta):
-                axis.barh(place, delta, height=0.12, color=(BASE, 0.55), zorder=1)
+                bars.append((delta, place))
             if not math.isnan(low):
                 drawn.add("interval")
                 whisker = [[delta - low], [high - delta]]
@@ -64,13 +80,18 @@ def draw(
                 )
             if not math.isnan(delta) and len(seeds[name]) > 1:
                 drawn.add("seed")
-                heights = [place + 0.035] * len(seeds[name])
-                axis.plot(seeds[name], heights, **SEED, gid="seed", zorder=4)
+                points += [(value, place + scaled(0.035)) for value in seeds[name]]
             if name != base and not math.isnan(gap := line["published_test"] - anchor):
                 drawn.add("published")
-                axis.plot(gap, place, mec=_published_ink(scale), zorder=4, **PUBLISHED)
+                others.append((gap, place))
             _beside(axis, place, *_outcome(line))
-        axis.set_xlabel("Δ test perplexity")
+        _draw_bars(axis, bars)
+        for found, look, mark in (
+            (points, {**SEED, "zorder": 4, "gid": "seed"}, "strip"),
+            (others, {**PUBLISHED, "mec": _published_ink(scale), "zorder": 4}, "scatter"),
+        ):
+            draw_points(axis, found, mark, **look)
+        axis.set(xlabel="Δ test perplexity", ylabel="")
         _fit_values(axis, [abs(line["delta_test"]) for line in lines.values()])
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
@@ -90,8 +111,31 @@ def draw(
     return figure
 
 
+def _draw_bars(axis: Axes, bars: list[tuple[float, float]]) -> None:
+    if not bars:
+        return
+    deltas, places = zip(*bars, strict=True)
+    # seaborn counts widths in the smallest distance of two places.
+    nearest = min(np.diff(places), default=1.0)
+    look = {"color": BASE, "alpha": 0.55, "saturation": 1, "linewidth": 0, "zorder": 1}
+    sns.barplot(
+        x=deltas,
+        y=places,
+        orient="h",
+        native_scale=True,
+        errorbar=None,
+        width=scaled(BAR) / nearest,
+        ax=axis,
+        legend=False,
+        **look,
+    )
+
+
 def _plain(value: float, _: int) -> str:
-    return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    if abs(value) < 1000:
+        return f"{value:g}".replace("-", "\N{MINUS SIGN}")
+    sign = "\N{MINUS SIGN}" if value < 0 else ""
+    return f"{sign}10{str(round(math.log10(abs(value)))).translate(SUPERSCRIPTS)}"
 
 
 def _mark_base(axis: Axes, place: float | None) -> None:
@@ -109,7 +153,7 @@ def _mark_base(axis: Axes, place: float | None) -> None:
         ha="right" if before else "left",
         va="center_baseline",
         color=GREY,
-        fontsize=7,
+        fontsize=scaled(7),
     )
 
 
@@ -118,8 +162,13 @@ def _fit_values(axis: Axes, sizes: list[float]) -> None:
     sizes = [size for size in sizes if size > 0]  # nan is not
     usual = statistics.median(sizes) if sizes else 1.0
     if sizes and max(sizes) > ASTRAY * usual:
-        axis.set_xscale("symlog", linthresh=10 ** math.floor(math.log10(usual)), linscale=1.0)
+        first, last = (math.floor(math.log10(size)) for size in (usual, max(sizes)))
+        axis.set_xscale("symlog", linthresh=10.0**first, linscale=1.0)
+        step = 1 if last - first < 3 else 2
+        powers = [10.0**power for power in range(first, last + 1, step)]
+        axis.xaxis.set_major_locator(FixedLocator([-powers[0], 0, *powers]))
         axis.xaxis.set_major_formatter(FuncFormatter(_plain))
+        axis.xaxis.set_minor_locator(NullLocator())
     else:
         axis.xaxis.set_major_locator(MaxNLocator(5))
 

@@ -7,10 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from awd.report.figures.drawing import GREY, limit_values, nothing, styled
+from awd.report.figures.drawing import GREY, limit_values, nothing, plot_lines, scaled, styled
 from awd.report.figures.lines import line_figure, name_lines, recorded
 from awd.report.figures.traces import ASTRAY, settled_top
 from awd.vocabulary import Stage
+
+FAR = 20
+"""How many times the lowest last perplexity makes a row one that does not set the range."""
 
 
 @styled
@@ -44,6 +47,8 @@ def draw(
         # Curves that went astray do not decide how much of the others is seen.
         sound = [mean for trace, mean in lines if not trace.exclusion]
         sound = sound or [mean for _, mean in lines]
+        best = min(mean.iloc[-1] for mean in sound)
+        sound = [mean for mean in sound if mean.iloc[-1] < FAR * best]
         highest = 1.05 * max(settled_top(mean) for mean in sound)
         highest = min(highest, 3 * max(mean.iloc[-1] for mean in sound))  # nor does a wild start
         lowest = min(mean.min() for mean in sound)
@@ -56,7 +61,8 @@ def _draw_published(axis: Axes, published: pd.DataFrame, row: str | None, corpus
     epochs = epochs[epochs["stage"] == Stage.TRAIN]
     if len(epochs):
         losses = epochs["valid_loss"].clip(upper=ASTRAY)
-        axis.plot(epochs["epoch"], np.exp(losses), color="0.72", lw=1.6, zorder=1, gid="published")
+        frame = pd.DataFrame({"epoch": epochs["epoch"], "value": np.exp(losses), "line": row})
+        plot_lines(axis, frame, color="0.72", lw=1.6, zorder=1, gid="published")
         place = epochs["epoch"].iloc[-1], math.exp(losses.iloc[-1])
         where = {"xytext": (0, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
-        axis.annotate("published", place, color=GREY, fontsize=6.5, **where)
+        axis.annotate("published", place, color=GREY, fontsize=scaled(6.5), **where)

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import re
 import textwrap
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
@@ -10,49 +11,41 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from fontTools import subset
 from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from awd.errors import InputError, nearest
 from awd.files import atomic
 from awd.report.comparability import Exclusion
 from awd.report.figures.traces import Trace
 from awd.vocabulary import Event
 
-COLUMN, TEXT = 3.3, 6.9  # inches: the width of one column and of the page
+COLUMN, PAGE = 1, 2  # columns that a figure is wide
+GAP = 0.3  # inches between two columns
+POINTS = 7.5  # of usual text, for which distances in figures are made
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-MEAN = "mean"  # identifies the line of a mean
+MEAN, BAND = "mean", "band"  # identify the line of a mean, and the range of seeds
 CHARACTERS = 21  # of small print that fit on an inch
-STYLE = {
+STYLE = Path(__file__).with_name("awd.mplstyle")
+COMMENT = re.compile(r"(^|\s)#.*")  # a colour has no space before its number sign
+FIXED = {
     "text.parse_math": False,  # text comes from data: a dollar sign is a dollar sign
-    "font.size": 7.5,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
+    "svg.hashsalt": "awd",  # without it every save gets other identifiers
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.minor.width": 0.4,
-    "ytick.minor.width": 0.4,
-    "lines.solid_capstyle": "round",
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-    "svg.hashsalt": "awd",  # without it every save gets other identifiers
 }
-PALETTE = [  # seaborn's "colorblind"; to load seaborn takes as long as a figure
-    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
-    *("#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"),
-]
+"""Settings that no style may change."""
+PALETTE = sns.color_palette("colorblind").as_hex()
 BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
 OTHERS = [
     *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
@@ -78,37 +71,128 @@ def _fonts() -> list[str]:
     return [FONT, *(font for font in WIDER_FONTS if font in installed)]
 
 
-def style() -> dict:
-    """Return the settings of every figure."""
-    return STYLE | {"font.family": _fonts()}
+def settings(style: Path | None = None) -> dict:
+    """Return matplotlib's settings for every figure: seaborn's, awd's, and those of ``style``.
+
+    Raises InputError if the file ``style`` cannot be read or sets something wrong.
+    """
+    found = sns.axes_style("ticks") | sns.plotting_context("paper")
+    found |= dict(matplotlib.rc_params_from_file(STYLE, use_default_template=False))
+    if style is not None:
+        found |= read_style(style)
+    family = found["font.family"]
+    names = [family] if isinstance(family, str) else list(family)
+    return found | FIXED | {"font.family": list(dict.fromkeys([*names, *_fonts()]))}
+
+
+def read_style(path: Path) -> dict:
+    """Read a style file of matplotlib; raises InputError with its first mistake."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    found = matplotlib.RcParams()
+    names = matplotlib.rcParams.keys()
+    for number, line in enumerate(lines, 1):
+        text = COMMENT.sub("", line).strip()
+        if not text:
+            continue
+        name, colon, value = (part.strip() for part in text.partition(":"))
+        if not colon:
+            raise InputError(f"{path}, line {number}: '{text}' must have the form SETTING: VALUE")
+        if name not in names:
+            raise InputError(f"{path}, line {number}: no setting '{name}'; {nearest(name, names)}")
+        try:
+            found[name] = value.strip("\"'")
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+    return dict(found)
+
+
+def width(columns: int) -> float:
+    """Return how wide a figure of one or two columns is, in inches."""
+    page = matplotlib.rcParams["figure.figsize"][0]
+    return round(page if columns == PAGE else (page - GAP) / 2, 3)
+
+
+def least_height() -> float:
+    """Return the least height of a panel, in inches."""
+    return matplotlib.rcParams["figure.figsize"][1]
+
+
+def scaled(size: float) -> float:
+    """Return a size of text or of a distance that grows with it, made for text of POINTS."""
+    return size * matplotlib.rcParams["font.size"] / POINTS
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make ``draw`` use `style`, and leave the caller's settings as they are."""
+    """Make ``draw`` use `settings`, and leave the caller's settings as they are.
+
+    The function gets another argument: ``style``, a style file in addition.
+    """
 
     @functools.wraps(draw)
-    def drawn(*inputs, **named) -> Figure:
-        with matplotlib.rc_context(style()):
+    def drawn(*inputs, style: Path | None = None, **named) -> Figure:
+        with matplotlib.rc_context(settings(style)):
             return draw(*inputs, **named)
 
     return drawn
 
 
 def save(
-    figure: Figure, stem: Path, formats: Collection[str] = ("png", "pdf", "svg")
+    figure: Figure,
+    stem: Path,
+    formats: Collection[str] = ("png", "pdf", "svg"),
+    style: Path | None = None,
 ) -> list[Path]:
-    """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files."""
-    undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
+    """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files.
+
+    ``style`` is the style file that the figure was drawn with.
+    """
     paths = []
-    with matplotlib.rc_context(style()):
+    with matplotlib.rc_context(settings(style)):
         settle(figure)
-        for kind, metadata in undated.items():
+        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
+        # Figure.savefig would draw everything twice.
+        for kind, write in WRITERS.items():
             if kind in formats:
                 path = Path(f"{stem}.{kind}")
                 with atomic(path) as temporary:
-                    figure.savefig(temporary, format=kind, metadata=metadata)
+                    write(figure, temporary)
                 paths.append(path)
     return paths
+
+
+class _EmbeddedFont(subset.Options):
+    """What of a font a PDF gets: its glyphs, not the tables for shaping text, which are slow."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.drop_tables += ["GSUB", "GPOS", "GDEF"]
+
+
+def _write_pdf(figure: Figure, path: Path) -> None:
+    usual, subset.Options = subset.Options, _EmbeddedFont
+    try:
+        FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
+    finally:
+        subset.Options = usual
+
+
+WRITERS: dict[str, Callable[[Figure, Path], None]] = {
+    "png": lambda figure, path: FigureCanvasAgg(figure).print_png(
+        path, metadata={"Software": None}
+    ),
+    "pdf": lambda figure, path: _write_pdf(figure, path),
+    "svg": lambda figure, path: FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None}),
+}
+"""By format; without a date, so that equal figures are equal files."""
+
+
+def lay_out(figure: Figure) -> None:
+    """Lay the figure out once: to know about where its panels will be."""
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().execute(figure)
 
 
 def settle(figure: Figure) -> None:
@@ -119,6 +203,7 @@ def settle(figure: Figure) -> None:
     engine = figure.get_layout_engine()
     if not isinstance(engine, ConstrainedLayoutEngine):
         return  # settled before
+    FigureCanvasAgg(figure)  # measures text once for all layouts
     before: list | None = None
     for _ in range(MOST_LAYOUTS):
         engine.execute(figure)
@@ -131,14 +216,14 @@ def settle(figure: Figure) -> None:
 
 def _ticks_and_place(axis: Axes) -> tuple:
     labels = [label.get_text() for label in (*axis.get_xticklabels(), *axis.get_yticklabels())]
-    return (*labels, *np.round(axis.get_position().bounds, 6))
+    return (*labels, *np.round(axis.get_position().bounds, 4))
 
 
 def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     """Panels side by side, at most two in a line: one is a column wide, more fill the page."""
     columns = min(2, len(corpora))
     lines = math.ceil(len(corpora) / 2)
-    size = (COLUMN if columns == 1 else TEXT, height * lines)
+    size = (width(columns), height * lines)
     figure = Figure(size, layout="constrained")
     axes = list(figure.subplots(lines, columns, sharey=sharey, squeeze=False).flat)
     for spare in axes[len(corpora) :]:
@@ -148,7 +233,7 @@ def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Fig
 
 def nothing(text: str) -> Figure:
     """Return a small figure with nothing but ``text``."""
-    figure = Figure((COLUMN, 1.2), layout="constrained")
+    figure = Figure((width(COLUMN), scaled(1.2)), layout="constrained")
     axis = figure.subplots()
     axis.set_axis_off()
     write_in_the_middle(axis, text)
@@ -157,8 +242,8 @@ def nothing(text: str) -> Figure:
 
 def explain_below(figure: Figure, text: str) -> None:
     """Small print at the bottom of a figure, over its whole width."""
-    text = textwrap.fill(text, int(CHARACTERS * figure.get_figwidth()))
-    figure.supxlabel(text, x=0.01, ha="left", color=GREY, fontsize=6)
+    text = textwrap.fill(text, int(CHARACTERS * figure.get_figwidth() / scaled(1)))
+    figure.supxlabel(text, x=0.01, ha="left", color=GREY, fontsize=scaled(6))
 
 
 def write_in_the_middle(axis: Axes, text: str) -> None:
@@ -185,7 +270,7 @@ def stack(labels: Iterable[str], width: int) -> tuple[list[str], np.ndarray, flo
     all, in inches.
     """
     texts = [textwrap.fill(label, width) for label in labels]
-    heights = np.array([0.075 + 0.115 * (1 + text.count("\n")) for text in texts])
+    heights = scaled(1) * np.array([0.075 + 0.115 * (1 + text.count("\n")) for text in texts])
     bottoms = np.cumsum(heights)
     return texts, bottoms - heights / 2, float(bottoms[-1])
 
@@ -193,7 +278,7 @@ def stack(labels: Iterable[str], width: int) -> tuple[list[str], np.ndarray, flo
 def draw_trace(
     axis: Axes, trace: Trace, column: str, mark_events: bool = True, **line
 ) -> tuple[pd.Series, set[str]]:
-    """Draw the mean over seeds, with a thin line per seed beneath, and what happened on the way.
+    """Draw the mean over seeds, each seed and their range beneath, and what happened on the way.
 
     A diamond marks where averaging starts, a small triangle where the learning rate is lowered, a
     cross where the runs diverged. ``line`` are the properties of the mean's line. Returns the
@@ -203,13 +288,19 @@ def draw_trace(
     mean = trace.mean(column)
     if mean.empty:
         return mean, seen
-    thin = {name: line[name] for name in ("color", "ls", "zorder")} | {"lw": 0.4, "alpha": 0.35}
-    for table in trace.seeds(column):
-        if (table.max(axis=1) > table.min(axis=1)).any():
-            seen.add("seeds")
-            seeds = [np.column_stack([table.index, table[run]]) for run in table]
-            axis.add_collection(LineCollection(seeds, **thin))
-    axis.plot(mean.index, mean, **{"gid": MEAN} | line)
+    seeds = trace.tidy(column)
+    spread = seeds.groupby("epoch")["value"].agg(["min", "max"]).reindex(mean.index)
+    look = {name: line[name] for name in ("color", "ls", "zorder")}
+    if (spread["max"] > spread["min"]).any():
+        seen.add("seeds")
+        # seaborn's own band costs half a second for a curve of 500 epochs.
+        area = {"color": line["color"], "alpha": 0.15, "lw": 0, "zorder": line["zorder"] - 0.5}
+        axis.fill_between(spread.index, spread["min"], spread["max"], gid=BAND, **area)
+        plot_lines(axis, seeds, **look, gid="seed", lw=0.4, alpha=0.35)
+    if line.get("ls") != "":
+        parts = pd.DataFrame({"epoch": mean.index, "value": mean.to_numpy()})
+        parts["line"] = mean.isna().cumsum().to_numpy()
+        plot_lines(axis, parts, **{"gid": MEAN} | line)
     color = line["color"]
     if mark_events and column != "learning_rate" and len(lowered := trace.lowered):
         seen.add("lowered")
@@ -227,6 +318,44 @@ def draw_trace(
     return mean, seen
 
 
+def plot_lines(axis: Axes, frame: pd.DataFrame, **look) -> list[Line2D]:
+    """Draw a tidy ``frame`` of epoch and value with seaborn, one line for each value of ``line``.
+
+    ``look`` are properties of every line. A line of one epoch is a dot. Returns the lines.
+    """
+    names, before = (axis.get_xlabel(), axis.get_ylabel()), len(axis.lines)
+    label = look.pop("label", None)
+    sns.lineplot(
+        frame, x="epoch", y="value", units="line", estimator=None, ax=axis, legend=False, **look
+    )
+    axis.set(xlabel=names[0], ylabel=names[1])
+    drawn = axis.lines[before:]
+    for line in drawn:
+        line.set_label(label)
+        if len(line.get_xdata()) == 1:
+            line.set(marker="o", markersize=2 + look["lw"], markeredgewidth=0)
+    return list(drawn)
+
+
+def draw_points(axis: Axes, points: list[tuple], kind: str, **look) -> None:
+    """Draw points (x, y) with seaborn's ``kind`` of plot: strip or scatter.
+
+    ``look`` are properties as of a line of markers, as in a legend.
+    """
+    if not points:
+        return
+    x, y = zip(*points, strict=True)
+    names = axis.get_xlabel(), axis.get_ylabel()
+    common = {"ax": axis, "legend": False, "marker": look["marker"], "linewidth": look["mew"]}
+    common |= {"edgecolor": look["mec"], "zorder": look["zorder"], "gid": look.get("gid")}
+    if kind == "strip":
+        alike = {"native_scale": True, "jitter": False, "size": look["ms"], "color": look["mfc"]}
+        sns.stripplot(x=x, y=y, orient="h", **alike, **common)
+    else:
+        sns.scatterplot(x=x, y=y, s=look["ms"] ** 2, facecolor=to_rgba_array(look["mfc"]), **common)
+    axis.set(xlabel=names[0], ylabel=names[1])
+
+
 def explanations(seen: Iterable[str]) -> list[Line2D]:
     """Legend entries for what `draw_trace` has drawn."""
     switch = f"{Event.AVERAGING_STARTS} (NT-ASGD)"
@@ -236,7 +365,7 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
             [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
         ),
         "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
-        "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seed"),
+        "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seed, and their range"),
         "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
     }
     return [entry for name, entry in entries.items() if name in seen]
@@ -257,7 +386,7 @@ def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") ->
             ha="right" if late else "left",
             va="top",
             color=GREY,
-            fontsize=7,
+            fontsize=scaled(7),
             zorder=5,
             bbox={"pad": 0.5, "lw": 0, "fc": "w"},
         )

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from awd.report.figures.drawing import GREY, INK, nothing, styled
+from awd.report.figures.drawing import GREY, INK, nothing, scaled, styled
 from awd.report.figures.lines import line_figure, name_lines, recorded
 from awd.vocabulary import Split
 
@@ -47,7 +47,7 @@ def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_rest) -> F
             xytext=(3, -3),
             textcoords="offset points",
             va="top",
-            fontsize=6,
+            fontsize=scaled(6),
             color=GREY,
         )
     return name_lines(figure, drawn)

@@ -1,14 +1,25 @@
 """Where a row helps: at rare words or at frequent ones?"""
 
 import math
+import textwrap
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awd.report.comparability import measured_differently
-from awd.report.figures.drawing import GREY, INK, explain_below, nothing, panels, stack, styled
+from awd.report.figures.drawing import (
+    GREY,
+    INK,
+    explain_below,
+    nothing,
+    panels,
+    scaled,
+    stack,
+    styled,
+)
 from awd.report.figures.traces import corpora
 from awd.report.stats import Result, compare, pool
 from awd.report.words import text_name
@@ -36,8 +47,8 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
         return nothing("No loss by word frequency of this suite has been recorded yet.")
     most = max(measured.values(), key=len)
     names = {row["row"]: row["label"] for row in suite["rows"]}
-    _, _, height = stack([names[row] for row in most], LABEL_WIDTH)
-    figure, axes = panels(list(measured), height=height + 1.0)
+    highest = max(stack([names[row]], LABEL_WIDTH)[2] for row in most)
+    figure, axes = panels(list(measured), height=len(most) * highest + scaled(1.0))
     for axis, (corpus, rows) in zip(axes, measured.items(), strict=True):
         axis.set_title(text_name(suite, corpus))
         _draw(axis, rows, suite["base"], names)
@@ -75,7 +86,7 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
     first = next(iter(of_base.values()))
     bands = sorted(first)
     lines = [base, *(row for row in rows if row != base)]
-    labels, places, height = stack([names[row] for row in lines], LABEL_WIDTH)
+    labels = [textwrap.fill(names[row], LABEL_WIDTH) for row in lines]
     means, certain = np.full((len(lines), len(bands)), np.nan), set()
     for j, band in enumerate(bands):
         results = {
@@ -91,25 +102,23 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
     # The largest differences may be those of a row that went astray: they do not fade the others.
     sizes = np.abs(means[~np.isnan(means)])
     limit = max(0.05, 2 * np.quantile(sizes, 0.8)) if len(sizes) else 1.0
-    edges = np.concatenate([[0], (places[1:] + places[:-1]) / 2, [height]])
     shades = np.clip(means, -limit, limit)
     look = {"cmap": COLORS, "vmin": -1.7 * limit, "vmax": 1.7 * limit}  # numbers stay readable
-    axis.pcolormesh(np.arange(len(bands) + 1), edges, shades, edgecolors="w", lw=1, **look)
-    for i, (row, place) in enumerate(zip(lines, places, strict=True)):
+    sns.heatmap(shades, cbar=False, linewidths=1, linecolor="w", ax=axis, **look)
+    for i, row in enumerate(lines):
         for j, band in enumerate(bands):
             text, color = _signed(means[i, j]), INK
             if row == base:
                 text = f"{np.mean([_mean(each, band) for each in of_base.values()]):.2f}"
             elif (i, j) not in certain:
                 color = GREY
-            axis.text(j + 0.5, place, text, ha="center", va="center_baseline", color=color)
-    axis.set_yticks(places, labels)
-    axis.set_ylim(height, 0)
+            axis.text(j + 0.5, i + 0.5, text, ha="center", va="center_baseline", color=color)
+    axis.set_yticks(np.arange(len(lines)) + 0.5, labels, rotation=0)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)
     total = sum(tokens for _, tokens in first.values())
     heads = [f"{_range(bands, j)}\n{first[band][1] / total:.0%}" for j, band in enumerate(bands)]
-    axis.set_xticks(np.arange(len(bands)) + 0.5, heads)
+    axis.set_xticks(np.arange(len(bands)) + 0.5, heads, fontsize=scaled(6))
     axis.xaxis.tick_top()
 
 

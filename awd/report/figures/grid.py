@@ -17,11 +17,13 @@ from matplotlib.ticker import MaxNLocator
 from awd.report.figures.drawing import (
     BASE,
     COLUMN,
+    PAGE,
     PALETTE,
-    TEXT,
     draw_trace,
     explanations,
     mark_boundary,
+    scaled,
+    width,
     write_in_the_middle,
 )
 from awd.report.figures.traces import Trace, corpora, traces
@@ -66,8 +68,8 @@ def panel_per_training(
     most = max(len(found) for found in blocks.values())
     columns = math.ceil(most / math.ceil(most / 4))
     lines = [math.ceil(len(found) / columns) for found in blocks.values()]
-    height = HEIGHT[columns] * sum(lines) + 0.2 * len(blocks) + 0.2
-    figure = Figure((COLUMN if columns == 1 else TEXT, height), layout="constrained")
+    height = scaled(HEIGHT[columns] * sum(lines) + 0.2 * len(blocks) + 0.2)
+    figure = Figure((width(COLUMN if columns == 1 else PAGE), height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06)
     grid = figure.subplots(sum(lines), columns, squeeze=False)
     panels: list[Panel] = []
@@ -93,7 +95,7 @@ def panel_per_training(
         _head_block(axes[: min(columns, len(found))], text_name(suite, corpus))
     for panel in panels[-columns:]:  # those with none beneath
         panel.axis.set_xlabel("epoch")
-    figure.supylabel(axis_label, fontsize=8)
+    figure.supylabel(axis_label, fontsize=scaled(8))
     return figure, panels, corner, [*_entries(splits, quantity), *explanations(seen)]
 
 
@@ -104,11 +106,11 @@ def explain(figure: Figure, corner: Axes | None, entries: list[Line2D]) -> None:
         return
     corner.set_axis_off()
     labels = [textwrap.fill(str(entry.get_label()), LEGEND_WIDTH) for entry in entries]
-    corner.legend(entries, labels, loc="center left", borderaxespad=0, fontsize=6.5)
+    corner.legend(entries, labels, loc="center left", borderaxespad=0, fontsize=scaled(6.5))
 
 
 def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:
-    axis.set_title(textwrap.fill(trace.label, TITLE_WIDTH[columns]), fontsize=7)
+    axis.set_title(textwrap.fill(trace.label, TITLE_WIDTH[columns]), fontsize=scaled(7))
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=2))
     axis.yaxis.set_major_locator(MaxNLocator(4))
     if not shown:
@@ -126,10 +128,10 @@ def _head_block(axes: list[Axes], text: str) -> None:
         text,
         (0, 1),
         xycoords="axes fraction",
-        xytext=(0, 9.0 * lines + 7),
+        xytext=(0, scaled(9.0 * lines + 7)),
         textcoords="offset points",
         va="bottom",
-        fontsize=8.5,
+        fontsize=scaled(8.5),
         fontweight="bold",
     )
 

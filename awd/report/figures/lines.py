@@ -15,9 +15,12 @@ from awd.report.figures.drawing import (
     MEAN,
     draw_trace,
     explanations,
+    lay_out,
+    least_height,
     looks,
     mark_boundary,
     panels,
+    scaled,
     write_in_the_middle,
 )
 from awd.report.figures.names import Name, lines_of, write_names
@@ -53,7 +56,7 @@ def line_figure(
     """
     rows, base = looks(suite), suite.get("base", "")
     most = max(sum(lines_of(_name(group, base)) for group in g) for g in groups.values())
-    figure, axes = panels(list(groups), height=max(2.3, 0.13 * most + 1.0))
+    figure, axes = panels(list(groups), height=max(least_height(), scaled(0.13 * most + 1.0)))
     seen: set[str] = set()
     drawn: list[Panel] = []
     for axis, (corpus, grouped) in zip(axes, groups.items(), strict=True):
@@ -92,7 +95,7 @@ def line_figure(
 
 def name_lines(figure: Figure, drawn: list[Panel]) -> Figure:
     """Write each line's name beside its panel."""
-    figure.draw_without_rendering()  # settles the layout, which the names depend on
+    lay_out(figure)  # the names depend on it
     for axis, _, lines in drawn:
         last = max((line.get_xdata()[-1] for _, line in lines), default=0)
         names = []

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from awd.report.figures.drawing import GREY, nothing, styled
+from awd.report.figures.drawing import GREY, nothing, plot_lines, scaled, styled
 from awd.report.figures.grid import LOOKS, PALE, Panel, explain, panel_per_training
 from awd.report.figures.traces import ASTRAY, Trace, settled_top
 from awd.report.words import corpus_name
@@ -39,7 +39,8 @@ def draw(
         corpus, behind = _published_losses(panel.trace, published, scale)
         for split, values in behind.items():
             look = LOOKS[split] | {"color": PALE, "zorder": 1}
-            panel.axis.plot(values.index, values, gid=f"published {split}", **look)
+            frame = pd.DataFrame({"epoch": values.index, "value": values.to_numpy(), "line": split})
+            plot_lines(panel.axis, frame, gid=f"published {split}", **look)
             behind_of.add(corpus)
         _limit_losses(panel, behind)
     if behind_of:
@@ -102,7 +103,7 @@ def _limit_losses(panel: Panel, behind: dict[str, pd.Series]) -> None:
             ha="right",
             va="top",
             color=GREY,
-            fontsize=6,
+            fontsize=scaled(6),
             zorder=6,
             bbox={"pad": 0.5, "lw": 0, "fc": "w"},
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from awd.report.figures.drawing import BASE, INK
+from awd.report.figures.drawing import BASE, INK, scaled
 
 WIDTH = 28  # characters of a name before it is broken
 HEIGHT = 8.2 / 72  # inches that a line of text takes
@@ -40,7 +40,7 @@ def write_names(axis: Axes, names: list[Name]) -> None:
     points = np.array([(name.x, name.y) for name in names])
     heights = axis.transAxes.inverted().transform(axis.transData.transform(points))[:, 1]
     order = np.argsort(heights, kind="stable")
-    unit = HEIGHT / (axis.get_position().height * axis.figure.get_figheight())
+    unit = scaled(HEIGHT) / (axis.get_position().height * axis.figure.get_figheight())
     sizes = unit * np.array([1 + texts[which].count("\n") for which in order])
     places = spread(heights[order], (sizes[1:] + sizes[:-1]) / 2, 0.0, 1.0)
     for which, place in zip(order, places, strict=True):
@@ -66,7 +66,7 @@ def write_names(axis: Axes, names: list[Name]) -> None:
             xycoords="axes fraction",
             va="center",
             linespacing=1.0,
-            fontsize=6.5,
+            fontsize=scaled(6.5),
             fontweight="bold" if name.strong else "normal",
             color=BASE if name.strong else INK,
         )

@@ -13,16 +13,28 @@ from awd.report.comparability import Exclusion
 from awd.report.figures.ablation import PUBLISHED, SEED
 from awd.report.figures.drawing import (
     PALETTE,
+    draw_points,
     explain_below,
+    lay_out,
+    least_height,
     limit_values,
     looks,
     nothing,
     panels,
+    scaled,
 )
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
 from awd.report.figures.seeds import seed_values
 from awd.report.tables.build import compared
 from awd.report.words import text_name
+
+LOOKS = {
+    "published": PUBLISHED | {"mec": PALETTE[3], "zorder": 2},
+    "seed": SEED | {"ms": 1.8, "zorder": 3},
+    "weak": {"marker": "o", "ms": 4, "mec": "w", "mew": 0.4, "zorder": 4},
+    "strong": {"marker": "o", "ms": 5.5, "mec": "w", "mew": 0.4, "zorder": 4},
+}
+"""Of points: what was published, single seeds, rows, and the base row."""
 
 
 def scatter(
@@ -43,13 +55,14 @@ def scatter(
         corpus: lines.to_dict("records") for corpus, lines in shown.groupby("corpus", sort=False)
     }
     most = max(sum(lines_of(line["label"]) for line in lines) for lines in groups.values())
-    figure, axes = panels(list(groups), height=max(2.3, HEIGHT * most + 0.9))
+    figure, axes = panels(list(groups), height=max(least_height(), scaled(HEIGHT * most + 0.9)))
     base, look, drawn = suite.get("base"), looks(suite), set()
     for axis, (corpus, lines) in zip(axes, groups.items(), strict=True):
         axis.set_title(text_name(suite, corpus))
         axis.set_xlabel(label)
         seeds = seed_values(suite, corpus, records)
-        seen = []
+        seen: list[float] = []
+        points: dict[str, list[tuple]] = {name: [] for name in LOOKS}
         for line in lines:
             strong = line["row"] == base
             x, color = line["x"], look[line["row"]][1]
@@ -57,13 +70,21 @@ def scatter(
             seen += [line["test"], *values]
             if len(values) > 1:
                 drawn.add("seed")
-                axis.plot([x] * len(values), values, **SEED | {"ms": 1.8, "mfc": color}, zorder=3)
-            size = 5.5 if strong else 4
-            axis.plot(x, line["test"], "o", ms=size, color=color, mec="w", mew=0.4, zorder=4)
+                for value in values:
+                    points["seed"].append((x, value, color))
+            points["strong" if strong else "weak"].append((x, line["test"], color))
             if compare and not math.isnan(line["published_test"]):
                 drawn.add("published")
                 seen.append(line["published_test"])
-                axis.plot(x, line["published_test"], mec=PALETTE[3], zorder=2, **PUBLISHED)
+                points["published"].append((x, line["published_test"], "w"))
+        for name, found in points.items():
+            draw_points(
+                axis,
+                [(x, y) for x, y, _ in found],
+                "scatter",
+                gid=name,
+                **LOOKS[name] | {"mfc": [color for *_, color in found]},
+            )
         low, high = min(seen), max(seen)
         margin = 1.03 * (high / low) ** 0.05
         limit_values(axis, low / margin, high * margin)
@@ -77,8 +98,8 @@ def scatter(
     }
     if handles := [entry for name, entry in entries.items() if name in drawn]:
         frame = {"frameon": True, "framealpha": 1, "edgecolor": "0.85"}
-        axes[0].legend(handles=handles, loc="best", fontsize=6.5, handletextpad=0, **frame)
-    figure.draw_without_rendering()  # settles the layout, which the names need to know
+        axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), handletextpad=0, **frame)
+    lay_out(figure)  # the names depend on it
     for axis, lines in zip(axes, groups.values(), strict=True):
         names = [
             Name(line["label"], line["x"], line["test"], look[line["row"]][1], line["row"] == base)

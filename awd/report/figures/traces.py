@@ -68,6 +68,15 @@ class Trace(NamedTuple):
                 tables.append(table)
         return tables
 
+    def tidy(self, column: str) -> pd.DataFrame:
+        """A frame with a line per epoch and seed: epoch, value, and line (the run)."""
+        tables = self.seeds(column)
+        columns = ["epoch", "line", "value"]
+        if not tables:
+            return pd.DataFrame(columns=columns)
+        parts = [table.melt(var_name="line", ignore_index=False).reset_index() for table in tables]
+        return pd.concat(parts, ignore_index=True)[columns].dropna()
+
     def mean(self, column: str) -> pd.Series:
         """The mean over seeds by epoch, of epochs that every seed has.
 

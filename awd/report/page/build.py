@@ -74,14 +74,15 @@ def write(
     frames: Sequence[pd.DataFrame],
     records: pd.DataFrame,
     curves: pd.DataFrame,
+    figures: Mapping[str, Mapping[str, Path]],
 ) -> Path:
     """Write the page to ``path``, whole or not at all, and return it.
 
     ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
-    ``records`` and ``curves`` the frames of awd.report.records. Figures are taken from the folder
-    ``figures`` beside the page as far as they are there.
+    ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
+    figure by format, as report.drawn.current returns them.
     """
-    write_text(path, render(plan, frames, records, curves, path.parent / "figures"))
+    write_text(path, render(plan, frames, records, curves, figures))
     return path
 
 
@@ -90,7 +91,7 @@ def render(
     frames: Sequence[pd.DataFrame],
     records: pd.DataFrame,
     curves: pd.DataFrame,
-    figures: Path,
+    figures: Mapping[str, Mapping[str, Path]],
 ) -> str:
     """The page as HTML; see `write`."""
     trainings = Trainings(plan, records, curves)
@@ -146,7 +147,7 @@ def _suite(
     frame: pd.DataFrame,
     plan: Mapping,
     trainings: Trainings,
-    figures: Path,
+    figures: Mapping[str, Mapping[str, Path]],
 ) -> Suite:
     found, made = tables(suite, frame, trainings)
     paper = suite.get("paper") or {}
@@ -169,12 +170,12 @@ def _suite(
     )
 
 
-def _picture(suite: dict, kind: str, figures: Path) -> Picture:
+def _picture(suite: dict, kind: str, figures: Mapping[str, Mapping[str, Path]]) -> Picture:
     """The smaller of a figure's svg and png, with the caption that Snakemake's report has, too."""
     name = f"{suite['suite']}-{kind}"
     caption = CAPTIONS / f"{kind}.rst"
     shows = " ".join(caption.read_text(encoding="utf-8").split()) if caption.is_file() else kind
-    found = [path for end in KINDS if (path := figures / f"{name}{end}").is_file()]
+    found = [path for path in figures.get(name, {}).values() if path.suffix in KINDS]
     smallest = min(found, key=lambda path: path.stat().st_size, default=None)
     if smallest is None or smallest.stat().st_size > LARGEST_FIGURE:
         return Picture(name, shows, "")

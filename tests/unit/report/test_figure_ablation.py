@@ -1,7 +1,7 @@
 """Ablation bars show the table."""
 
 import numpy as np
-from figure_study import study, texts
+from figure_study import points, study, texts
 
 from awd.report.figures import (
     ablation,
@@ -45,10 +45,11 @@ def test_seeds_are_points(tmp_path):
         np.array([by_seed[f"ptb-lstm-s{seed}-merity2018-{name}"] for seed in (1, 2)])
         for name in ("minus-nt-asgd", "full")
     )
-    drawn = [line for line in ablation.draw(**inputs).axes[0].lines if line.get_gid() == "seed"]
-    assert any(np.allclose(line.get_xdata(), row - np.sqrt(base.prod())) for line in drawn)
-    drawn = parameters.draw(**inputs).axes[0].lines
-    assert any(np.array_equal(line.get_ydata(), row) for line in drawn)
+    drawn = points(ablation.draw(**inputs).axes[0], "seed")[:, 0]
+    for difference in row - np.sqrt(base.prod()):
+        assert np.isclose(drawn, difference).any()
+    drawn = points(parameters.draw(**inputs).axes[0], "seed")[:, 1]
+    assert set(row) <= set(drawn)
     assert "single seed" in texts(ablation.draw(**inputs))
     alone = inputs | {"records": inputs["records"].query("seed == 1")}
     assert "single seed" not in texts(ablation.draw(**alone))

@@ -1,7 +1,7 @@
 """Perplexity against the cost of training."""
 
 import pytest
-from figure_study import GPU, on, study, texts, training_hours
+from figure_study import GPU, on, points, study, texts, training_hours
 
 from awd.report.figures import cost
 
@@ -16,8 +16,7 @@ def test_costs_are_in_the_unit_that_fits_the_largest(tmp_path, seconds, unit, pe
     inputs["curves"]["seconds"] = float(seconds)
     figure = cost.draw(**inputs)
     assert f"training (core-{unit})" in texts(figure)
-    lines = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    drawn = {round(float(line.get_xdata()[0]), 6) for line in lines}
+    drawn = {round(float(x), 6) for x, _ in points(figure.axes[0], "weak", "strong")}
     spent = [
         per_hour * training_hours(row, inputs["curves"], inputs["records"])[0]
         for row in inputs["suite"]["rows"]

@@ -1,10 +1,10 @@
 """Points of rows: where they lie, which are left out, and what the legend explains."""
 
 import pytest
-from figure_study import study, texts
+from figure_study import points, study, texts
 from matplotlib.ticker import EngFormatter
 
-from awd.report.figures.scatter import scatter
+from awd.report.figures.scatter import LOOKS, scatter
 
 
 def draw(inputs, places, compare=True):
@@ -43,6 +43,7 @@ def test_every_value_is_within_the_panel(tmp_path):
     inputs = study(tmp_path, corpora=("ptb",))
     axis = draw(inputs, (1.0, 2.0)).axes[0]
     low, high = axis.get_ylim()
-    heights = [y for line in axis.lines for y in line.get_ydata()]
+    heights = points(axis, *LOOKS)[:, 1]
     assert low < min(heights) <= max(heights) < high
-    assert len(axis.lines) == 3 * 8, "a mean, its seeds and what was published of each row"
+    counts = {kind: len(points(axis, kind)) for kind in LOOKS}
+    assert counts == {"published": 8, "seed": 2 * 8, "weak": 7, "strong": 1}

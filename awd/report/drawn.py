@@ -1,0 +1,194 @@
+"""Draw the figures of a report: side by side, and only those whose inputs have changed.
+
+Beside the figures lies DRAWN, which has a digest of what each was drawn from and the SHA-256 of its
+files. A file is current if both are as noted; all others are drawn again.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from awd import __file__ as package
+from awd.errors import InputError
+from awd.files import read_json, write_json
+
+FORMATS = ("png", "pdf", "svg")
+DRAWN = ".drawn.json"
+LIBRARIES = ("matplotlib", "seaborn", "pandas", "numpy", "scipy")
+"""Of which another version may draw otherwise."""
+MOST_PROCESSES = 4
+
+
+class Task(NamedTuple):
+    """A figure to draw: ``name`` of report.figures.FIGURES, its inputs, and where it goes.
+
+    ``digest`` is that of the inputs, ``style`` a style file or None.
+    """
+
+    stem: Path
+    name: str
+    suite: dict
+    scale: str
+    frames: dict[str, pd.DataFrame]
+    style: Path | None
+    digest: str
+
+
+def tasks(
+    folder: Path,
+    suite: dict,
+    scale: str,
+    frames: Mapping[str, pd.DataFrame],
+    style: Path | None = None,
+) -> list[Task]:
+    """Return the figures of a suite as tasks.
+
+    Args:
+        folder: of the figures.
+        suite: an entry of the plan's ``suites``.
+        scale: the plan's.
+        frames: ``table``, ``records``, ``curves`` and ``published``, as figures take them.
+        style: a style file of matplotlib.
+
+    Raises InputError if the style file cannot be read.
+    """
+    runs = {item["run"] for row in suite["rows"] for item in row["runs"]}
+    own = dict(frames)
+    for name in ("records", "curves"):
+        own[name] = own[name][own[name]["run"].isin(runs)].reset_index(drop=True)
+    common = hashlib.sha256(_surroundings().encode())
+    common.update(_style_text(style).encode())
+    common.update(json.dumps([suite, scale], sort_keys=True, default=repr).encode())
+    for name in sorted(own):
+        common.update(f"{name}\0".encode())
+        _add(common, own[name])
+    found = []
+    for name in suite["figures"]:
+        digest = common.copy()
+        digest.update(name.encode())
+        stem = folder / f"{suite['suite']}-{name}"
+        found.append(Task(stem, name, suite, scale, own, style, digest.hexdigest()))
+    return found
+
+
+def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Path]:
+    """Draw figures that are not current in ``formats``; return the files of all of them.
+
+    Files that are current get a new time, so that they are newer than what they were made from.
+    """
+    wanted = list(wanted)
+    kinds = [kind for kind in FORMATS if kind in formats]
+    stale = [task for task in wanted if not set(kinds) <= current(task).keys()]
+    for task in wanted:
+        for kind in kinds if task not in stale else ():
+            _file(task, kind).touch()
+    processes = min(len(stale), MOST_PROCESSES, _cores())
+    if processes > 1 and sys.platform == "linux":
+        import awd.report.figures  # noqa: F401 - once, before the processes are forked
+
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(processes, mp_context=context) as pool:
+            digests = list(pool.map(_draw, stale, [kinds] * len(stale)))
+    else:
+        digests = [_draw(task, kinds) for task in stale]
+    for task, files in zip(stale, digests, strict=True):
+        _note(task, files)
+    return [_file(task, kind) for task in wanted for kind in kinds]
+
+
+def current(task: Task) -> dict[str, Path]:
+    """Return the files that show what the task's inputs are now, by format."""
+    noted = _notes(task.stem.parent).get(task.stem.name)
+    if not isinstance(noted, dict) or noted.get("inputs") != task.digest:
+        return {}
+    files = noted.get("files")
+    return {
+        kind: _file(task, kind)
+        for kind in FORMATS
+        if isinstance(files, dict) and _sha256(_file(task, kind)) == files.get(kind, "")
+    }
+
+
+def _draw(task: Task, formats: Collection[str]) -> dict[str, str]:
+    """Draw a figure; return the SHA-256 of its files by format."""
+    from awd.report.figures import FIGURES, save  # seaborn, which nothing else needs
+
+    figure = FIGURES[task.name](task.suite, scale=task.scale, style=task.style, **task.frames)
+    paths = save(figure, task.stem, formats, task.style)
+    return {path.suffix[1:]: str(_sha256(path)) for path in paths}
+
+
+def _note(task: Task, files: Mapping[str, str]) -> None:
+    """Note what was drawn; files of other formats stay noted if their inputs are the same."""
+    notes = _notes(task.stem.parent)
+    before = notes.get(task.stem.name)
+    if isinstance(before, dict) and before.get("inputs") == task.digest:
+        files = {**before.get("files", {}), **files}
+    notes[task.stem.name] = {"inputs": task.digest, "files": dict(files)}
+    write_json(task.stem.parent / DRAWN, dict(sorted(notes.items())))
+
+
+def _notes(folder: Path) -> dict:
+    try:
+        return read_json(folder / DRAWN)
+    except (InputError, OSError):  # none yet, or damaged: everything is drawn again
+        return {}
+
+
+def _file(task: Task, kind: str) -> Path:
+    return Path(f"{task.stem}.{kind}")
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+
+
+def _style_text(style: Path | None) -> str:
+    if style is None:
+        return ""
+    try:
+        return style.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"figure_style: {style} cannot be read: {error}") from error
+
+
+@cache
+def _surroundings() -> str:
+    """What a figure depends on besides its inputs: the code, the libraries, and the fonts."""
+    from matplotlib import font_manager
+
+    digest = hashlib.sha256()
+    for path in sorted(Path(package).parent.rglob("*")):
+        if path.suffix in (".py", ".mplstyle"):
+            digest.update(path.read_bytes())
+    versions = [f"{name} {metadata.version(name)}" for name in LIBRARIES]
+    fonts = sorted(set(font_manager.get_font_names()))
+    return "\n".join([digest.hexdigest(), *versions, *fonts])
+
+
+def _add(digest, frame: pd.DataFrame) -> None:
+    """Add the names, types and exact values of a frame's columns to a digest."""
+    for name, column in frame.items():
+        digest.update(f"{name}\0{column.dtype}\0{len(column)}\0".encode())
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "fiub":
+            digest.update(column.to_numpy().tobytes())
+        else:
+            digest.update(repr(column.tolist()).encode())
