@@ -98,7 +98,6 @@ class Config(Model):
         "How much work a stopped training loses at most."
     )
     keep_checkpoints: bool = described("Whether to keep the checkpoints of finished trainings.")
-
     figure_style: Text | None = described(
         "A style file of matplotlib: fonts, widths and lines of figures; null: the usual style."
     )
