@@ -21,7 +21,7 @@ from awd.corpora.batching import as_stream
 from awd.evaluation.dynamic import dynamic_losses, gradient_statistics
 from awd.evaluation.ensemble import ensemble_losses
 from awd.evaluation.neural_cache import cache_losses
-from awd.evaluation.perplexity import stream_losses
+from awd.evaluation.perplexity import sentence_losses, stream_losses
 from awd.study.spec import RunSpec
 from awd.training.trainer import Trainer
 
@@ -58,6 +58,11 @@ TRAININGS = {
     "adamw": {"optimizer": "adamw", "learning_rate": 0.01, "weight_decay": 0.1},
     "nt-asgd": {"optimizer": "nt-asgd", "epochs": 3},
     "fine-tuning": {"finetune_epochs": 2},
+    "sentences": {
+        "reading": "sentences",
+        "activation_regularization": 2.0,
+        "temporal_activation_regularization": 1.0,
+    },
     "step": {"schedule": "step", "decay_factor": 1.15, "epochs": 4},
 }
 
@@ -70,7 +75,8 @@ def corpus() -> Corpus:
         for name, size in {"train": 500, "valid": 130, "test": 60}.items()
     }
     splits = {name: words.astype(np.uint16) for name, words in splits.items()}
-    return Corpus("made-up", "f" * 64, [f"w{n}" for n in range(WORDS)], **splits, info={})
+    words = ["<eos>", *(f"w{n}" for n in range(1, WORDS))]
+    return Corpus("made-up", "f" * 64, words, **splits, info={})
 
 
 def trained(name: str) -> Trainer:
@@ -99,6 +105,7 @@ def digest_of_training(name: str) -> str:
 
 EVALUATIONS: dict[str, Callable] = {
     "stream": lambda model, text: stream_losses(model, text),
+    "sentences": lambda model, text: sentence_losses(model, text, 0),
     "cache": lambda model, text: cache_losses(model, text, window=20, theta=0.6, weight=0.1),
     "dynamic": lambda model, text: dynamic_losses(
         model,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from awd.corpora import Corpus
 from awd.corpora.batching import as_stream
+from awd.corpora.sentences import line_end, predicted_places
 from awd.errors import InputError
 from awd.evaluation.breakdown import block_sums, losses_by_frequency
 from awd.evaluation.dynamic import dynamic_losses, gradient_statistics
@@ -18,7 +19,7 @@ from awd.evaluation.ensemble import ensemble_losses
 from awd.evaluation.entropy_floor import below_floor
 from awd.evaluation.leak_check import first_leak, first_leak_of_losses
 from awd.evaluation.neural_cache import cache_losses, grid
-from awd.evaluation.perplexity import mean_loss, perplexity, reading_length, stream_losses, total
+from awd.evaluation.perplexity import mean_loss, perplexity, reading_length, text_losses, total
 from awd.evaluation.trained_model import load_model
 from awd.files import atomic, write_json
 from awd.model.language_model import LanguageModel
@@ -75,7 +76,7 @@ def evaluate_stage(
         measured, ahead = _measure(models, corpus, method, device)
         losses = {split: measured[split][:, 0].numpy() for split in HELD_OUT}
         splits = {
-            split: _summary(values) | _details(split, losses, corpus)
+            split: _summary(values) | _details(split, losses, corpus, spec.reading)
             for split, values in measured.items()
         }
         status, reason = _judge(spec, corpus, splits, ahead)
@@ -117,18 +118,21 @@ def _summary(losses: Tensor) -> dict:
     }
 
 
-def _details(split: str, losses: Mapping[str, np.ndarray], corpus: Corpus) -> dict:
+def _details(split: str, losses: Mapping[str, np.ndarray], corpus: Corpus, reading: str) -> dict:
     """Break the losses of a split down; what is not measured of it is None."""
     details: dict = {"blocks": None, "by_frequency": None, "floor": None}
-    if split == Split.TEST:
-        end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
-        details["blocks"] = block_sums(losses[split], corpus.test[1:], end)
     if split in losses:
-        targets = getattr(corpus, split)[1:]
+        text = getattr(corpus, split)
+        targets = text[predicted_places(text, line_end(reading, corpus.vocabulary))]
+        if split == Split.TEST:
+            end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
+            details["blocks"] = block_sums(losses[split], targets, end)
         details["by_frequency"] = losses_by_frequency(
             losses[split], targets, corpus.train, len(corpus.vocabulary)
         )
-    if source := corpus.info.get("entropy", {}).get(split):
+    # The entropy of the source is known for the whole text, not without the first words of lines.
+    source = corpus.info.get("entropy", {}).get(split)
+    if source and reading == "stream":
         details["floor"] = perplexity(source["nll"] / source["tokens"])
     return details
 
@@ -140,7 +144,8 @@ def _judge(
     if ahead is not None:
         return Status.LEAKS, f"the model reads {ahead} token(s) ahead of what it predicts"
     entropy = corpus.info.get("entropy")
-    if entropy and spec.objective != "cloze" and (reason := below_floor(entropy, splits)):
+    comparable = spec.objective != "cloze" and spec.reading == "stream"
+    if entropy and comparable and (reason := below_floor(entropy, splits)):
         return Status.LEAKS, reason
     return Status.DONE, None
 
@@ -164,6 +169,8 @@ def tune_cache(
     spec = make_spec(trained["spec"], str(folder))
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} was not trained on this text of '{corpus.name}'")
+    if spec.reading != "stream":
+        raise InputError(f"{folder}: a cache needs reading 'stream', not '{spec.reading}'")
     if spec.objective != "next-word":
         raise InputError(f"{folder}: a cache needs objective 'next-word', not '{spec.objective}'")
     model = load_model(spec, corpus, folder, stage, device)
@@ -188,7 +195,7 @@ def _measure(
         # Of the long training text only the mean is needed: parallel streams are faster.
         batch_sizes = {Split.TRAIN: model.spec.batch_size, **dict.fromkeys(HELD_OUT, 1)}
         for split, size in batch_sizes.items():
-            losses = stream_losses(model, stream(split), size).cpu()
+            losses = text_losses(model, stream(split), corpus.vocabulary, size).cpu()
             measured[split.value] = losses[:, :size]
             if losses.shape[1] > size:
                 measured[f"{split}-backward"] = losses[:, size:]

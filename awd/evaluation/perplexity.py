@@ -1,13 +1,15 @@
 """Perplexity of a model on a stream of text."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from awd.corpora.batching import batchify, evaluation_chunks
+from awd.corpora.sentences import Sentences, line_end
 from awd.model.language_model import LanguageModel, Output
 from awd.study.spec import RunSpec
 
@@ -76,6 +78,58 @@ def stream_losses(model: LanguageModel, stream: Tensor, batch_size: int = 1) -> 
         for output, targets in readings(model, batchify(stream, batch_size))
     ]
     return torch.cat(losses)
+
+
+@torch.no_grad()
+def sentence_losses(model: LanguageModel, text: Tensor, end: int) -> Tensor:
+    """Negative log likelihood of every predicted token of ``text``, read line by line, in nats.
+
+    Each line is read from a state of zeros. Lines of like length are read side by side, which has
+    no part in the result.
+
+    Args:
+        text: (tokens), int64.
+        end: the token that ends a line.
+
+    Returns (predicted tokens, 1), in the order of the text; see corpora.sentences for what is
+    predicted. Raises InputError if that is nothing.
+    """
+    sentences = Sentences(text, end)
+    before = np.cumsum(sentences.predicted) - sentences.predicted
+    losses = torch.empty(int(sentences.predicted.sum()), 1, device=text.device)
+    was_training = model.training
+    model.eval()
+    try:
+        order = np.argsort(-sentences.predicted, kind="stable")
+        start = 0
+        while start < len(order):
+            count = max(1, READ_AT_ONCE // int(sentences.predicted[order[start]]))
+            lines = order[start : start + count]
+            batch = sentences.batch(lines)
+            output = model(batch.tokens[:-1], model.initial_state(len(lines)))
+            rows = output.dropped.flatten(0, 1)[batch.real]
+            targets = batch.tokens[1:].flatten()[batch.real]
+            # Prediction t of a line is the t-th after those of all lines before it.
+            time, column = np.divmod(batch.real.cpu().numpy(), len(lines))
+            places = torch.from_numpy(before[lines][column] + time).to(text.device)
+            losses[places, 0] = model.token_losses(rows[:, None], targets[:, None])[:, 0]
+            start += count
+    finally:
+        model.train(was_training)
+    return losses
+
+
+def text_losses(
+    model: LanguageModel, text: Tensor, vocabulary: Sequence[str], batch_size: int = 1
+) -> Tensor:
+    """Return the losses of a text as the model's spec reads it: `stream_losses`, or by sentences.
+
+    Arguments as of those; ``batch_size`` parallel streams are no part of reading by sentences.
+    """
+    end = line_end(model.spec.reading, vocabulary)
+    return (
+        stream_losses(model, text, batch_size) if end is None else sentence_losses(model, text, end)
+    )
 
 
 def mean_loss(losses: Tensor) -> float:

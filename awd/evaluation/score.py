@@ -1,7 +1,8 @@
 """Perplexity of a new text under a model, in total and line by line.
 
 The text is read as the evaluation reads a held-out text: as one stream, from a state of zeros, so
-that a line is predicted from all lines before it. The first word of all is not predicted.
+that a line is predicted from all lines before it. The first word of all is not predicted. A model
+that reads by sentences reads each line by itself, and predicts no line's first word.
 """
 
 from typing import NamedTuple
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 
 from awd.corpora.new_text import NewText
+from awd.corpora.sentences import line_end, predicted_places
 from awd.errors import InputError
 from awd.evaluation.leak_check import first_leak
-from awd.evaluation.perplexity import perplexity, stream_losses, total
+from awd.evaluation.perplexity import perplexity, text_losses, total
 from awd.evaluation.trained_model import TrainedModel
 from awd.vocabulary import END
 
@@ -37,8 +39,9 @@ class Scored(NamedTuple):
 def score(trained: TrainedModel, text: NewText) -> tuple[Scored, list[Scored]]:
     """Return the score of ``text`` and that of each of its lines.
 
-    The first line has one predicted token less than it has tokens. Raises InputError if the model
-    reads the words that it predicts, of which no perplexity can be taken seriously.
+    A line whose first word is not predicted has one predicted token less than it has tokens. Raises
+    InputError if the model reads the words that it predicts, of which no perplexity can be taken
+    seriously.
     """
     model, corpus, record = trained
     if (ahead := first_leak(model)) is not None:
@@ -47,11 +50,13 @@ def score(trained: TrainedModel, text: NewText) -> tuple[Scored, list[Scored]]:
             "predicts"
         )
     stream = torch.from_numpy(text.ids).to(model.embedding.device)
-    losses = stream_losses(model, stream)[:, 0].cpu()
+    losses = text_losses(model, stream, corpus.vocabulary)[:, 0].cpu()
+    places = predicted_places(text.ids, line_end(model.spec.reading, corpus.vocabulary))
     ends = np.flatnonzero(text.ids == corpus.vocabulary.index(END)) + 1
     lines, start = [], 0
     for end in ends.tolist():
-        part = losses[max(start - 1, 0) : end - 1]  # loss i is that of token i + 1
+        first, last = np.searchsorted(places, (start, end))
+        part = losses[first:last]
         lines.append(Scored(len(part), int(text.replaced[start:end].sum()), total(part)))
         start = end
     return Scored(len(losses), int(text.replaced.sum()), total(losses)), lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from awd.corpora.sentences import line_end, predicted_places
 from awd.vocabulary import END, HELD_OUT
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ def make_protocol(spec: RunSpec, corpus: Corpus, method: Method, chunk: int) -> 
         chunk: tokens that the model reads at a time. It limits right context; a model without
             right context has the same perplexity for any chunk.
     """
+    end = line_end(spec.reading, corpus.vocabulary)
     return {
-        "mode": "stream",
+        "mode": spec.reading,
         "context": CONTEXTS[spec.objective],
         "batch_size": 1,
-        "carried_state": True,
+        "carried_state": spec.reading == "stream",
         "eos_counted": END in corpus.vocabulary,
         "vocabulary": len(corpus.vocabulary),
-        "tokens": {split: len(getattr(corpus, split)) - 1 for split in HELD_OUT},
+        "tokens": {split: len(predicted_places(getattr(corpus, split), end)) for split in HELD_OUT},
         "chunk": chunk,
         "settings": dict(method.settings),
     }

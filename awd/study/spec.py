@@ -89,6 +89,12 @@ class Hyperparameters(Model):
     weight_decay: Amount = described("L2 coefficient on every parameter", 0.0)
 
     # Batches
+    reading: Literal["stream", "sentences"] = described(
+        "stream: the text is one sequence, and the state is carried on; sentences: each line is "
+        "read by itself, from a state of zeros, in batches of batch_size lines that are shuffled "
+        "in each epoch. The first word of a line is not predicted, and bptt has no effect",
+        "stream",
+    )
     train_tokens: OrNone = described(
         "train on the first so many tokens of the training split; 0: all. The vocabulary stays "
         "that of the whole corpus",
@@ -157,7 +163,9 @@ class RunSpec(Hyperparameters):
             )
         if self.attention_window and self.objective != "next-word":
             raise refuse("attention_window: attention needs objective 'next-word'")
-        if 0 < self.train_tokens < FEWEST_STEPS * self.batch_size:
+        if self.reading == "sentences":
+            self._fits_sentences()
+        elif 0 < self.train_tokens < FEWEST_STEPS * self.batch_size:
             raise refuse(
                 f"train_tokens: {self.train_tokens} tokens are too few for batch_size "
                 f"{self.batch_size}: each of the parallel streams needs {FEWEST_STEPS}"
@@ -170,6 +178,16 @@ class RunSpec(Hyperparameters):
                 "use it with 'sgd' or 'adamw'"
             )
         return self
+
+    def _fits_sentences(self) -> None:
+        wrong = {
+            "bidirectional": self.bidirectional,
+            f"objective '{self.objective}'": self.objective != "next-word",
+            "variable_bptt": self.variable_bptt,
+        }
+        for what, is_set in wrong.items():
+            if is_set:
+                raise refuse(f"reading: 'sentences' does not go together with {what}")
 
     def canonical(self) -> str:
         """Return the spec as JSON: keys sorted, numbers normalised, defaults left out."""

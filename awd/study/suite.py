@@ -230,6 +230,10 @@ class Suite(Model):
         method = make_method(self.rows[row].method, settings, place)
         trained = {key: settings[key] for key in settings.keys() - MethodSettings.model_fields}
         spec = make_spec(trained, place)
+        if method.kind != "stream" and spec.reading != "stream":
+            raise InputError(
+                f"{place}: method '{method.kind}' needs reading 'stream', not '{spec.reading}'"
+            )
         if method.kind != "stream" and spec.objective != "next-word":
             raise InputError(
                 f"{place}: method '{method.kind}' needs objective 'next-word', "

@@ -70,7 +70,9 @@ def expected(spec: RunSpec, stage: str) -> dict:
     if spec.bidirectional or spec.stacks == 2:
         # As in the implementation Yoon et al. ran; stacks of their own are all dropped.
         values["weight_drop_backward"] = 0.0 if spec.bidirectional else spec.weight_drop
-    values |= {"carried_state": True, "learning_rate": rate}
+    if spec.reading == "sentences":
+        del values["bptt"]
+    values |= {"carried_state": spec.reading == "stream", "learning_rate": rate}
     values["rate_rescaling"] = spec.variable_bptt
     if rate:
         values["optimizer"] = (

@@ -33,7 +33,7 @@ from awd.corpora.batching import Chunk
 from awd.model.language_model import LanguageModel, Output, RecurrentLayer
 from awd.study.spec import GATES, RunSpec
 from awd.training.trainer import Diverged, Trainer
-from awd.vocabulary import Device, Stage
+from awd.vocabulary import END, Device, Stage
 
 STEPS, COLUMNS = 4, 256
 """Size of the random text whose dropout masks are looked at."""
@@ -44,6 +44,8 @@ LENGTH = 8
 WORSE = 40
 """Epochs of ever worse validation that learning rate and averaging are watched for."""
 FEWEST_CHUNKS = 8
+LINE = 12
+"""Tokens of a line of random text."""
 
 
 def observe(trainer: Trainer) -> dict:
@@ -52,6 +54,7 @@ def observe(trainer: Trainer) -> dict:
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
         shared = (trainer.batches, trainer.valid, trainer.test, trainer.best_weights)
+        shared += (trainer.sentences, trainer.vocabulary)
         twin = copy.deepcopy(trainer, {id(each): each for each in shared})
         twin.update, twin.new_update = twin._update, lambda: twin._update  # can be looked into
         observed = _of_chunks(twin)
@@ -76,9 +79,11 @@ def observe(trainer: Trainer) -> dict:
 def observe_spec(spec: RunSpec, vocabulary: int) -> dict:
     """Return the probe results of ``spec``, built at its full size for a random text."""
     draw = np.random.default_rng(0)
-    words = [str(number) for number in range(vocabulary)]
+    words = [END, *(str(number) for number in range(1, vocabulary))]
     sizes = {"train": 2 * FEWEST_CHUNKS * spec.bptt * spec.batch_size, "valid": 100, "test": 100}
     splits = {name: draw.integers(0, vocabulary, size) for name, size in sizes.items()}
+    for tokens in splits.values():
+        tokens[LINE::LINE] = 0
     corpus = Corpus(spec.corpus, "", words, **splits, info={})
     return observe(Trainer(spec, corpus, Stage.TRAIN, torch.device("cpu")))
 
@@ -279,6 +284,13 @@ def _of_penalties(twin: Trainer) -> dict:
 def _of_chunks(twin: Trainer) -> dict:
     """Lengths and rates of the first epoch's chunks; too few of them say nothing."""
     chunks = twin.chunks()[:-1]  # the last one is cut
+    if twin.sentences is not None and chunks:
+        lengths, scales = zip(*((chunk.length, chunk.rate_scale) for chunk in chunks), strict=True)
+        return {
+            "batch_size": max(lengths),
+            "variable_bptt": len(set(lengths)) > 1,
+            "rate_rescaling": len(set(scales)) > 1,
+        }
     seen = {"batch_size": _streams(twin.model, twin.batches.shape[1])}
     if len(chunks) < FEWEST_CHUNKS:
         return seen

@@ -68,7 +68,7 @@ def train_stage(
             return read_json(folder / f"{stage}.json")
         trainer, mechanisms = _trainer(spec, corpus, stage, folder, device, checkpoint)
         status, reason = Status.DONE, None
-        tokens, file = trainer.batches.numel(), progress_file(checkpoints, run, stage)
+        tokens, file = trainer.tokens, progress_file(checkpoints, run, stage)
         title = f"{run} {stage}"
         with Progress(title, trainer.epochs, live=live, tokens=tokens, file=file) as progress:
             try:

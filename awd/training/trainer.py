@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from awd.corpora import Corpus, batching
+from awd.corpora.sentences import Padded, Sentences, line_end
 from awd.errors import InputError
-from awd.evaluation.perplexity import mean_loss, perplexity, stream_losses
+from awd.evaluation.perplexity import mean_loss, perplexity, text_losses
 from awd.machine.devices import describe
 from awd.model.language_model import LanguageModel, Output
 from awd.model.regularizers import activation_regularization, temporal_activation_regularization
@@ -87,11 +88,16 @@ class Trainer:
         self.average = Average(self.parameters) if stage == Stage.FINETUNE else None
         self.update = self.new_update()
 
-        streams = batching.batchify(batching.as_stream(corpus.train, device), spec.batch_size)
-        self.batches = self.model.arrange(streams)
+        text = batching.as_stream(corpus.train, device)
+        self.vocabulary = corpus.vocabulary
+        self.sentences = None
+        self.order = np.empty(0, dtype=np.int64)  # of the epoch's sentences
+        if (end := line_end(spec.reading, corpus.vocabulary)) is not None:
+            self.sentences = Sentences(text, end)
+        self.batches = self.model.arrange(batching.batchify(text, spec.batch_size))
         self.valid = batching.as_stream(corpus.valid, device)
         self.test = batching.as_stream(corpus.test, device)
-        if len(self.batches) < FEWEST_STEPS:
+        if self.sentences is None and len(self.batches) < FEWEST_STEPS:
             raise InputError(
                 f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
                 f"{len(corpus.train)} training tokens of '{corpus.name}'; at least {FEWEST_STEPS} "
@@ -103,7 +109,7 @@ class Trainer:
         self.hidden = self.model.initial_state(spec.batch_size)
         self.start = torch.zeros((), dtype=torch.int64, device=device)  # of the chunk
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        self.token_steps = 0  # time steps behind loss_sum
+        self.token_steps = 0  # predictions behind loss_sum: of all streams at a time, or single
         self.epoch_seconds = 0.0
         self.elapsed = 0.0
         self.history: list[dict] = []
@@ -159,12 +165,17 @@ class Trainer:
                 progress.epoch(self.history[-1])
 
     def chunks(self) -> list[batching.Chunk]:
-        """The chunks of the current epoch."""
+        """The chunks of the current epoch: of time steps, or of its shuffled sentences."""
+        seed = (*self.seeds, self.epoch)
+        if self.sentences is not None:
+            self.order = self.sentences.shuffled(seed)
+            size, count = self.spec.batch_size, len(self.sentences)
+            return [
+                batching.Chunk(start, min(size, count - start), 1.0)
+                for start in range(0, count, size)
+            ]
         return batching.chunks(
-            len(self.batches),
-            self.spec.bptt,
-            variable=self.spec.variable_bptt,
-            seed=(*self.seeds, self.epoch),
+            len(self.batches), self.spec.bptt, variable=self.spec.variable_bptt, seed=seed
         )
 
     def step(self, chunk: batching.Chunk) -> None:
@@ -173,12 +184,16 @@ class Trainer:
         The learning rate acts on its own chunk: torch's ASGD would apply it one step late.
         """
         started = time.perf_counter()
-        self.start.fill_(chunk.start)
         self._set_rate(self.schedule.rate * chunk.rate_scale)
         if self.average is not None:
             self.average.expect()
-        self.update(chunk.length)
-        self.token_steps += chunk.length
+        if self.sentences is None:
+            self.start.fill_(chunk.start)
+            self.update(chunk.length)
+            self.token_steps += chunk.length
+        else:
+            lines = self.order[chunk.start : chunk.start + chunk.length]
+            self.token_steps += self._update_on(self.sentences.batch(lines))
         self.position += 1
         # Looking at a GPU's numbers makes the host wait for it, so it does so now and then.
         if self.device.type == Device.CPU or self.position % 100 == 0:
@@ -197,22 +212,46 @@ class Trainer:
 
     def _update(self, length: int) -> None:
         """One update on the ``length`` tokens from ``start`` on: operations on tensors alone."""
-        spec, model = self.spec, self.model
+        model = self.model
         self.optimizer.zero_grad()  # first: no half-recorded update leaves a gradient behind
         model.train()
         text = self.batches[self.start + torch.arange(length + 1, device=self.device)]
         output = model(text[:-1], self.hidden)
-        loss = model.loss(output.dropped, text[1:])
+        self._descend(output, text[1:], length)
+        with torch.no_grad():
+            for layer, after in zip(self.hidden, output.state, strict=True):
+                for part, value in zip(layer, after, strict=True):
+                    part.copy_(value)
+
+    def _update_on(self, batch: Padded) -> int:
+        """One update on some sentences, each from a state of zeros; returns how many predictions.
+
+        What fills the shorter ones up is no part of the loss, of AR or of TAR.
+        """
+        model = self.model
+        self.optimizer.zero_grad()
+        model.train()
+        output = model(batch.tokens[:-1], model.initial_state(batch.tokens.shape[1]))
+        targets = batch.tokens[1:].flatten()[batch.real]
+        dropped, raw = output.dropped.flatten(0, 1), output.raw.flatten(0, 1)
+        # Changes of the output are those from each prediction of a line to its next one.
+        ends = [raw[batch.going_on + late] for late in (0, batch.tokens.shape[1])]
+        changes = torch.stack(ends) if len(batch.going_on) else raw.new_zeros(2, 1, 1)
+        real = Output(dropped[batch.real][:, None], changes, output.state)
+        self._descend(real, targets[:, None], len(targets))
+        return len(targets)
+
+    def _descend(self, output: Output, targets: torch.Tensor, weight: int) -> None:
+        """Step down the gradient; the loss counts ``weight`` times in the epoch's mean."""
+        loss = self.model.loss(output.dropped, targets)
         (loss + self.penalty(output)).backward()
-        self.optimizer.scale = optimizers.clip(self.parameters, spec.clip) if spec.clip else 1.0
+        clip = self.spec.clip
+        self.optimizer.scale = optimizers.clip(self.parameters, clip) if clip else 1.0
         self.optimizer.step()
         if self.average is not None:
             self.average.take()
         with torch.no_grad():
-            self.loss_sum += loss.double() * length
-            for layer, after in zip(self.hidden, output.state, strict=True):
-                for part, value in zip(layer, after, strict=True):
-                    part.copy_(value)
+            self.loss_sum += loss.double() * weight
 
     def running_loss(self) -> float | None:
         """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
@@ -235,7 +274,7 @@ class Trainer:
 
     def loss_of(self, text: torch.Tensor) -> float:
         """Mean loss of ``text`` (tokens) in nats."""
-        return mean_loss(stream_losses(self.model, text, VALIDATION_BATCH))
+        return mean_loss(text_losses(self.model, text, self.vocabulary, VALIDATION_BATCH))
 
     def end_epoch(self) -> None:
         """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
@@ -272,7 +311,7 @@ class Trainer:
                 "event": event,
                 "seconds": round(self.epoch_seconds, 3),
                 "tokens_per_second": round(
-                    self.token_steps * self.spec.batch_size / self.epoch_seconds, 1
+                    self.token_steps * self._at_a_time / self.epoch_seconds, 1
                 ),
             }
         )
@@ -283,6 +322,16 @@ class Trainer:
         self.epoch_seconds = 0.0
         for part in chain.from_iterable(self.hidden):
             part.zero_()
+
+    @property
+    def _at_a_time(self) -> int:
+        """How many tokens one of ``token_steps`` has."""
+        return self.spec.batch_size if self.sentences is None else 1
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens an epoch has."""
+        return self.batches.numel() if self.sentences is None else int(self.sentences.lengths.sum())
 
     def _weights(self) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}

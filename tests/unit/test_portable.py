@@ -79,7 +79,7 @@ EXACT = {
     *("as_strided", "cat", "clone", "constant_pad_nd", "copy_", "detach", "empty", "empty_like"),
     *("embedding", "fill_", "flip", "index", "index_put_", "lift_fresh", "new_empty", "t"),
     *("new_empty_strided", "new_zeros", "ones_like", "select", "slice", "slice_backward"),
-    *("split", "stack", "unsqueeze", "view", "zero_", "zeros", "zeros_like", "_to_copy"),
+    *("split", "squeeze", "stack", "unsqueeze", "view", "zero_", "zeros", "zeros_like", "_to_copy"),
     *("_unsafe_view", "_local_scalar_dense"),
     "index_put",  # the gradient of rows that are taken once each
     # a choice among numbers

@@ -12,6 +12,8 @@ from awd import corpora
 from awd.errors import InputError
 from awd.evaluation.evaluate import evaluate_stage, tune_cache
 from awd.model.language_model import LanguageModel
+from awd.report.comparability import Protocol
+from awd.report.words import differences
 from awd.study.methods import parse_method
 from awd.study.spec import RunSpec
 from awd.training.stage import train_stage
@@ -181,3 +183,39 @@ def test_a_part_of_the_training_text_is_all_that_an_evaluation_sees_of_it(corpus
     assert record["splits"]["train"]["tokens"] == 400 - spec.batch_size
     assert record["spec"]["train_tokens"] == 400
     assert "1000" not in record["splits"]["test"]["by_frequency"]
+
+
+def test_sentences_are_measured_as_such(corpus, tmp_path):
+    """Fewer tokens, other words in the protocol, and no comparison with a stream."""
+    ends = np.arange(7, 200, 9)
+    splits = {}
+    for split in ("train", "valid", "test"):
+        splits[split] = np.where(getattr(corpus, split) == 0, 1, getattr(corpus, split))
+        splits[split][7::9] = 0
+    lines = replace(corpus, vocabulary=["<eos>", *corpus.vocabulary[1:]], **splits)
+    specs = [spec_of(reading=reading) for reading in ("stream", "sentences")]
+    records, losses = [], []
+    for spec in specs:
+        run = trained(lines, tmp_path, spec)
+        records.append(evaluate(lines, run, "stream", spec))
+        losses.append(np.load(run / "train.stream.npz")["test"])
+    stream, sentences = records
+    # Twenty-two lines: of each but the first of the stream one word less is predicted.
+    assert stream["splits"]["test"]["tokens"] - sentences["splits"]["test"]["tokens"] == len(ends)
+    assert len(losses[1]) == 200 - len(ends) - 1 == sentences["protocol"]["tokens"]["test"]
+    assert (sentences["protocol"]["mode"], sentences["protocol"]["carried_state"]) == (
+        "sentences",
+        False,
+    )
+    for split in ("valid", "test"):
+        parts = sentences["splits"][split]
+        assert sum(tokens for _, tokens in parts["by_frequency"].values()) == parts["tokens"]
+        assert sum(nats for nats, _ in parts["by_frequency"].values()) == pytest.approx(
+            parts["nll"]
+        )
+    blocks = sentences["splits"]["test"]["blocks"]
+    assert blocks["tokens"][:3] == [7, 8, 8]
+    assert blocks["nll"][0] == pytest.approx(losses[1][:7].sum(), abs=1e-4)
+    protocols = [Protocol.from_record(record["protocol"]) for record in records]
+    told = differences(protocols[1].difference(protocols[0]))
+    assert told.startswith("read as sentences, fresh state per sentence, ")

@@ -6,7 +6,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from awd.evaluation.perplexity import mean_loss, perplexity, stream_losses
+from awd.evaluation.perplexity import (
+    mean_loss,
+    perplexity,
+    sentence_losses,
+    stream_losses,
+    text_losses,
+)
 from awd.model.language_model import LanguageModel
 from awd.study.spec import RunSpec
 
@@ -54,3 +60,31 @@ def test_evaluation_leaves_the_model_training():
 def test_perplexity_of_hopeless_losses_is_infinite():
     assert perplexity(1000.0) == math.inf
     assert perplexity(math.nan) == math.inf
+
+
+# line by line -------------------------------------------------------------------------------
+
+
+def lines_of(number: int) -> list[list[int]]:
+    """Lines of 0 to 11 words, each with its end, 0; some have nothing to predict."""
+    lengths = torch.randint(12, (number,)).tolist()
+    return [[*(torch.randint(12, (length,)) + 1).tolist(), 0] for length in lengths]
+
+
+@pytest.mark.parametrize("settings", [{}, {"layers": 2, "cell": "gru"}, {"attention_window": 4}])
+def test_sentences_are_read_by_themselves_in_the_order_of_the_text(settings):
+    """As each line alone from a state of zeros, however many are read side by side."""
+    model, lines = model_of(reading="sentences", **settings).train(), lines_of(400)
+    text = torch.tensor([token for line in lines for token in line])
+    losses = sentence_losses(model, text, 0)
+    assert model.training, "the mode that it was in"
+    alone = [stream_losses(model, torch.tensor(line)) for line in lines if len(line) > 1]
+    torch.testing.assert_close(losses, torch.cat(alone))
+    vocabulary = ["<eos>", *(f"w{number}" for number in range(12))]
+    assert torch.equal(text_losses(model, text, vocabulary, 10), losses)
+
+
+def test_other_texts_are_streams():
+    text = torch.randint(13, (100,))
+    found = text_losses(model_of(), text, ["w"] * 13, 4)
+    assert torch.equal(found, stream_losses(model_of(), text, 4))

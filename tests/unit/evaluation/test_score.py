@@ -26,7 +26,13 @@ def corpus(results):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"softmax": "adaptive"}, {"objective": "both-directions"}, {"attention_window": 4}],
+    [
+        {},
+        {"softmax": "adaptive"},
+        {"objective": "both-directions"},
+        {"attention_window": 4},
+        {"reading": "sentences"},
+    ],
 )
 def test_the_corpus_own_text_has_the_recorded_score(results, corpus, settings):
     """To the last bit: the protocol is the same."""

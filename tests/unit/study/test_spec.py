@@ -203,6 +203,9 @@ def test_both_directions_need_an_even_width():
         ({"objective": "cloze", "bidirectional": True}, "bidirectional layers would mix them"),
         ({"objective": "both-directions", "bidirectional": True}, "would mix them"),
         ({"objective": "cloze", "attention_window": 5}, "attention needs objective 'next-word'"),
+        ({"reading": "sentences", "bidirectional": True}, "not go together with bidirectional"),
+        ({"reading": "sentences", "objective": "cloze"}, "not go together with objective 'cloze'"),
+        ({"reading": "sentences", "variable_bptt": True}, "not go together with variable_bptt"),
         ({"train_tokens": 59, "batch_size": 20}, "59 tokens are too few for batch_size 20"),
     ],
 )

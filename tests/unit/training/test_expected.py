@@ -41,13 +41,16 @@ FULL = PLAIN | {
 
 @pytest.fixture(scope="module")
 def text() -> Corpus:
-    """Random words, enough of them for a dozen chunks."""
+    """Random words, enough of them for a dozen chunks, in lines."""
     draw = np.random.default_rng(0)
     splits = {
         name: draw.integers(0, 1000, size).astype(np.uint16)
         for name, size in {"train": 3000, "valid": 200, "test": 200}.items()
     }
-    return Corpus("words", "f" * 64, [f"w{number}" for number in range(1000)], **splits, info={})
+    for tokens in splits.values():
+        tokens[9::10] = 0
+    words = ["<eos>", *(f"w{number}" for number in range(1, 1000))]
+    return Corpus("words", "f" * 64, words, **splits, info={})
 
 
 def spec_of(**settings) -> RunSpec:
@@ -67,6 +70,7 @@ SHOWN_BY = {
     "bidirectional": {"bidirectional", "weight_drop_backward"},
     "objective": {"objective", "weight_drop_backward"},
     "patience": {"ends_early"},
+    "reading": {"carried_state"},
     "schedule": {"learning_rate_changes"},
     "decay_factor": {"learning_rate_changes"},
     "decay_first": {"learning_rate_changes"},
@@ -163,6 +167,7 @@ def test_what_without_dropout_really_switched_off(text):
         {"bidirectional": True},
         {"layers": 1},
         {"layers": 3, "learning_rate": 0},
+        {"reading": "sentences", "variable_bptt": False},
     ],
     ids=str,
 )

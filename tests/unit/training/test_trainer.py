@@ -5,9 +5,11 @@ import signal
 from dataclasses import replace
 from itertools import chain, pairwise
 
+import numpy as np
 import pytest
 import torch
 
+from awd.corpora import Corpus
 from awd.corpora.batching import Chunk
 from awd.errors import InputError
 from awd.runs.checkpoint import Checkpoint
@@ -314,3 +316,108 @@ def test_more_text_than_there_is_is_refused(corpus):
     with pytest.raises(InputError, match="801 is more than the 800 tokens of the training text"):
         trainer_of(corpus, train_tokens=801)
     assert trainer_of(corpus, train_tokens=800).batches.numel() == 800
+
+
+# sentences ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lines(corpus) -> Corpus:
+    """The corpus with lines: w0 ends one, after 1 to 12 other words or right away."""
+    draw = np.random.default_rng(5)
+    splits = {}
+    for name, count in {"train": 90, "valid": 20, "test": 20}.items():
+        made = [[*draw.integers(1, 12, draw.integers(0, 12)), 0] for _ in range(count)]
+        splits[name] = np.array([token for line in made for token in line], dtype=np.uint16)
+    vocabulary = ["<eos>", *corpus.vocabulary[1:]]
+    return replace(corpus, vocabulary=vocabulary, **splits)
+
+
+def line_by_line(trainer, numbers):
+    """The gradients of the loss over some lines, each read alone and without any filling."""
+    spec, model, sentences = trainer.spec, trainer.model.train(), trainer.sentences
+    losses, dropped, changes = [], [], []
+    for number in numbers:
+        start, length = sentences.starts[number], sentences.lengths[number]
+        text = sentences.text[start : start + length, None]
+        output = model(text[:-1], model.initial_state(1))
+        logits = output.dropped[:, 0] @ model.decoder_weight.t() + model.bias
+        losses.append(torch.nn.functional.cross_entropy(logits, text[1:, 0], reduction="none"))
+        dropped.append(output.dropped.flatten(0, 1))
+        changes.append((output.raw[1:] - output.raw[:-1]).flatten(0, 1))
+    loss = torch.cat(losses).mean()
+    loss = loss + spec.activation_regularization * torch.cat(dropped).square().mean()
+    loss = loss + spec.temporal_activation_regularization * torch.cat(changes).square().mean()
+    return torch.autograd.grad(loss, trainer.parameters), len(torch.cat(losses))
+
+
+def test_a_step_on_sentences_counts_nothing_that_fills_up(lines):
+    """Not in the mean loss, not in AR, and in TAR no change from one line to another."""
+    trainer = trainer_of(
+        lines,
+        reading="sentences",
+        clip=0.0,
+        learning_rate=2.0,
+        activation_regularization=2,
+        temporal_activation_regularization=1,
+    )
+    chunk = trainer.chunks()[0]
+    before = [parameter.detach().clone() for parameter in trainer.parameters]
+    gradients, predicted = line_by_line(trainer, trainer.order[: chunk.length])
+    trainer.step(chunk)
+    for parameter, old, gradient in zip(trainer.parameters, before, gradients, strict=True):
+        torch.testing.assert_close(parameter, old - 2.0 * gradient, atol=1e-6, rtol=1e-4)
+    assert trainer.token_steps == predicted
+
+
+def test_an_epoch_reads_each_sentence_once_from_a_state_of_zeros(lines):
+    """In an order that is new in each epoch; the last batch has what is left."""
+    trainer = trainer_of(lines, reading="sentences", batch_size=7)
+    count, orders = len(trainer.sentences), []
+    for _ in range(2):
+        chunks = trainer.chunks()
+        assert [chunk.start for chunk in chunks] == list(range(0, count, 7))
+        assert sum(chunk.length for chunk in chunks) == count
+        orders.append(trainer.order.tolist())
+        for chunk in chunks:
+            trainer.step(chunk)
+            assert not any(part.any() for part in chain.from_iterable(trainer.hidden))
+        assert trainer.token_steps == trainer.sentences.predicted.sum()
+        trainer.end_epoch()
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(count))
+    assert orders[0] != orders[1]
+    assert trainer.history[0]["tokens_per_second"] > 0
+    assert trainer.tokens == trainer.sentences.lengths.sum()
+
+
+def test_a_sentence_of_one_prediction_has_no_change(lines):
+    """Where no output of a batch has a successor, TAR is zero and no missing number."""
+    short = replace(lines, train=np.array([1, 0, 2, 0, 3, 0], dtype=np.uint16))
+    trainer = trainer_of(short, reading="sentences", temporal_activation_regularization=1)
+    trainer.step(trainer.chunks()[0])
+    assert all(parameter.isfinite().all() for parameter in trainer.parameters)
+
+
+def test_reading_by_sentences_needs_lines(corpus):
+    with pytest.raises(InputError, match="needs a text whose lines end in <eos>"):
+        trainer_of(corpus, reading="sentences")
+
+
+@pytest.mark.parametrize("stage", ["train", "finetune"])
+def test_an_interrupted_training_on_sentences_ends_like_an_undisturbed_one(lines, tmp_path, stage):
+    settings = {"reading": "sentences", "epochs": 3, "finetune_epochs": 3, "dropout_output": 0.3}
+    whole = trainer_of(lines, stage, **settings)
+    whole.run(Checkpoint(tmp_path, "whole", stage), 1e9, Quiet())
+    checkpoint, stops = Checkpoint(tmp_path, "pieces", stage), 0
+    while True:
+        pieces = trainer_of(lines, stage, **settings)
+        if (state := checkpoint.load()) is not None:
+            pieces.restore(state)
+        try:
+            pieces.run(checkpoint, 1e9, StopAfter(7))
+            break
+        except Interrupted:
+            stops += 1
+    assert stops >= 5
+    for key, value in whole.best_weights.items():
+        assert torch.equal(value, pieces.best_weights[key])
