@@ -290,9 +290,8 @@ def test_readme_has_the_sizes_of_the_corpora():
     assert [row[0] for row in rows] == list(entries())
     for name, _, tokens, types in rows:
         size = sizes(name)
-        if not size.get("approximate"):
-            assert tokens == " / ".join(str(size["tokens"][split]) for split in SPLITS), name
-            assert types == str(size["vocabulary"]), name
+        assert tokens == " / ".join(str(size["tokens"][split]) for split in SPLITS), name
+        assert types == str(size["vocabulary"]), name
 
 
 def test_numbers_in_the_text_of_results_stand_in_a_table_that_its_section_links():
