@@ -1,6 +1,7 @@
 """The commands for people."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ REPORT_KEYS = (
     *("scale", "recipe", "precision", "suites", "results"),
     *("parts", "formats", "figures", "figure_style"),
 )
+CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name")
 
 
 @click.group(cls=Commands)
@@ -142,6 +144,8 @@ def status(words, configfile, watch, as_json):
         "awd report": "of the scale of the last `snakemake` here",
         "awd report scale=paper-bf16 suites=kim2024": "of one study in results/paper-bf16",
         "awd report formats=tex,pdf": "LaTeX tables and figures only",
+        "awd report suites=kim2024 formats=tex parts=tables": "one LaTeX table",
+        "awd report suites=kim2024 rows=lstm,gru columns=published.test,test": "a part of it",
     }
 )
 @words_argument
@@ -153,14 +157,20 @@ def report(words):
     formats: csv, md, tex, html, png, pdf, svg; figures; figure_style: a style file of matplotlib
     (default: that of config.yaml); results (default: results). Figures are drawn only if what they
     show has changed.
+
+    A LaTeX table with a part of one study, SUITE-NAME.tex: rows, columns, caption, label, siunitx
+    (true: its S columns), name (default: chosen).
     """
     from awd.report.build import FORMATS, PARTS, scales
     from awd.report.build import report as build
     from awd.study.dialect import parse
 
     given = parse(words)
-    only(given, REPORT_KEYS)
+    only(given, (*REPORT_KEYS, *CHOICE_KEYS))
     results = results_folder(given)
+    if given.keys() & set(CHOICE_KEYS):
+        _report_choice(given, results)
+        return
     suites = chosen(given, "suites")
     parts = chosen(given, "parts", PARTS)
     formats = chosen(given, "formats", FORMATS) or FORMATS
@@ -170,6 +180,42 @@ def report(words):
     for name in scales_of(given, results) or scales(results):
         for path in build(results, name, suites, parts or PARTS, figures, formats, style):
             click.echo(path)
+
+
+def _report_choice(given: Mapping, results: Path) -> None:
+    """Write the LaTeX table that the words choose."""
+    from awd.report.build import chosen_table, scales
+    from awd.report.tables.choice import Choice
+    from awd.study.base_model import PATTERN
+
+    suites = chosen(given, "suites")
+    if suites is None or len(suites) != 1:
+        raise InputError(
+            "the command line: rows, columns, caption, label, siunitx and name are of one table: "
+            "name its study, as in suites=kim2024"
+        )
+    for key, allowed in (("parts", "tables"), ("formats", "tex")):
+        chosen(given, key, (allowed,))
+    for key in ("caption", "label", "name"):
+        if key in given and not isinstance(given[key], str):
+            raise InputError(f"the command line: {key} must be text; put it in quotes")
+    if "name" in given and not re.fullmatch(PATTERN, given["name"]):
+        raise InputError(f"the command line: name: '{given['name']}' must match {PATTERN}")
+    if not isinstance(given.get("siunitx", False), bool):
+        raise InputError(
+            f"the command line: siunitx: no {given['siunitx']!r}; allowed: true, false"
+        )
+    rows, columns = (chosen(given, key) for key in ("rows", "columns"))
+    choice = Choice(
+        tuple(rows) if rows is not None else None,
+        tuple(columns) if columns is not None else None,
+        given.get("caption"),
+        given.get("label"),
+        given.get("siunitx", False),
+        given.get("name", Choice().name),
+    )
+    for name in scales_of(given, results) or scales(results):
+        click.echo(chosen_table(results, name, suites[0], choice))
 
 
 def _figure_style(given: Mapping) -> Path | None:

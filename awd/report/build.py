@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from awd.errors import InputError, nearest
-from awd.files import read_json
+from awd.files import read_json, write_text
 from awd.report import drawn, tables
 from awd.report import records as run_records
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
+from awd.report.tables.choice import Choice
+from awd.report.tables.latex import latex
+from awd.report.tables.numbers import numbers
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
 from awd.study.dialect import listed
@@ -43,11 +46,7 @@ def report(
     Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
     """
     folder = Path(folder)
-    plan = read_plan(folder, scale) | {"results": folder.as_posix()}
-    shares = unseen_shares(folder, plan)
-    for suite in plan["suites"]:
-        suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
-        suite["train_tokens"] = train_tokens(suite, plan["runs"])
+    plan = _complete_plan(folder, scale)
     chosen = choose(plan, suites)
     records, curves, copied = gather(folder, scale, plan)
     written: list[Path] = []
@@ -59,6 +58,9 @@ def report(
         suite, table = tables.combine(chosen, built)
         stem = folder / scale / "tables" / suite["suite"]
         written += tables.write(table, suite, plan["scale"], stem, formats)
+        if "tex" in formats:
+            written.append(stem.with_name("numbers.tex"))
+            write_text(written[-1], numbers(chosen, built))
     for suite, table in zip(chosen, built, strict=True):
         if "tables" in parts:
             stem = folder / scale / "tables" / suite["suite"]
@@ -80,6 +82,31 @@ def report(
         shown = {each.stem.name: drawn.current(each) for each in pictures}
         written.append(page.write(path, plan, built, records, curves, shown))
     return written
+
+
+def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:
+    """Write the LaTeX table of suite ``name`` with chosen rows and columns; return its path.
+
+    Raises InputError as `report` does, and for a row or column that the table has not.
+    """
+    folder = Path(folder)
+    plan = _complete_plan(folder, scale)
+    (suite,) = choose(plan, [name])
+    records, _, _ = gather(folder, scale, plan)
+    table = tables.build(suite, records, plan["scale"], plan["runs"])
+    path = folder / scale / "tables" / f"{name}-{choice.name}.tex"
+    write_text(path, latex(table, suite, plan["scale"], choice))
+    return path
+
+
+def _complete_plan(folder: Path, scale: str) -> dict:
+    """The plan of a scale, with what captions say about its texts."""
+    plan = read_plan(folder, scale) | {"results": folder.as_posix()}
+    shares = unseen_shares(folder, plan)
+    for suite in plan["suites"]:
+        suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
+        suite["train_tokens"] = train_tokens(suite, plan["runs"])
+    return plan
 
 
 def scales(folder: Path) -> list[str]:

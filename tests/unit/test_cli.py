@@ -18,12 +18,14 @@ from pathlib import Path
 
 import pytest
 import trained_runs
+from synthetic import make_plan, write_runs
 
 import awd
 import awd.__main__
 import awd.cli
 from awd import corpora
 from awd.corpora import catalogue
+from awd.files import write_json
 from awd.study.config import load_config
 from awd.study.spec import make_spec
 
@@ -661,3 +663,27 @@ def test_awd_is_installed_as_a_command():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module, _, name = project["scripts"]["awd"].partition(":")
     assert getattr(importlib.import_module(module), name) is awd.__main__.start
+
+
+def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
+    """Each mistake in the words is one sentence."""
+    write_json(tmp_path / "paper/plans/merity2018.json", make_plan())
+    write_runs(make_plan(), tmp_path / "runs", tokens=200)
+    words = ("report", f"results={tmp_path}", "scale=paper", "suites=merity2018")
+    answer = call(*words, "rows=full", "columns=test", "caption=Mine", "name=main", "formats=tex")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.strip() == str(tmp_path / "paper/tables/merity2018-main.tex")
+    assert [path.name for path in (tmp_path / "paper/tables").iterdir()] == ["merity2018-main.tex"]
+    assert r"\caption{Mine}" in Path(answer.stdout.strip()).read_text(encoding="utf-8")
+    for word, sentence in {
+        "rows=ful": "did you mean 'full'",
+        "siunitx=3": "siunitx: no 3; allowed: true, false",
+        "caption=3": "caption must be text; put it in quotes",
+        "name=../x": "name: '../x' must",
+        "formats=csv": "formats: no 'csv'",
+    }.items():
+        answer = call(*words, "columns=test", word)
+        assert answer.returncode == 1
+        assert sentence in answer.stderr
+    answer = call(*words[:3], "rows=full")
+    assert "name its study, as in suites=kim2024" in answer.stderr

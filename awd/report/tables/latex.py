@@ -5,6 +5,7 @@ import itertools
 import pandas as pd
 
 from awd.report import words
+from awd.report.tables.choice import NUMBERS, Choice, choose_body, s_column
 from awd.report.tables.latex_text import beyond, escape
 from awd.report.tables.layout import Column, Markup, body
 
@@ -25,26 +26,45 @@ STRUCK = (
 )
 
 
-def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
+def latex(frame: pd.DataFrame, suite: dict, scale: str, choice: Choice | None = None) -> str:
     r"""Write a table to be \input: a `table`, or a `longtable` if it may not fit on a page.
 
-    Arguments as of report.tables.markdown.
+    Arguments as of report.tables.markdown; ``choice`` is what to write of it. Without it
+    some columns of the other formats are left out, which the first lines say.
     """
-    made = body(frame, suite, scale, MARKUP, without=LEFT_OUT)
+    choice = choice or Choice()
+    markup = NUMBERS if choice.siunitx else MARKUP
+    made = choose_body(frame, suite, scale, markup, LEFT_OUT, choice)
+    whole = made.columns if choice.columns else body(frame, suite, scale, markup).columns
+    missing = [column.spelled for column in whole if column not in made.columns]
     width = len(made.columns)
     long = sum(1 + len(group.lines) for group in made.groups) > LONGEST_FLOAT
+    lines_of_all = [line for group in made.groups for line in group.lines]
+    types: list[str] = []
+    across: list[list[str]] = []
+    for column in made.columns:
+        texts = [line.entries[column].text for line in lines_of_all]
+        numbers = s_column(texts) if choice.siunitx and not column.left else None
+        kind, texts = numbers or ("l" if column.left else "r", texts)
+        types.append(kind)
+        across.append(texts)
+    cells = {
+        id(line): list(row)
+        for line, row in zip(lines_of_all, zip(*across, strict=True), strict=True)
+    }
     groups = []
     for group in made.groups:
         title = rf"\multicolumn{{{width}}}{{@{{}}l}}{{\emph{{{group.title}}}}}"
         # Labels that have to be broken are better not spread.
         start = r"\raggedright\hangindent1em " if long else ""
-        entries = [[line.entries[column].text for column in made.columns] for line in group.lines]
+        entries = [cells[id(line)] for line in group.lines]
         ready = [title, *(start + " & ".join(texts) for texts in entries)]
         groups.append("".join(f"{line} \\\\\n" for line in ready[len(made.groups) < 2 :]))
-    columns = "".join("l" if column.left else "r" for column in made.columns)
-    label = f"tab:{suite['suite']}-{scale}"
-    caption = rf"\caption{{{made.title}. {made.caption}}}\label{{{label}}}"
-    head = [r"\toprule", *_two_header_lines(made.columns), r"\midrule"]
+    kinds = "".join(types)
+    label = choice.label or f"tab:{suite['suite']}-{scale}"
+    words_of_caption = choice.caption or f"{made.title}. {made.caption}"
+    caption = rf"\caption{{{words_of_caption}}}\label{{{label}}}"
+    head = [r"\toprule", *_two_header_lines(made.columns, braces=choice.siunitx), r"\midrule"]
     rows = "\\midrule\n".join(groups) + r"\bottomrule"
     footnotes = " ".join(
         rf"\textsuperscript{{{number}}}~{note}" for number, note in enumerate(made.footnotes, 1)
@@ -55,7 +75,7 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
     if long:
         lines = [
             rf"\begingroup{small}\setlength{{\LTcapwidth}}{{\linewidth}}",
-            rf"\begin{{longtable}}{{@{{}}p{{.23\linewidth}}{columns[1:]}@{{}}}}",
+            rf"\begin{{longtable}}{{@{{}}p{{.23\linewidth}}{kinds[1:]}@{{}}}}",
             caption + r"\\",
             *head,
             r"\endfirsthead",
@@ -71,7 +91,7 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
             r"\begin{table}[tbp]",
             rf"\centering{small}",
             caption + r"\par\smallskip",
-            rf"\setbox0\hbox{{\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+            rf"\setbox0\hbox{{\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
             *head,
             rows,
             r"\end{tabular}}",
@@ -80,15 +100,23 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str) -> str:
             r"\end{table}",
         ]
     needs = ["booktabs", "xcolor", "longtable" if long else "graphicx"]
+    needs += ["siunitx"] * choice.siunitx
     packages = " ".join(rf"\usepackage{{{name}}}" for name in needs)
     opening = [f"% Needs {packages} in the preamble."]
+    if missing:
+        opening.append(
+            f"% Left out, since a page is narrow: {', '.join(missing)}; columns=... chooses others."
+        )
     if signs := beyond("\n".join(lines)):
         opening.append(f"% Only XeLaTeX and LuaLaTeX print {signs}; pdfLaTeX prints their numbers.")
     return "\n".join([*opening, STRUCK, *lines]) + "\n"
 
 
-def _two_header_lines(columns: list[Column]) -> list[str]:
-    """A group's heading over its columns, with a rule, and a heading for each below."""
+def _two_header_lines(columns: list[Column], braces: bool) -> list[str]:
+    """A group's heading over its columns, with a rule, and a heading for each below.
+
+    Columns of siunitx need ``braces`` around what is no number.
+    """
     above, rules, place = [], [], 1
     for group, members in itertools.groupby(columns, key=lambda column: column.group):
         span = len(list(members))
@@ -98,4 +126,5 @@ def _two_header_lines(columns: list[Column]) -> list[str]:
             rules.append(rf"\cmidrule(lr){{{place}-{place + span - 1}}}")
         place += span
     names = [escape(words.heading(column.name, column.group)) for column in columns]
+    names = [f"{{{name}}}" for name in names] if braces else names
     return [" & ".join(above) + r" \\", "".join(rules), " & ".join(names) + r" \\"]

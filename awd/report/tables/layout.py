@@ -38,6 +38,11 @@ class Column(NamedTuple):
         return self.name in ("label", "verdict", "status")
 
     @property
+    def spelled(self) -> str:
+        """Its name on a command line: test if reproduced, published.test, ..."""
+        return self.name if self.group in ("", REPRODUCED) else f"{self.group}.{self.name}"
+
+    @property
     def heading(self) -> str:
         """Its heading with its group's, not marked up."""
         parts = (words.group_heading(self.group), words.heading(self.name, self.group))
@@ -114,10 +119,10 @@ def body(
         note = _footnote(line, kinds, with_status=STATUS in without)
         if note and note not in footnotes:
             footnotes.append(note)
-        number = footnotes.index(note) + 1 if note else None
-        mark = markup.mark(suite["suite"], number) if number else ""
+        place = footnotes.index(note) + 1 if note else None
+        mark = markup.mark(suite["suite"], place) if place else ""
         entries = {LABEL: Entry(label + mark)}
-        entries[Column("parameters")] = _marked(_count(line["params"]), line["params"], markup)
+        entries[Column("parameters")] = _marked(count(line["params"]), line["params"], markup)
         pale = markup.pale if scale != "paper" else str
         published = published_columns(row)
         if not several:
@@ -126,11 +131,11 @@ def body(
             group = PUBLISHED if source == "paper" else source
             for split in splits:
                 value = published.get(source, {}).get(split)
-                entries[Column(split, group)] = _marked(_number(value), value, markup, pale)
+                entries[Column(split, group)] = _marked(number(value), value, markup, pale)
         for split in splits:
             value = line[split]
             top = compared(line) and value == best.get((line["suite"], line["corpus"], split))
-            text = _number(value) + _number(line.get(f"{split}_sd"), " ± {:.2f}", "")
+            text = number(value) + number(line.get(f"{split}_sd"), " ± {:.2f}", "")
             entry = _marked(text, value, markup, markup.bold if top else strike)
             entries[Column(split, REPRODUCED)] = entry
         is_base = line["row"] == bases[line["suite"]] and line["status"] in COUNTED
@@ -140,7 +145,7 @@ def body(
             markup.text(words.status(line["status"], line["n"], len(row["runs"]))),
             empty=line["status"] == Status.DONE,
         )
-        found.append(Line(line, label, number, entries))
+        found.append(Line(line, label, place, entries))
     # A column without news in any row is left out; so is a status that is always done.
     columns = [
         column
@@ -170,8 +175,8 @@ def prose(text: str, markup: Markup) -> str:
     text = re.sub(r'"([^"]*)"', "“\\1”", text)
     parts = re.split(r"\*(\w[^*]*)\*", text)
     return "".join(
-        markup.emphasis(markup.text(part)) if number % 2 else markup.text(part)
-        for number, part in enumerate(parts)
+        markup.emphasis(markup.text(part)) if place % 2 else markup.text(part)
+        for place, part in enumerate(parts)
     )
 
 
@@ -208,14 +213,14 @@ def _marked(
 
 def _measures(line: dict, is_base: bool, markup: Markup) -> dict[Column, Entry]:
     """Seeds, the difference from the base row with its uncertainty, and time."""
-    low, high = (_number(line[f"delta_{end}"], "{:+.2f}", "") for end in ("low", "high"))
+    low, high = (number(line[f"delta_{end}"], "{:+.2f}", "") for end in ("low", "high"))
     texts = {
         "seeds": (f"{line['n']}", line["n"]),
-        "delta": (_number(line["delta_test"], "{:+.2f}"), line["delta_test"]),
+        "delta": (number(line["delta_test"], "{:+.2f}"), line["delta_test"]),
         "interval": (f"[{low}, {high}]" if low else DASH, line["delta_low"]),
-        "p": (_probability(line["p"]), line["p"]),
-        "p_holm": (_probability(line["p_holm"]), line["p_holm"]),
-        "seconds_per_epoch": (_seconds(line["seconds_per_epoch"]), line["seconds_per_epoch"]),
+        "p": (probability(line["p"]), line["p"]),
+        "p_holm": (probability(line["p_holm"]), line["p_holm"]),
+        "seconds_per_epoch": (seconds_text(line["seconds_per_epoch"]), line["seconds_per_epoch"]),
     }
     found = {Column(name): _marked(*pair, markup) for name, pair in texts.items()}
     if is_base:
@@ -248,7 +253,8 @@ def _verdict(line: dict, markup: Markup) -> Entry:
     return Entry(markup.text(words.verdict(line["verdict"], line["distance"])), line["distance"])
 
 
-def _count(parameters: int | None) -> str:
+def count(parameters: int | None) -> str:
+    """Write a number of parameters in thousands or millions."""
     if parameters is None or pd.isna(parameters):
         return DASH
     return f"{parameters / 1e6:.1f}M" if parameters >= 1e6 else f"{parameters / 1e3:.0f}k"
@@ -259,24 +265,26 @@ def _published_costs(
 ) -> dict[Column, Entry]:
     """Parameters and seconds per epoch, with as many digits as the paper gives."""
     parameters, seconds = paper.get("parameters"), paper.get("seconds_per_epoch")
-    count = DASH if parameters is None else f"{parameters / 1e6:g}M"
+    millions = DASH if parameters is None else f"{parameters / 1e6:g}M"
     time = DASH if seconds is None else f"{seconds:g}"
     return {
-        Column("parameters", PUBLISHED): _marked(count, parameters, markup, pale),
+        Column("parameters", PUBLISHED): _marked(millions, parameters, markup, pale),
         Column("seconds_per_epoch", PUBLISHED): _marked(time, seconds, markup, pale),
     }
 
 
-def _seconds(seconds: float) -> str:
-    return _number(seconds, "{:.2f}" if seconds < 10 else "{:.1f}" if seconds < 100 else "{:.0f}")
+def seconds_text(seconds: float) -> str:
+    """Write seconds with about three digits."""
+    return number(seconds, "{:.2f}" if seconds < 10 else "{:.1f}" if seconds < 100 else "{:.0f}")
 
 
-def _probability(p: float) -> str:
-    return "<0.001" if p < 0.001 else _number(p, "{:.3f}")
+def probability(p: float) -> str:
+    """Write a p value."""
+    return "<0.001" if p < 0.001 else number(p, "{:.3f}")
 
 
-def _number(value: float | None, shape: str = "{:.2f}", missing: str = DASH) -> str:
-    """Two decimals, a proper minus sign, and a dash for what is not known."""
+def number(value: float | None, shape: str = "{:.2f}", missing: str = DASH) -> str:
+    """Write a number with two decimals, a proper minus sign, and a dash for what is not known."""
     if value is None or math.isnan(value):
         return missing
     return shape.format(value).replace("-", MINUS)

@@ -24,9 +24,9 @@ def results(tmp_path):
 
 
 def test_everything_is_written(results):
-    """Records, curves, one table and the combined in four formats, two figures in three, a page."""
+    """Records, curves, two tables in four formats, numbers, two figures in three, a page."""
     written = report(results, "demo")
-    assert len(written) == len(set(written)) == 2 + 4 + 4 + 6 + 1
+    assert len(written) == len(set(written)) == 2 + 4 + 5 + 6 + 1
     assert all(path.stat().st_size > 500 for path in written)
     names = {path.relative_to(results / "demo").as_posix() for path in written}
     assert {"records.csv", "tables/merity2018.md", "figures/merity2018-curves.pdf"} <= names
@@ -63,6 +63,7 @@ def test_formats_can_be_chosen(results):
         "records.csv",
         "tables/all.tex",
         "tables/merity2018.tex",
+        "tables/numbers.tex",
     ]
 
 

@@ -1,0 +1,113 @@
+"""A LaTeX table with the rows and columns that a writer chooses."""
+
+import re
+from typing import NamedTuple
+
+import pandas as pd
+
+from awd.errors import InputError, nearest
+from awd.report.tables.latex_text import escape
+from awd.report.tables.layout import LABEL, Body, Column, Markup, body
+
+NUMBER = re.compile(
+    r"(?P<before>(\\bfseries |\\color\{gray\} )?)(?P<sign>[-+]?)(?P<whole>\d+)"
+    r"(\.(?P<decimals>\d+))?( \$\\pm\$ (?P<deviation>[\d.]+))?"
+)
+NUMBERS = Markup(
+    text=escape,
+    bold=lambda text: rf"\bfseries {text}",
+    emphasis=lambda text: rf"\emph{{{text}}}",
+    pale=lambda text: rf"\color{{gray}} {text}",
+    struck=lambda text: rf"\struck{{{text}}}",
+    mark=lambda _, number: rf"\textsuperscript{{{number}}}",
+)
+"""For columns of siunitx, where only what stands before a number may change its look."""
+
+
+class Choice(NamedTuple):
+    """What a writer wants of a table; None is the usual.
+
+    ``rows`` and ``columns`` are names, in the order wanted: columns as Column.spelled. ``caption``
+    is LaTeX, ``label`` that of \\ref. ``siunitx``: numbers stand in its S columns. ``name`` ends
+    the name of the file.
+    """
+
+    rows: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
+    caption: str | None = None
+    label: str | None = None
+    siunitx: bool = False
+    name: str = "chosen"
+
+
+def choose_body(
+    frame: pd.DataFrame,
+    suite: dict,
+    scale: str,
+    markup: Markup,
+    usual: tuple[Column, ...],
+    choice: Choice,
+) -> Body:
+    """Lay out the chosen rows and columns; ``usual`` are the columns to leave out otherwise.
+
+    Raises InputError for a row or column that the table has not.
+    """
+    if choice.rows is not None:
+        known = list(dict.fromkeys(frame["row"]))
+        for row in choice.rows:
+            if row not in known:
+                raise InputError(f"rows: {suite['suite']} has no '{row}'; {nearest(row, known)}")
+        places = {corpus: place for place, corpus in enumerate(dict.fromkeys(frame["corpus"]))}
+        frame = frame[frame["row"].isin(choice.rows)]
+        order = [
+            (places[c], choice.rows.index(r))
+            for c, r in zip(frame["corpus"], frame["row"], strict=True)
+        ]
+        frame = frame.iloc[sorted(range(len(frame)), key=order.__getitem__)].reset_index(drop=True)
+    if choice.columns is None:
+        return body(frame, suite, scale, markup, without=usual)
+    whole = body(frame, suite, scale, markup).columns
+    by_name = {column.spelled: column for column in whole if column != LABEL}
+    for name in choice.columns:
+        if name not in by_name:
+            raise InputError(
+                f"columns: the table of {suite['suite']} has no '{name}'; {nearest(name, by_name)}"
+            )
+    wanted = [LABEL, *(by_name[name] for name in choice.columns)]
+    made = body(frame, suite, scale, markup, without=tuple(c for c in whole if c not in wanted))
+    return made._replace(columns=wanted)
+
+
+def s_column(cells: list[str]) -> tuple[str, list[str]] | None:
+    """Return the type of a column of siunitx and its cells; None if it has hardly a number.
+
+    A number is written as siunitx reads it, with a standard deviation in brackets; what is no
+    number stands in braces.
+    """
+    found = [NUMBER.fullmatch(cell.replace("$-$", "-")) for cell in cells]
+    numbers = [each for each in found if each]
+    if 2 * len(numbers) < len([cell for cell in cells if cell != "--"]) or not numbers:
+        return None
+    deviations = [_deviation(each) for each in numbers if each["deviation"]]
+    whole = max(len(each["whole"]) for each in numbers)
+    decimals = max(len(each["decimals"] or "") for each in numbers)
+    sign = "+" if any(each["sign"] == "+" for each in numbers) else ""
+    sign = sign or ("-" if any(each["sign"] for each in numbers) else "")
+    brackets = f"({max(map(len, deviations))})" if deviations else ""
+    options = ["detect-weight", "mode=text", f"table-format={sign}{whole}.{decimals}{brackets}"]
+    options += ["retain-explicit-plus"] * (sign == "+") + ["separate-uncertainty"] * bool(brackets)
+    written = [
+        _written(each) if each else f"{{{cell}}}" for each, cell in zip(found, cells, strict=True)
+    ]
+    return f"S[{','.join(options)}]", written
+
+
+def _written(number: re.Match) -> str:
+    decimals = f".{number['decimals']}" if number["decimals"] else ""
+    brackets = f"({_deviation(number)})" if number["deviation"] else ""
+    return f"{number['before']}{number['sign']}{number['whole']}{decimals}{brackets}"
+
+
+def _deviation(number: re.Match) -> str:
+    """The standard deviation in units of the number's last digit."""
+    return str(round(float(number["deviation"]) * 10 ** len(number["decimals"] or "")))

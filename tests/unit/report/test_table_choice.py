@@ -1,0 +1,105 @@
+"""A writer's choice of rows, columns, caption and label; columns of siunitx."""
+
+import subprocess
+
+import pytest
+from table_study import study
+from test_golden import missing_for_latex
+
+from awd.errors import InputError
+from awd.report.tables.choice import Choice, s_column
+from awd.report.tables.latex import latex
+
+
+def cells(text):
+    """The rows of a table, by cell."""
+    _, _, rest = text.partition("\\midrule\n")
+    lines = [line.removesuffix(r" \\") for line in rest.partition(r"\bottomrule")[0].splitlines()]
+    return [line.split(" & ") for line in lines if " & " in line]
+
+
+def test_rows_and_columns_are_those_chosen_in_this_order(tmp_path):
+    suite, table = study(tmp_path, seeds=(1, 2))
+    choice = Choice(rows=("minus-nt-asgd", "full"), columns=("test", "published.test", "verdict"))
+    text = latex(table, suite, "paper", choice)
+    found = cells(text)
+    assert [row[0].split(r"\text")[0] for row in found] == ["$-$ NT-ASGD", "AWD-LSTM"] * 2
+    first = table[(table["row"] == "minus-nt-asgd") & (table["corpus"] == "ptb")].iloc[0]
+    assert f"{first['test']:.2f}" in found[0][1]
+    assert found[0][2] == f"{first['published_test']:.2f}"
+    assert first["verdict"] in found[0][3]
+    assert {len(row) for row in found} == {4}
+    assert "Left out" not in text
+
+
+def test_caption_and_label_are_the_writers(tmp_path):
+    suite, table = study(tmp_path)
+    text = latex(table, suite, "paper", Choice(caption=r"\emph{Mine}.", label="tab:mine"))
+    assert r"\caption{\emph{Mine}.}\label{tab:mine}" in text
+    assert r"\label{tab:merity2018-paper}" in latex(table, suite, "paper")
+
+
+def test_the_usual_table_says_which_columns_it_has_not(tmp_path):
+    suite, table = study(tmp_path)
+    opening = latex(table, suite, "paper").splitlines()[1]
+    assert opening.startswith("% Left out, since a page is narrow: seeds, ")
+    assert "verdict" in opening
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        (Choice(rows=("ful",)), "rows: merity2018 has no 'ful'; did you mean 'full'"),
+        (Choice(columns=("tset",)), "columns: the table of merity2018 has no 'tset'; did you mean"),
+    ],
+)
+def test_a_row_or_column_that_is_not_there_is_named(tmp_path, choice, sentence):
+    suite, table = study(tmp_path)
+    with pytest.raises(InputError, match=sentence):
+        latex(table, suite, "paper", choice)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "written"),
+    [
+        (["99.12", "--", "7.5"], "table-format=2.2", ["99.12", "{--}", "7.5"]),
+        ([r"+1.20", "$-$13.00"], "table-format=+2.2,retain-explicit-plus", ["+1.20", "-13.00"]),
+        (
+            [r"\bfseries 99.12 $\pm$ 0.21", r"\color{gray} 8.10 $\pm$ 12.00"],
+            "table-format=2.2(4),separate-uncertainty",
+            [r"\bfseries 99.12(21)", r"\color{gray} 8.10(1200)"],
+        ),
+        (["24.2M", "{[}1, 2{]}", "1.0"], None, None),
+        (["--", "--"], None, None),
+    ],
+)
+def test_numbers_are_written_as_siunitx_reads_them(texts, kind, written):
+    found = s_column(texts)
+    if kind is None:
+        assert found is None
+    else:
+        assert found == (f"S[detect-weight,mode=text,{kind}]", written)
+
+
+def test_columns_of_siunitx_have_braces_around_words(tmp_path):
+    suite, table = study(tmp_path, seeds=(1, 2))
+    text = latex(table, suite, "paper", Choice(columns=("test", "delta"), siunitx=True))
+    assert r"\usepackage{siunitx}" in text
+    assert "{test}" in text
+    assert "{base}" in text
+    assert text.count("S[detect-weight") == 2
+
+
+@pytest.mark.skipif(bool(reason := missing_for_latex("siunitx")), reason=str(reason))
+def test_a_table_of_siunitx_compiles(tmp_path):
+    suite, table = study(tmp_path, seeds=(1, 2))
+    text = latex(table, suite, "paper", Choice(siunitx=True))
+    (tmp_path / "table.tex").write_text(text, encoding="utf-8")
+    wrapper = (
+        r"\documentclass{article}\usepackage{booktabs,graphicx,siunitx,xcolor}"
+        r"\begin{document}\input{table}\end{document}"
+    )
+    (tmp_path / "wrapper.tex").write_text(wrapper)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "wrapper.tex"]
+    said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert said.returncode == 0, said.stdout
