@@ -50,6 +50,6 @@ def test_they_compile_in_prose_and_a_wrong_name_is_an_error(tmp_path):
     said = compile_prose(tmp_path, text, prose % place)
     assert said.returncode == 0, said.stdout
     assert commands(text)[place] in said.stdout.splitlines()
-    said = compile_prose(tmp_path, text, r"\awd{merity2018/ptb/fulll/test}")
+    said = compile_prose(tmp_path, text, r"\awd{merity2018/ptb/ful/test}")
     assert said.returncode != 0
-    assert "There is no number 'merity2018/ptb/fulll/test'" in said.stdout.replace("\n", "")
+    assert "There is no number 'merity2018/ptb/ful/test'" in said.stdout.replace("\n", "")
