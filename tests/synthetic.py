@@ -131,6 +131,7 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
         "started": "2025-01-01T00:00:00+00:00",
         "ended": "2025-01-01T01:00:00+00:00",
         "seconds": 3600.1,
+        "energy_joules": None,
     }
     switch = max(2, epochs // 6) if "nt-asgd" not in row["row"] else None
     for step in ("train", "finetune"):

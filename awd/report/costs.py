@@ -23,6 +23,10 @@ class Costs:
         self.seconds: dict[tuple[str, str], float] = {}
         if "seconds" in curves:
             self.seconds = curves.groupby(["run", "stage"])["seconds"].sum().to_dict()
+        energy = records[["run", "stage", "energy_joules"]].dropna()
+        self.joules: dict[tuple[str, str], float] = {
+            (run, stage): joules for run, stage, joules in energy.itertuples(index=False)
+        }
         self.devices: dict[tuple[str, str], Sequence[UsedDevice]] = {}
         self.trainings: dict[tuple[str, str, str], int] = {}
         columns = ["run", "stage", "method", "devices", "trainings"]
@@ -60,6 +64,18 @@ class Costs:
                 kind, factor = None, 1
             totals[kind] = totals.get(kind, 0.0) + factor * spent / 3600
         return totals
+
+    def energy(self, seconds: Seconds) -> float | None:
+        """Return the joules of these stages, None unless the machine counted those of each.
+
+        ``seconds`` are those of `of_row`, or of all stages. The trainings of an ensemble that are
+        not known by name are taken to use the same.
+        """
+        if not seconds or not seconds.keys() <= self.joules.keys():
+            return None
+        return sum(
+            self.joules[place] * spent / self.seconds[place] for place, spent in seconds.items()
+        )
 
     def training_hours(self, row: dict) -> tuple[float, Device | None]:
         """Return the hours to train a row, the mean over its finished seeds, and of what device.

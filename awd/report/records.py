@@ -54,8 +54,11 @@ RECORD_TYPES = {
     "started": "str",
     "ended": "str",
     "seconds": "float64",  # of the training stage, all its resumes together
+    "energy_joules": "float64",  # of the training stage, validation included
     "resumes": "Int64",
 }
+ADDED = {"energy_joules"}
+"""Columns that the csv files of awd 0.2.0 do not have: their values are unknown."""
 
 # Parts of a record that are mappings, or null.
 SECTIONS = ("result", "splits", "corpus", "libraries", "protocol")
@@ -331,6 +334,8 @@ def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
         raise InputError(f"{path} does not exist") from error
     except (OSError, TypeError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+    for column in ADDED & types.keys() - set(frame):
+        frame[column] = math.nan
     if missing := [column for column in types if column not in frame]:
         raise InputError(f"{path} cannot be read: it has no column '{missing[0]}'")
     if "event" in frame:

@@ -214,6 +214,20 @@ def hours(totals: Mapping[Device | None, float]) -> str:
     return " and ".join(_hours(value, kind) for kind, value in totals.items())
 
 
+def cost(totals: Mapping[Device | None, float], joules: float | None) -> str:
+    """Return hours as `hours` does, and the energy if it is known."""
+    return f"{hours(totals)}, {energy(joules)}" if joules is not None else hours(totals)
+
+
+def energy(joules: float) -> str:
+    """Return an amount of energy in watt-hours or kilowatt-hours."""
+    watt_hours = joules / 3600
+    if watt_hours < 1000:
+        return f"{watt_hours:.2g} Wh" if watt_hours < 10 else f"{watt_hours:,.0f} Wh"
+    kilo = watt_hours / 1000
+    return f"{kilo:.2g} kWh" if kilo < 10 else f"{kilo:,.0f} kWh"
+
+
 def _hours(value: float, kind: Device | None) -> str:
     unit = unit_name(kind)
     shown, noun = (3600 * value, "second") if value < 0.02 else (value, "hour")

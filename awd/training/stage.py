@@ -145,7 +145,7 @@ def _trainer(
 
 
 def _layout(state: dict) -> tuple:
-    return state.get("format"), state.keys(), state["weights"].keys()
+    return state.get("format"), state.keys() - {"energy"}, state["weights"].keys()
 
 
 def _record(
@@ -169,6 +169,7 @@ def _record(
         "started": trainer.started,
         "ended": now(),
         "seconds": round(trainer.elapsed, 3),
+        "energy_joules": None if (joules := trainer.energy()) is None else round(joules, 1),
         "resumes": trainer.resumes,
     }
 

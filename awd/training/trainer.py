@@ -21,6 +21,7 @@ from awd.corpora.sentences import Padded, Sentences, line_end
 from awd.errors import InputError
 from awd.evaluation.perplexity import mean_loss, perplexity, text_losses
 from awd.machine.devices import describe
+from awd.machine.energy import Meter
 from awd.model.language_model import LanguageModel, Output
 from awd.model.regularizers import activation_regularization, temporal_activation_regularization
 from awd.runs.checkpoint import Checkpoint
@@ -119,6 +120,8 @@ class Trainer:
         self.resumes = 0
         self.started = now()
         self.devices = [describe(device)]
+        self.meter = Meter(device)
+        self.energy_before: float | None = 0.0  # joules of the processes before this one
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         """An optimizer of this stage's kind, without a past."""
@@ -336,6 +339,11 @@ class Trainer:
     def _weights(self) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
+    def energy(self) -> float | None:
+        """Return the joules of the stage so far, validation included; None if they are unknown."""
+        here = self.meter.joules()
+        return None if here is None or self.energy_before is None else self.energy_before + here
+
     def state(self) -> dict:
         """Everything the rest of the stage depends on."""
         return {
@@ -349,6 +357,7 @@ class Trainer:
             "hidden": self.hidden,
             "best_weights": self.best_weights,
             "loss_sum": self.loss_sum,
+            "energy": self.energy(),
             **{name: getattr(self, name) for name in PLAIN_STATE},
             "format": FORMAT,
         }
@@ -384,6 +393,7 @@ class Trainer:
         here = self.devices[0]
         for name in PLAIN_STATE:
             setattr(self, name, state[name])
+        self.energy_before = state.get("energy")  # missing in a checkpoint of awd 0.2.0
         self.resumes += 1
         if self.devices[-1] != here:
             log.warning("continues on %s; began on %s", here["name"], self.devices[-1]["name"])

@@ -62,7 +62,7 @@ ROWS = """
   minus-ar: {label: − AR, stage: train, set: {activation_regularization: 0}}
 """
 TIMES = {"started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"}
-MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "resumes"}
+MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "energy_joules", "resumes"}
 
 obstacle = slurm.obstacle() or (gpu_lease.visible() and "this machine has GPUs of its own")
 if obstacle:

@@ -57,6 +57,7 @@ MEASURED = {
     "started",
     "ended",
     "seconds",
+    "energy_joules",
     "resumes",
     "seconds_per_epoch",
     "tokens_per_second",

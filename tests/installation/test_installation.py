@@ -31,9 +31,9 @@ def run(*words: object, folder: Path, **environment: str) -> str:
 
 
 def declared() -> dict[str, str]:
-    """Package -> requirement, of what awd needs."""
-    content = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))
-    needed = content["project"]["dependencies"]
+    """Package -> requirement, of what awd needs, the executor for Slurm included."""
+    project = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = project["dependencies"] + project["optional-dependencies"]["slurm"]
     return {re.match(r"[\w-]+", each).group().lower(): each for each in needed}
 
 
@@ -61,7 +61,7 @@ def test_the_snakefile_asks_for_the_version_that_the_package_declares(oldest):
 
 @pytest.mark.parametrize("profile", [None, "slurm"])
 def test_the_oldest_snakemake_plans_as_the_newest_does(oldest, tmp_path, profile):
-    """It reads the profiles, too; to plan, that of Slurm does not need the executor's plugin."""
+    """It reads the profiles, too."""
     python, version = oldest
     assert run(python, "-m", "snakemake", "--version", folder=tmp_path).startswith(version)
     words = ["-m", "snakemake", "-s", HOME / "workflow" / "Snakefile", "-n", "--cores", "1"]

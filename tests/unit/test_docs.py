@@ -49,7 +49,7 @@ PROSE = [
 ]
 RUNS = HOME / "results" / "runs"
 STUDIES = ("merity2018", "yoon2019", "bonetto2024", "kim2024", "factors", "precision")
-FOLDERS = "awd|benchmarks|config|docs|tests|workflow"
+FOLDERS = "awd|benchmarks|config|containers|docs|tests|workflow"
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 in_pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(HOME)))

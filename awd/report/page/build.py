@@ -196,7 +196,7 @@ def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
         ("Trainings", f"{len(trained):,} of {len(trainings.plan['runs']):,}"),
         (
             "Training time",
-            words.hours(costs.hours(costs.seconds)) or "none yet",
+            words.cost(costs.hours(costs.seconds), costs.energy(costs.seconds)) or "none yet",
         ),
         ("Corpora", ", ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
         ("Seeds", f"{max((len(row['runs']) for row in planned), default=0):,}"),

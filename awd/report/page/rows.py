@@ -228,9 +228,14 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
             if any(split in values for split in Split)
         ],
         sorted(others),
-        words.hours(trainings.costs.hours(trainings.costs.of_row(row))),
+        _cost(trainings.costs, row),
         [_seed(item, row, trainings) for item in row["runs"]],
     )
+
+
+def _cost(costs: Costs, row: dict) -> str:
+    seconds = costs.of_row(row)
+    return words.cost(costs.hours(seconds), costs.energy(seconds))
 
 
 def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:

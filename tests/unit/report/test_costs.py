@@ -32,6 +32,22 @@ def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
     assert "training (GPU-minutes)" in texts(cost.draw(**inputs | {"records": gpu}))
 
 
+def test_energy_is_that_of_the_stages_behind_a_row_and_unknown_if_one_is(tmp_path):
+    inputs = study(tmp_path, corpora=("ptb",))
+    full, without = inputs["suite"]["rows"][:2]
+    counted = inputs["records"].assign(energy_joules=1000.0)
+    costs = Costs(counted, inputs["curves"])
+    runs = len(without["runs"])
+    assert costs.energy(costs.of_row(without)) == pytest.approx(1000 * runs)
+    assert costs.energy(costs.of_row(full)) == pytest.approx(2000 * len(full["runs"]))
+    ensemble = Costs(counted.assign(trainings=2), inputs["curves"])
+    assert ensemble.energy(ensemble.of_row(without)) == pytest.approx(2000 * runs)
+    counted.loc[counted["stage"] == Stage.TRAIN, "energy_joules"] = np.nan
+    costs = Costs(counted, inputs["curves"])
+    assert costs.energy(costs.of_row(full)) is None
+    assert costs.energy({}) is None
+
+
 @pytest.mark.parametrize("devices", [(CPU, GPU), (CPU, CPU._replace(threads=4)), ()])
 def test_a_cost_that_is_not_known_is_no_cost(tmp_path, devices):
     """A training that moved from a CPU to a GPU is neither core-hours nor GPU-hours."""

@@ -154,3 +154,16 @@ def test_a_text_of_which_a_part_is_trained_on():
         "Trained on the first 1,000 or 2,000 tokens or all of mine.",
     ]
     assert words.training_texts({}) == []
+
+
+@pytest.mark.parametrize(
+    ("joules", "shown"),
+    [(3600, "1 Wh"), (36_000, "10 Wh"), (7.2e6, "2 kWh"), (9e7, "25 kWh")],
+)
+def test_energy_has_the_unit_that_fits(joules, shown):
+    assert words.energy(joules) == shown
+    assert words.cost({Device.CPU: 2.0}, joules) == f"2 core-hours, {shown}"
+
+
+def test_a_cost_without_known_energy_is_hours_alone():
+    assert words.cost({Device.CUDA: 2.0}, None) == "2 GPU-hours"

@@ -1,6 +1,7 @@
 """A stage leaves its record, curve, weights and checkpoint."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from awd.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
-MEASURED = {"started", "ended", "seconds"}
+MEASURED = {"started", "ended", "seconds", "energy_joules"}
 
 
 def spec_of(**settings) -> RunSpec:
@@ -35,6 +36,28 @@ def test_a_checkpoint_of_another_version_is_refused(corpus, tmp_path):
     Checkpoint(tmp_path / "checkpoints", run, "train").save(state)
     with pytest.raises(InputError, match=r"\.checkpoint was written by another version"):
         stage_of(corpus, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"), [(100.0, 107.5), (None, None), ("absent", None), (0.0, 7.5)]
+)
+def test_the_energy_of_all_processes_is_recorded_or_none(
+    corpus, tmp_path, monkeypatch, before, expected
+):
+    """A checkpoint of awd 0.2.0 has none; the training goes on all the same."""
+    meter = SimpleNamespace(joules=lambda: 7.5)
+    monkeypatch.setattr("awd.training.trainer.Meter", lambda _: meter)
+    if before:
+        state = Trainer(spec_of(), corpus, "train", CPU).state() | {"energy": before}
+        if before == "absent":
+            del state["energy"]
+        run = spec_of().run(corpus.fingerprint)
+        Checkpoint(tmp_path / "checkpoints", run, "train").save(state)
+    elif before is None:
+        meter.joules = lambda: None
+    _, record = stage_of(corpus, tmp_path)
+    assert record["energy_joules"] == expected
+    assert record["resumes"] == bool(before)
 
 
 def test_weights_that_are_not_those_of_the_record_are_refused(corpus, tmp_path):
