@@ -3,6 +3,9 @@
 import ctypes
 import os
 import platform
+import re
+from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 import torch
@@ -11,6 +14,7 @@ from awd.errors import InputError
 from awd.machine import cpu, gpu_lease
 from awd.vocabulary import Device
 
+DRIVER = Path("/proc/driver/nvidia/version")
 MALLOC_OPTIONS = {"M_MMAP_THRESHOLD": -3, "M_TRIM_THRESHOLD": -1, "M_TOP_PAD": -2}
 
 
@@ -43,7 +47,23 @@ def prepare(device: str = "auto", threads: int = 1, gpu_slots: int = 1) -> torch
         torch.set_float32_matmul_precision("medium")
     if device == Device.CUDA and not torch.cuda.is_available():
         raise InputError("device is 'cuda' but torch finds no GPU; use 'auto' or 'cpu'")
+    if device == Device.CUDA:
+        exact_on_gpus()
     return torch.device(str(device))
+
+
+def exact_on_gpus() -> None:
+    """Let products on a GPU be those of fp32 (IEEE 754), the same ones each time.
+
+    By default cuDNN's recurrent layers round operands to TF32, products of bfloat16 may add parts
+    of sums in bfloat16, and cuBLAS may choose another order of additions with another workspace.
+    """
+    # Read when cuBLAS starts, which is later than this; one size of workspace leaves no choice.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    cudnn = torch.backends.cudnn
+    for library in (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn):
+        library.fp32_precision = "ieee"
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 
 
 def keep_freed_memory() -> None:
@@ -62,3 +82,17 @@ def describe(device: torch.device) -> dict[str, str | int | None]:
         name = torch.cuda.get_device_name(device)
         return {"kind": Device.CUDA.value, "name": name, "threads": None}
     return {"kind": Device.CPU.value, "name": cpu.name(), "threads": torch.get_num_threads()}
+
+
+def gpu_libraries(device: torch.device) -> dict[str, str]:
+    """Return the versions that a GPU's numbers depend on, by name; of a CPU none."""
+    if device.type != Device.CUDA:
+        return {}
+    driver = None
+    with suppress(OSError):
+        driver = re.search(r"Module\b.*?\s(\d+(?:\.\d+)+)\s", DRIVER.read_text(encoding="utf-8"))
+    return {
+        "cuda": str(torch.version.cuda),
+        "cudnn": str(torch.backends.cudnn.version()),
+        "driver": driver[1] if driver else "unknown",
+    }

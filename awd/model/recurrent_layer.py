@@ -52,20 +52,19 @@ def recur(
 
 
 def _stock(cell, inputs, state, weights, training, precision):
-    if precision == "bf16" and not inputs.is_cuda:
-        # The matrices and what the layer reads; torch keeps the state between steps to itself.
+    if precision == "bf16":
+        # The matrices and what the layer reads; torch keeps the state between steps to itself. In
+        # bfloat16 cuDNN would also round states, biases, outputs and gradients of weights.
         inputs = rounded(inputs)
         weights = [rounded(values) if values.dim() == 2 else values for values in weights]
-    low = operand_type(inputs, precision) if inputs.is_cuda else inputs.dtype
-    hidden = [part.to(low) for part in state]
     # has_biases, num_layers, dropout, train, bidirectional, batch_first
-    output, *state = STOCK[cell](
-        inputs.to(low),
-        hidden if cell == "lstm" else hidden[0],
-        [values.to(low) for values in weights],
+    output, *after = STOCK[cell](
+        inputs,
+        state if cell == "lstm" else state[0],
+        weights,
         *(True, 1, 0.0, training, len(weights) == 8, False),
     )
-    return output.to(inputs.dtype), tuple(part.to(inputs.dtype) for part in state)
+    return output, tuple(after)
 
 
 class _Recurrence(torch.autograd.Function):

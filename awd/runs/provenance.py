@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import awd
-from awd.machine.devices import describe
+from awd.machine.devices import describe, gpu_libraries
 from awd.model import kernels
 from awd.study.spec import RECIPE
 
@@ -32,7 +32,11 @@ def provenance(device: torch.device, precision: str = "fp32") -> dict:
         "devices": [describe(device)],
         "precision": precision,
         "arithmetic": kernels.arithmetic(device, precision),
-        "libraries": {"python": platform.python_version(), "torch": torch.__version__},
+        "libraries": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            **gpu_libraries(device),
+        },
         "awd": awd.__version__,
         "commit": commit(),
         "recipe": RECIPE,

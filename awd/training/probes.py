@@ -19,7 +19,9 @@ carried_state           a chunk starts in the state in which the last one ended
 
 import copy
 import math
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -154,25 +156,38 @@ def _attended(model: LanguageModel, tokens: Tensor) -> int:
 
 @torch.no_grad()
 def _precision(model: LanguageModel) -> str:
-    """Of products in training: bf16 if inputs that differ only in fp32 have the same outcome."""
+    """Of products in training, by the smallest difference of inputs that has an outcome."""
     model.train()
-    weight = model.embedding
-    near = weight.new_tensor([1, 1 + 2**-9]).view(2, 1, 1, 1)
-    outcomes = []
+    found = set()
     for layer in [*model.layers, *(model.backward_layers or [])]:
-        ones = weight.new_ones(LENGTH, 2, layer.weight_ih.shape[1])
-        outcomes.append([_seeded(layer, values, layer.initial_state(2)) for values in near * ones])
+        read = partial(_seeded, layer, state=layer.initial_state(2))
+        found.add(_precision_of(read, layer.weight_ih))
     if model.adaptive is None:
-        ones = weight.new_ones(LENGTH, 2, model.decoder_weight.shape[1])
-        targets = torch.zeros(LENGTH, 2, dtype=torch.int64, device=weight.device)
-        outcomes.append([model.loss(values, targets) for values in near * ones])
-    rounded = {torch.equal(one, other) for one, other in outcomes}
-    return {True: "bf16", False: "fp32"}[rounded.pop()] if len(rounded) == 1 else "mixed"
+        targets = torch.zeros(LENGTH, 2, dtype=torch.int64, device=model.embedding.device)
+        found.add(_precision_of(partial(model.loss, targets=targets), model.decoder_weight))
+    return found.pop() if len(found) == 1 else "mixed"
 
 
-def _seeded(layer: RecurrentLayer, *inputs: object) -> Tensor:
+def _precision_of(product: Callable[[Tensor], Tensor], weight: Tensor) -> str:
+    """The precision in which ``product`` reads (time, 2, inputs), to be multiplied by ``weight``.
+
+    1 + 2^-9 is 1 in bfloat16, and 1 + 2^-12 is 1 in TF32. A power of two keeps that, and makes the
+    outcome about as large as 1, where a difference shows best.
+    """
+    largest = weight.abs().max().item() * weight.shape[1] ** 0.5
+    size = 2.0 ** -round(math.log2(largest)) if largest else 1.0
+    one, bf16, tf32 = (
+        product(weight.new_full((LENGTH, 2, weight.shape[1]), size * value))
+        for value in (1, 1 + 2**-9, 1 + 2**-12)
+    )
+    if torch.equal(one, bf16):
+        return "bf16"
+    return "tf32" if torch.equal(one, tf32) else "fp32"
+
+
+def _seeded(layer: RecurrentLayer, values: Tensor, state: tuple[Tensor, ...]) -> Tensor:
     torch.manual_seed(0)  # the same weights are dropped each time
-    return layer(*inputs)[0]
+    return layer(values, state)[0]
 
 
 def _of_dropouts(model: LanguageModel) -> dict:

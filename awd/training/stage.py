@@ -164,6 +164,7 @@ def _record(
         "parameters": sum(parameter.numel() for parameter in trainer.parameters),
         **_speed(trainer.history),
         "peak_memory_mb": round(peak_memory(trainer.device), 1),
+        "cuda_graphs": trainer.graphs,
         **provenance(trainer.device, trainer.spec.precision),
         "devices": trainer.devices,
         "started": trainer.started,

@@ -136,8 +136,47 @@ class Trainer:
         """``_update`` in the fastest way there is for the device, without a past."""
         # The adaptive softmax looks at the words to decide what to compute.
         if self.device.type == Device.CUDA and self.spec.softmax != "adaptive":
-            return Replayed(self._update, CudaCapture())
+            return self.replayed(CudaCapture(self.device))
         return self._update
+
+    def replayed(self, capture: Callable) -> Replayed:
+        """``_update``, recorded by ``capture`` and replayed."""
+        return Replayed(self._update, capture, self.memory, (self._random, self._set_random))
+
+    def memory(self) -> list[torch.Tensor]:
+        """All tensors that an update changes."""
+        average = self.average.means if self.average else []
+        moments = [part for state in self.optimizer.state.values() for part in state.values()]
+        tensors = [part for part in moments if isinstance(part, torch.Tensor)]
+        hidden = list(chain.from_iterable(self.hidden))
+        return [*self.parameters, *average, *tensors, *hidden, self.loss_sum]
+
+    def _random(self) -> torch.Tensor:
+        on_gpu = self.device.type == Device.CUDA
+        return torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state()
+
+    def _set_random(self, state: torch.Tensor) -> None:
+        if self.device.type == Device.CUDA:
+            torch.cuda.set_rng_state(state, self.device)
+        else:
+            torch.set_rng_state(state)
+
+    @property
+    def graphs(self) -> dict | None:
+        """For records: whether updates are replayed as graphs; None where they never are.
+
+        ``deviation`` is that of the comparison of ``Replayed``; ``reason`` is why not.
+        """
+        if not isinstance(self.update, Replayed):
+            return None
+        update = self.update
+        used = update.deviation is not None and update.reason is None
+        found = update.deviation
+        return {
+            "used": used,
+            "deviation": found if found is not None and math.isfinite(found) else None,
+            "reason": update.reason,
+        }
 
     def run(self, checkpoint: Checkpoint, every: float, progress: Progress) -> None:
         """Train to the end of the stage.
@@ -159,6 +198,7 @@ class Trainer:
                     self.step(chunk)
                     progress.chunk(self.epoch, self.position, len(chunks), self.running_loss)
                     if stop or checkpoint.due(every):
+                        self._wait_for_device()
                         checkpoint.save(self.state())
                     if stop:
                         raise Interrupted(f"stopped by {stop[0]} in epoch {self.epoch}")
@@ -282,9 +322,7 @@ class Trainer:
     def end_epoch(self) -> None:
         """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
         averaging, rate = self.average is not None, self.schedule.rate
-        started = time.perf_counter()
-        loss_sum = self.loss_sum.item()  # a GPU may have to do yet what it was told
-        self.epoch_seconds += time.perf_counter() - started
+        loss_sum = self._wait_for_device()
         with self.average.applied() if self.average else nullcontext():
             loss, test_loss = self.validate()
             if not math.isfinite(perplexity(loss)):
@@ -336,6 +374,13 @@ class Trainer:
         """How many tokens an epoch has."""
         return self.batches.numel() if self.sentences is None else int(self.sentences.lengths.sum())
 
+    def _wait_for_device(self) -> float:
+        """Return the sum of losses so far; the time until a GPU has it is the epoch's."""
+        started = time.perf_counter()
+        loss_sum = self.loss_sum.item()
+        self.epoch_seconds += time.perf_counter() - started
+        return loss_sum
+
     def _weights(self) -> dict[str, torch.Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
@@ -363,7 +408,7 @@ class Trainer:
         }
 
     def _random_device(self) -> list[torch.Tensor]:
-        return [torch.cuda.get_rng_state(self.device)] if self.device.type == Device.CUDA else []
+        return [self._random()] if self.device.type == Device.CUDA else []
 
     def restore(self, state: dict) -> None:
         """Go on from what ``state`` returned, here or in another process.
@@ -384,7 +429,7 @@ class Trainer:
         self.schedule.restore(state["schedule"])
         torch.set_rng_state(state["random"])
         if self.device.type == Device.CUDA and state["random_device"]:
-            torch.cuda.set_rng_state(state["random_device"][0], self.device)
+            self._set_random(state["random_device"][0])
         self.hidden = [tuple(part.to(self.device) for part in layer) for layer in state["hidden"]]
         self.best_weights = {
             name: value.to(self.device) for name, value in state["best_weights"].items()
@@ -398,6 +443,7 @@ class Trainer:
         if self.devices[-1] != here:
             log.warning("continues on %s; began on %s", here["name"], self.devices[-1]["name"])
             self.devices.append(here)
+        self.update = self.new_update()  # what was recorded is of the tensors before
 
 
 PLAIN_STATE = (

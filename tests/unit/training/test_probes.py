@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from awd.model import language_model
 from awd.study.spec import RunSpec
 from awd.training.expected import contradiction
 from awd.training.probes import changes, observe, observe_spec
@@ -44,3 +45,54 @@ def test_a_spec_is_probed_without_a_corpus():
 def test_changes_of_a_rate_are_shares_of_the_first():
     assert changes([8.0, 8.0, 4.0, 4.0, 1.0]) == [[3, 0.5], [5, 0.125]]
     assert changes([3.0]) == []
+
+
+def to_tf32(values):
+    """The nearest numbers with ten bits behind the point, to which a GPU's tensor cores round."""
+    bits = values.detach().view(torch.int32)
+    rounded = ((bits + 0x1000) & ~0x1FFF).view(torch.float32)
+    return values + (rounded - values).detach()  # exact; the gradient passes
+
+
+@pytest.fixture(params=[1e-3, 0.1])
+def initial_range(request):
+    """So small weights once hid what is rounded."""
+    return request.param
+
+
+def precision_with(monkeypatch, corpus, initial_range, *rounded):
+    """The precision that is observed if products of these parts round what they read to TF32."""
+    for name in rounded:
+        made = getattr(language_model, name)
+        place = {"recur": 1, "mean_cross_entropy": 0}[name]
+
+        def tf32(*given, made=made, place=place, **how):
+            given = list(given)
+            given[place] = to_tf32(given[place])
+            return made(*given, **how)
+
+        monkeypatch.setattr(language_model, name, tf32)
+    sizes = {"layers": 2, "hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10}
+    spec = RunSpec(corpus="tiny", initialization="uniform", initial_range=initial_range, **sizes)
+    trainer = Trainer(spec, corpus, "train", torch.device("cpu"))
+    found = observe(trainer)
+    return found["precision"], contradiction(spec, "train", found)
+
+
+def test_products_in_tf32_are_noticed_and_end_a_training(monkeypatch, corpus, initial_range):
+    observed, sentence = precision_with(
+        monkeypatch, corpus, initial_range, "recur", "mean_cross_entropy"
+    )
+    assert observed == "tf32"
+    assert "precision is tf32 as observed" in sentence
+
+
+def test_recurrent_layers_alone_in_tf32_are_noticed(monkeypatch, corpus, initial_range):
+    """As with torch's defaults on a GPU."""
+    observed, sentence = precision_with(monkeypatch, corpus, initial_range, "recur")
+    assert observed == "mixed"
+    assert sentence is not None
+
+
+def test_products_in_fp32_are_those_that_a_spec_requires(monkeypatch, corpus, initial_range):
+    assert precision_with(monkeypatch, corpus, initial_range) == ("fp32", None)

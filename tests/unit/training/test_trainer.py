@@ -247,6 +247,36 @@ def test_an_interruption_costs_at_most_one_interval(corpus, tmp_path, monkeypatc
     assert saves[-1][:2] == (3, 0), "the finished training is saved before its record is written"
 
 
+def test_work_that_a_gpu_does_while_a_checkpoint_waits_belongs_to_the_epoch(
+    corpus, tmp_path, monkeypatch
+):
+    """On a clock that a look at the losses moves by 100 s, as if all work were done then."""
+    seconds = 0.0
+
+    class Clock:
+        @staticmethod
+        def perf_counter():
+            return seconds
+
+    class Busy:
+        def item(self):
+            nonlocal seconds
+            seconds += 100
+            return 1.0
+
+    trainer = trainer_of(corpus)
+    monkeypatch.setattr("awd.training.trainer.time", Clock)
+    monkeypatch.setattr(trainer, "step", lambda _: None)
+    monkeypatch.setattr(trainer, "loss_sum", Busy())
+    monkeypatch.setattr(
+        trainer, "state", lambda: {"epoch": trainer.epoch, "is": trainer.epoch_seconds}
+    )
+    checkpoint = Checkpoint(tmp_path, "a-run", "train")
+    with pytest.raises(Interrupted):
+        trainer.run(checkpoint, 1e9, StopAfter(1))
+    assert checkpoint.load()["is"] == 100
+
+
 @pytest.mark.filterwarnings("ignore:for .* copying from a non-meta parameter")
 def test_a_training_goes_on_on_another_device(corpus, tmp_path, monkeypatch):
     """The record lists both, in order of use."""
