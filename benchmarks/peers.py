@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 
-def plain(configuration: dict, vocabulary: int):
+def plain(configuration: dict, vocabulary: int, device: torch.device | None = None):
     """Make the step of a tutorial: ``nn.Embedding``, ``nn.LSTM``, ``nn.Linear`` and SGD.
 
     It has no weight drop, AR or TAR, so it is left out for models that need them.
@@ -23,7 +23,7 @@ def plain(configuration: dict, vocabulary: int):
     decoder = nn.Linear(spec["hidden_size"], vocabulary)
     if spec.get("tied"):
         decoder.weight = embedding.weight
-    model = nn.ModuleList([embedding, recurrent, decoder])
+    model = nn.ModuleList([embedding, recurrent, decoder]).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     state = None
 

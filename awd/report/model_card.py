@@ -36,6 +36,8 @@ def plain_reader_misses(spec: RunSpec) -> str | None:
         return "attention"
     if spec.softmax == "adaptive":
         return "an adaptive softmax"
+    if spec.reading == "sentences":
+        return "sentences, each read from a state of zeros"
     return None
 
 
@@ -148,12 +150,16 @@ def _numbers(evaluations: Sequence[Mapping]) -> list[str]:
     ]
     protocol = evaluations[0]["protocol"]
     eos = "counts" if protocol["eos_counted"] else "does not count"
+    reading = "text is read as one stream, and the state is carried over"
+    first = "The first token is not predicted."
+    if not protocol["carried_state"]:
+        reading = "text is read line by line, each line from a state of zeros"
+        first = "The first token of a line is not predicted."
     return [
         *lines,
         "",
         "Perplexity is exp(total negative log-likelihood / number of predicted tokens). A held-out "
-        f"text is read as one stream, and the state is carried over; `<eos>` {eos}. The first "
-        "token is not predicted.",
+        f"{reading}; `<eos>` {eos}. {first}",
     ]
 
 

@@ -134,8 +134,10 @@ class Trainer:
 
     def new_update(self) -> Callable[[int], None]:
         """``_update`` in the fastest way there is for the device, without a past."""
-        # The adaptive softmax looks at the words to decide what to compute.
-        if self.device.type == Device.CUDA and self.spec.softmax != "adaptive":
+        # The adaptive softmax looks at the words to decide what to compute; sentences have no size
+        # of which their operations depend alone.
+        graphs = self.spec.softmax != "adaptive" and self.spec.reading == "stream"
+        if self.device.type == Device.CUDA and graphs:
             return self.replayed(CudaCapture(self.device))
         return self._update
 

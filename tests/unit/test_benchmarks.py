@@ -2,9 +2,13 @@
 
 import csv
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import trained_runs
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
@@ -32,6 +36,77 @@ def test_the_summary_of_the_recorded_speeds_has_every_contestant():
     text = speed.summary(lines)
     for line in lines:
         assert line["contestant"].startswith("gemm") or f"| {line['contestant']} |" in text
+
+
+def visit(*words: object) -> list[dict]:
+    """Run the visit of a GPU on the CPU, at tiny size; returns the lines of its csv."""
+    *_, folder = words
+    command = [sys.executable, FOLDER / "gpu.py", *words[:-1], "--device", "cpu", "--tiny"]
+    environment = os.environ | {"PYTHONPATH": str(FOLDER.parent)}
+    done = subprocess.run(
+        [*map(str, command), "--out", str(folder)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    (table,) = folder.glob("*.csv")
+    with table.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_visit_of_a_gpu_runs_in_full_without_one(tmp_path):
+    """All parts write their lines; a part that runs again replaces its own ones alone."""
+    trained_runs.encoded(tmp_path)
+    (corpus,) = (tmp_path / "corpora").iterdir()
+    lines = visit(corpus, tmp_path / "out")
+    parts = importlib.import_module("gpu").PARTS
+    assert list(dict.fromkeys(line["part"] for line in lines)) == list(parts)
+    assert not [line for line in lines if line["value"].startswith("!")]
+    contestants = {line["contestant"] for line in lines if line["part"] == "speed"}
+    assert contestants == {
+        "awd",
+        "awd, kernel by kernel",
+        "plain, TF32 as by default",
+        "plain, fp32",
+    }
+    epochs = [line["round"] for line in lines if line["figure"] == "valid_perplexity"]
+    assert epochs == ["1", "2"]
+    (page,) = (tmp_path / "out").glob("*.md")
+    text = page.read_text(encoding="utf-8")
+    for heading in ("Checks", "Training steps", "Several trainings", "AWD-LSTM at full scale"):
+        assert f"## {heading}" in text
+    again = visit(corpus, "train", tmp_path / "out")
+    assert again == lines, "the training has ended; the other parts stay as they were"
+
+
+def test_a_part_that_fails_keeps_its_lines_and_the_parts_after_it(tmp_path, monkeypatch, capsys):
+    gpu = importlib.import_module("gpu")
+    trained_runs.encoded(tmp_path)
+    (corpus,) = (tmp_path / "corpora").iterdir()
+
+    def check(_):
+        yield gpu._line("check", "", "", "first", 1)
+        raise RuntimeError("no\nkernel")
+
+    def speed(_):
+        yield gpu._line("speed", "a", "awd", "tokens/s", 5.0)
+
+    monkeypatch.setitem(gpu.PARTS, "check", check)
+    monkeypatch.setitem(gpu.PARTS, "speed", speed)
+    words = ["gpu.py", corpus, "check", "speed", "--device", "cpu", "--tiny", "--out", tmp_path]
+    monkeypatch.setattr(sys, "argv", list(map(str, words)))
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    assert ended.value.code == "failed: check"
+    assert "RuntimeError" in capsys.readouterr().err
+    (table,) = tmp_path.glob("gpu-*.csv")
+    with table.open(encoding="utf-8") as file:
+        values = [(line["figure"], line["value"]) for line in csv.DictReader(file)]
+    assert values == [
+        ("first", "1"),
+        (gpu.ERROR, "! RuntimeError: no kernel"),
+        ("tokens/s", "5.0"),
+    ]
+    (page,) = tmp_path.glob("gpu-*.md")
+    assert "**check** ended by an error: RuntimeError: no kernel" in page.read_text("utf-8")
 
 
 TEXTS = ("contestant", "configuration")

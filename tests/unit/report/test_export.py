@@ -74,6 +74,7 @@ def test_the_weights_are_those_of_the_stage(run, stage, tmp_path):
         ({"attention_window": 3}, "attention"),
         ({"bidirectional": True}, "bidirectional layers"),
         ({"objective": "cloze"}, "two directions at once"),
+        ({"reading": "sentences"}, "sentences, each read from a state of zeros"),
     ],
 )
 def test_a_model_that_the_program_cannot_read_has_none(results, corpus, settings, missed, tmp_path):

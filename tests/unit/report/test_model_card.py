@@ -89,3 +89,14 @@ def test_fine_tuning_that_was_no_better_is_stated(records):
     _, text = parts(model_card(kept, evaluations, WORDS))
     assert "the weights are those that fine-tuning started from" in text
     assert "training, then fine-tuning" in text
+
+
+def test_how_a_text_was_read_is_that_of_the_protocol(records):
+    record, (evaluation,) = records
+    assert "read as one stream, and the state is carried over" in model_card(
+        record, [evaluation], WORDS
+    )
+    by_line = evaluation | {"protocol": evaluation["protocol"] | {"carried_state": False}}
+    card = model_card(record, [by_line], WORDS)
+    assert "read line by line, each line from a state of zeros" in card
+    assert "The first token of a line is not predicted." in card
