@@ -189,10 +189,11 @@ class WorkflowPlan(Plan):
             raise self._unplanned(wildcards.run)
         return self.runs[wildcards.run]
 
-    def _unplanned(self, name: str) -> InputError:
-        return InputError(
-            f"{name} is not planned: if a suite or the configuration was edited while its jobs "
-            "waited, run the command again"
+    def _unplanned(self, name: str) -> SystemExit:
+        """Return what ends Snakemake with one sentence; other exceptions get a traceback."""
+        return SystemExit(
+            f"awd: {name} is not planned: if a suite or the configuration was edited while its "
+            "jobs waited, run the command again"
         )
 
     def part_files(self) -> list[Path]:

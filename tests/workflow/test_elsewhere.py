@@ -92,3 +92,14 @@ def test_a_mistake_in_the_config_of_a_module_is_one_sentence(tmp_path):
     assert answer.returncode == 1
     sentence = "awd: config of the module: unknown key 'sedes'; did you mean 'seeds'?"
     assert answer.stdout.splitlines()[-1] == sentence
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_planned_is_one_sentence(elsewhere):
+    """No traceback; and Snakemake leaves no lock."""
+    words = ["snakemake", "-s", SNAKEFILE, "--cores", 1, "results/runs/mine-s1/train.json"]
+    answer = run(words, elsewhere)
+    assert answer.returncode == 1
+    assert answer.stdout.splitlines()[-1].startswith("awd: mine-s1 is not planned: if a suite")
+    assert "Traceback" not in answer.stdout
+    assert not list(elsewhere.glob(".snakemake/locks/*"))
