@@ -34,7 +34,7 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb+") as written:
-            _flush(written.fileno(), path)
+            flush(written.fileno(), path)
         temporary.replace(path)
     except OSError as error:
         # A full disk names no file.
@@ -58,7 +58,8 @@ def _new_file(path: Path) -> Path:
             return temporary
 
 
-def _flush(handle: int, path: Path) -> None:
+def flush(handle: int, path: Path) -> None:
+    """Flush an open file, which is to become ``path``, to disk if its file system can do that."""
     try:
         os.fsync(handle)
     except OSError as error:

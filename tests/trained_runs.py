@@ -12,6 +12,7 @@ from awd.evaluation.evaluate import evaluate_stage
 from awd.study.methods import parse_method
 from awd.study.spec import RunSpec
 from awd.training.stage import train_stage
+from awd.vocabulary import Split
 
 CPU = torch.device("cpu")
 WORDS = ("the", "<unk>", "cat", "caf\u00e9", "sees", "a", "dog", "and", "runs", "away")
@@ -41,7 +42,7 @@ def encoded(results: Path, words: tuple[str, ...] = WORDS) -> corpora.Corpus:
     """The corpus "mine", encoded where a workflow puts it."""
     raw = results / "raw"
     raw.mkdir(parents=True)
-    for seed, split in enumerate(corpora.SPLITS):
+    for seed, split in enumerate(Split):
         (raw / f"{split}.txt").write_text(text(160 if seed == 0 else 40, seed, words), "utf-8")
     sha256 = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in raw.iterdir()}
     fingerprint = text_fingerprint("mine", sha256)

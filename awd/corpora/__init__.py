@@ -5,14 +5,13 @@ named under ``corpus_folders`` in config.yaml. Only ``fetch`` opens the network.
 package, as the plan does, imports no numpy.
 """
 
-from awd.corpora.catalogue import NAME, SPLITS, fingerprint, sizes
+from awd.corpora.catalogue import NAME, fingerprint, sizes
 from awd.corpora.encode import Corpus, encode, load, too_many
 from awd.corpora.fetch import fetch
 from awd.corpora.read import count
 
 __all__ = [
     "NAME",
-    "SPLITS",
     "Corpus",
     "count",
     "encode",

@@ -16,7 +16,6 @@ from awd.corpora import known_entropy
 from awd.errors import InputError, nearest
 from awd.vocabulary import Split
 
-SPLITS: tuple[str, ...] = tuple(Split)
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Raised when the same text would be encoded otherwise, or a made text changes.
 ENCODING = 1  # of published and made texts
@@ -65,7 +64,7 @@ def text_fingerprint(corpus: str, sha256: Mapping[str, str], minimum_count: int 
     if corpus == known_entropy.CORPUS:
         parts = [known_entropy.fingerprint()]
     else:
-        parts = [sha256[split] for split in SPLITS]
+        parts = [sha256[split] for split in Split]
     if minimum_count > 1:
         parts.append(f"minimum_count {minimum_count}")
     encoding = OWN_ENCODING if own else ENCODING
@@ -126,7 +125,7 @@ def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:
 
 def folder_files(corpus: str, folder: Path) -> dict[str, Path]:
     """Return the file of each split in a user's folder; InputError if one is missing or empty."""
-    files: dict[str, Path] = {split: folder / f"{split}.txt" for split in SPLITS}
+    files: dict[str, Path] = {split: folder / f"{split}.txt" for split in Split}
     missing = [path.name for path in files.values() if not path.is_file()]
     empty = [path.name for path in files.values() if path.is_file() and not path.stat().st_size]
     faults = [f"has no {name}" for name in missing] + [f"has an empty {name}" for name in empty]

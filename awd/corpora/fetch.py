@@ -7,7 +7,6 @@ mirror first, until the sha256 of every split is right.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from awd.corpora import catalogue, docstrings, known_entropy
 from awd.corpora.archives import Limited, SourceError, unpack
 from awd.errors import InputError
+from awd.files import flush
 from awd.vocabulary import Split
 
 log = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ def fetch(
                     corpus, sha256, fingerprint, minimum_count, remedy="run the command again"
                 )
             for path in files.values():
-                with path.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                with path.open("rb+") as stream:
+                    flush(stream.fileno(), path)
             for split in Split:
                 files[split].replace(destination / f"{split}.txt")
 

@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awd.corpora import catalogue
-from awd.corpora.catalogue import SPLITS
 from awd.corpora.encode import Corpus, encode, load
 from awd.corpora.fetch import fetch
 from awd.errors import InputError
-from awd.vocabulary import END, UNKNOWN
+from awd.vocabulary import END, UNKNOWN, Split
 
 NOTABLE = 0.01
 """Share of unseen words from which they are worth a remedy."""
 
 
 @dataclass(frozen=True)
-class Split:
+class TextFile:
     """What one file of a corpus holds; the end of each of its ``lines`` is one of its ``tokens``.
 
     ``longest`` is the number of words of the longest line and ``longest_at`` its number from 1.
@@ -47,7 +46,7 @@ class Glance:
     minimum_count: int
     unigram_perplexity: dict[str, float]  # of valid and test
     normalised: dict[str, int]  # what was changed in the text, and how often
-    splits: dict[str, Split]
+    splits: dict[str, TextFile]
     first: list[str]  # lines of train
 
 
@@ -68,15 +67,17 @@ def opened(
         return
     if "sources" in catalogue.entries().get(name, {}):
         counts = catalogue.sizes(name) or {}
-        tokens = ", ".join(f"{counts['tokens'][split]:,} ({split})" for split in SPLITS)
+        tokens = ", ".join(f"{counts['tokens'][split]:,} ({split})" for split in Split)
         raise InputError(
             f"corpus {name} is not here yet; the first study on it fetches its {tokens} tokens of "
             f"{counts['vocabulary']:,} types, or `python -m awd fetch {name} FOLDER` does"
         )
+    own = catalogue.own_folder(name, folders)
     with tempfile.TemporaryDirectory(prefix="awd-") as place, _quietly():
-        raw = Path(place) / "raw"
-        fetch(name, raw, folders=folders)
         encoded = Path(place)
+        raw = own or encoded / "raw"  # messages name the user's file
+        if own is None:
+            fetch(name, raw)
         encode(name, raw, encoded, fingerprint=fingerprint, minimum_count=minimum_count)
         yield load(encoded)
 
@@ -87,13 +88,13 @@ def look(corpus: Corpus, lines: int = 3) -> Glance:
 
     end = corpus.vocabulary.index(END)
     counts = np.bincount(corpus.train, minlength=len(corpus.vocabulary))
-    splits: dict[str, Split] = {}
-    for split in SPLITS:
+    splits: dict[str, TextFile] = {}
+    for split in Split:
         ids = getattr(corpus, split)
         ends = np.flatnonzero(ids == end)
         lengths = np.diff(ends, prepend=-1) - 1
         unseen = corpus.info["unseen"].get(split, {"tokens": 0, "share": 0.0})
-        splits[split] = Split(
+        splits[split] = TextFile(
             len(ids),
             len(ends),
             int(lengths.max()),

@@ -10,7 +10,7 @@ from pathlib import Path
 from awd.corpora import catalogue
 from awd.corpora.normalise import normalise, refuse
 from awd.errors import InputError
-from awd.vocabulary import END, UNKNOWN
+from awd.vocabulary import END, UNKNOWN, Split
 
 MARKER = re.compile(r"[<\[{|].*[>\]}|]")
 """What a marker such as </s> or [SEP] looks like."""
@@ -109,7 +109,7 @@ def count(corpus: str, raw: Path, minimum_count: int = 1) -> dict:
     Reads the text and writes nothing. Raises InputError as ``encode`` does.
     """
     text = TextReader(corpus)
-    ids = {str(split): text.read(Path(raw) / f"{split}.txt") for split in catalogue.SPLITS}
+    ids = {str(split): text.read(Path(raw) / f"{split}.txt") for split in Split}
     types = len(text.numbers)
     if minimum_count > 1:
         kept = {each for each, number in Counter(ids["train"]).items() if number >= minimum_count}

@@ -31,6 +31,16 @@ UNPRINTABLE = re.compile(
 )
 """Characters that make two labels look alike, or print one in another order than it is written."""
 PATTERN = r"^[a-z0-9][a-z0-9-]*$"
+FOLDER = r"^[^{}<>*?\n\r]+$"
+FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+ADDRESS = r"^https?://\S+$"
+FORMS = {
+    PATTERN: "is no name; allowed are a-z, 0-9 and '-'",
+    FOLDER: "cannot be a folder here: Snakemake gives { } < > * ? a meaning",
+    FILE: "is no name of a file; allowed are letters, digits and . _ -",
+    ADDRESS: "is no address; it must begin with http:// or https://",
+}
+"""What is wrong with text of another form."""
 
 
 class Model(BaseModel):
@@ -168,7 +178,7 @@ def _sentence(model: type[Model], error: Mapping) -> str:
     if is_key and not isinstance(value, str):
         return f"{subject}: {_short(value)} is no name; put it in quotes if it is meant to be one"
     if kind == "string_pattern_mismatch":
-        return f"{subject}: {_short(value)} is no name; allowed are a-z, 0-9 and '-'"
+        return f"{subject}: {_short(value)} {FORMS[context['pattern']]}"
     if kind == "literal_error":
         return f"{subject}: no {_short(value)}; {nearest(value, _choices(context['expected']))}"
     if kind in ("string_too_short", "too_short"):

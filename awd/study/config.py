@@ -12,6 +12,7 @@ from awd.corpora.catalogue import entries
 from awd.errors import InputError
 from awd.places import CONFIG, config_file
 from awd.study.base_model import (
+    FOLDER,
     Model,
     Name,
     Names,
@@ -22,6 +23,7 @@ from awd.study.base_model import (
     refuse,
     split_at_commas,
 )
+from awd.study.dialect import PRECISIONS
 from awd.study.tuning import Trials
 from awd.study.yaml_text import read_yaml
 
@@ -49,8 +51,7 @@ Seeds = Annotated[
 ]
 
 
-# Snakemake gives these characters a meaning in paths.
-Folder = Annotated[str, StringConstraints(min_length=1, pattern=r"^[^{}<>*?\n\r]+$")]
+Folder = Annotated[str, StringConstraints(min_length=1, pattern=FOLDER)]
 
 
 class Config(Model):
@@ -108,7 +109,8 @@ class Config(Model):
     @field_validator("recipe")
     @classmethod
     def _is_no_precision(cls, name: str) -> str:
-        return name if name != "bf16" else refused_name(name, "results/{scale}-bf16")
+        refuse_precision(name)
+        return name
 
     @field_validator("corpus_folders")
     @classmethod
@@ -139,6 +141,13 @@ class Config(Model):
 def refused_name(name: str, reason: str) -> str:
     """Raise the error for a ``name`` that has a meaning already."""
     raise refuse(f"'{name}' is reserved ({reason}); use another name")
+
+
+def refuse_precision(recipe: str) -> None:
+    """Raise the error for a recipe whose folder of results would be that of a precision."""
+    for precision in PRECISIONS:
+        if f"-{recipe}".endswith(f"-{precision}"):
+            refused_name(recipe, f"results/{{scale}}-{precision} is for a precision")
 
 
 def load_config(path: Path | None = None, overrides: Mapping = {}) -> dict:

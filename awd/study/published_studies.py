@@ -7,7 +7,18 @@ from pydantic import Field, StringConstraints, model_validator
 
 from awd.errors import InputError, nearest
 from awd.places import PUBLISHED, data_folders
-from awd.study.base_model import Model, Name, Positive, Several, Text, described, refuse, validate
+from awd.study.base_model import (
+    ADDRESS,
+    FILE,
+    Model,
+    Name,
+    Positive,
+    Several,
+    Text,
+    described,
+    refuse,
+    validate,
+)
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import Split
 
@@ -37,7 +48,7 @@ class Number(Model):
 class Curves(Model):
     """Learning curves that a study published."""
 
-    file: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = described(
+    file: Annotated[str, StringConstraints(pattern=FILE)] = described(
         "A csv file in this folder with a line for each epoch."
     )
     logs: dict[Name, dict[Name, Text]] = described(
@@ -51,7 +62,7 @@ class Study(Model):
     title: Text
     authors: Several[Text]
     venue: Text = described("Where and when it appeared.")
-    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
+    url: Annotated[str, StringConstraints(pattern=ADDRESS)] | None = None
     read_in: Text = described("The documents in which the numbers were read.")
     numbers: Annotated[list[Number], Field(min_length=1)]
     curves: Curves | None = None

@@ -20,7 +20,7 @@ from awd.study.base_model import (
     refuse,
     validate,
 )
-from awd.study.config import DEFAULT, refused_name
+from awd.study.config import DEFAULT, refuse_precision, refused_name
 from awd.study.methods import Kind, Method, MethodSettings, make_method
 from awd.study.published_studies import Study, read_study
 from awd.study.spec import Hyperparameters, RunSpec, make_spec
@@ -135,12 +135,10 @@ class Suite(Model):
     @field_validator("recipes")
     @classmethod
     def _have_usable_names(cls, recipes: dict) -> dict:
-        for name, reason in {
-            DEFAULT: "the hyperparameters outside of recipes",
-            "bf16": "results/{scale}-bf16",
-        }.items():
-            if name in recipes:
-                refused_name(name, reason)
+        for name in recipes:
+            if name == DEFAULT:
+                refused_name(name, "the hyperparameters outside of recipes")
+            refuse_precision(name)
         return recipes
 
     @model_validator(mode="after")

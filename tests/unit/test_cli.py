@@ -28,6 +28,7 @@ from awd.corpora import catalogue
 from awd.files import write_json
 from awd.study.config import load_config
 from awd.study.spec import make_spec
+from awd.vocabulary import Split
 
 ROOT = Path(awd.__file__).parents[1]
 CLOSED = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -77,7 +78,7 @@ def project(tmp_path) -> Path:
 def texts(folder: Path, **contents: str) -> Path:
     """A corpus of a few hundred words, with some of its files as given."""
     folder.mkdir(parents=True, exist_ok=True)
-    for split in corpora.SPLITS:
+    for split in Split:
         (folder / f"{split}.txt").write_text(contents.get(split, "a b c d e\n" * 60))
     return folder
 
@@ -219,7 +220,7 @@ def test_a_mirror_with_the_wrong_text_and_no_internet(tmp_path):
     """The whole fetch fails, names every source, and leaves nothing that looks like a corpus."""
     mirror = tmp_path / "mirror"
     mirror.mkdir()
-    for split in corpora.SPLITS:
+    for split in Split:
         (mirror / f"ptb.{split}.txt").write_text("not the treebank\n")
     sentence = refused(call("fetch", "ptb", tmp_path / "raw", "--mirror", mirror))
     assert "wrong sha256 for ptb.train.txt" in sentence
@@ -486,6 +487,7 @@ def test_cleaning_asks_first(project):
 BREAK = """
 import sys
 from awd import cli, corpora
+from awd.vocabulary import Split
 def fail(*_, **__):
     {fault}
 corpora.fetch = fail

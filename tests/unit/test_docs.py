@@ -23,10 +23,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from awd.cli import main
-from awd.corpora import SPLITS, sizes
+from awd.corpora import sizes
 from awd.corpora.catalogue import entries
 from awd.study.config import load_config
 from awd.study.plan import Plan
+from awd.vocabulary import Split
 
 HOME = Path(__file__).parents[2]
 PAGES = sorted(
@@ -290,7 +291,7 @@ def test_readme_has_the_sizes_of_the_corpora():
     assert [row[0] for row in rows] == list(entries())
     for name, _, tokens, types in rows:
         size = sizes(name)
-        assert tokens == " / ".join(str(size["tokens"][split]) for split in SPLITS), name
+        assert tokens == " / ".join(str(size["tokens"][split]) for split in Split), name
         assert types == str(size["vocabulary"]), name
 
 

@@ -9,6 +9,7 @@ from small_texts import ROOT, TEXTS, contents, folder_of, tree
 from awd import corpora
 from awd.corpora import catalogue, known_entropy
 from awd.errors import InputError
+from awd.vocabulary import Split
 
 
 def test_fingerprints_are_stable():
@@ -83,7 +84,7 @@ def test_planning_stays_light():
 # identity -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("split", corpora.SPLITS)
+@pytest.mark.parametrize("split", Split)
 def test_a_text_that_changed_after_planning_is_not_fetched(tmp_path, split):
     """Its results would be filed under the old text's fingerprint."""
     folder = folder_of(tmp_path / "mine")
@@ -99,7 +100,7 @@ def test_a_text_that_changed_after_planning_is_not_fetched(tmp_path, split):
     assert contents(tmp_path / "raw") == TEXTS
 
 
-@pytest.mark.parametrize("split", corpora.SPLITS)
+@pytest.mark.parametrize("split", Split)
 def test_a_text_that_changed_after_fetching_is_not_encoded(tmp_path, split):
     """The copy in the results, too, is the planned text or none."""
     raw = folder_of(tmp_path / "raw")

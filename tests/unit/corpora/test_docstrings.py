@@ -16,7 +16,7 @@ from small_texts import ROOT, contents
 from awd import corpora
 from awd.corpora import catalogue, docstrings
 from awd.errors import InputError
-from awd.vocabulary import END, UNKNOWN
+from awd.vocabulary import END, UNKNOWN, Split
 
 ENTRY = catalogue.entries()[docstrings.CORPUS]
 
@@ -33,7 +33,7 @@ def prose() -> dict[str, list[docstrings.Paragraph]]:
 
 def test_the_text_never_changes(text):
     """The digests are written down twice: a run's name depends on them."""
-    digests = [hashlib.sha256(text[split].encode()).hexdigest()[:8] for split in corpora.SPLITS]
+    digests = [hashlib.sha256(text[split].encode()).hexdigest()[:8] for split in Split]
     assert digests == ["3c937066", "c05e731b", "0085fd1d"]
     assert corpora.fingerprint(docstrings.CORPUS).startswith("40ac173143370603")
 
@@ -73,7 +73,7 @@ def test_no_sentence_is_in_two_splits(prose, text):
             assert sentence not in owner, (sentence, module, owner[sentence])
             owner[sentence] = module
     assert len(owner) > 4000
-    assert {split[module] for module in owner.values()} == set(corpora.SPLITS)
+    assert {split[module] for module in owner.values()} == set(Split)
     lines = {name: set(each.splitlines()) for name, each in text.items()}
     assert lines["train"].isdisjoint(lines["valid"])
     assert lines["train"].isdisjoint(lines["test"])

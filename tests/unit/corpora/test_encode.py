@@ -11,6 +11,7 @@ from small_texts import TEXTS, TOKENS, encode, folder_of
 from awd import corpora
 from awd.corpora import catalogue
 from awd.errors import InputError
+from awd.vocabulary import Split
 
 
 def test_encoding_a_tiny_corpus_by_hand(tmp_path):
@@ -144,7 +145,7 @@ def renamed_word(path):
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        *((f"{split}.npy", reversed_text) for split in corpora.SPLITS),
+        *((f"{split}.npy", reversed_text) for split in Split),
         ("test.npy", one_other_word),
         ("vocabulary.txt", renamed_word),
     ],

@@ -1,6 +1,7 @@
 """What is fetched is what was published."""
 
 import contextlib
+import errno
 import http.server
 import sys
 import threading
@@ -165,6 +166,18 @@ def test_a_terminal_shows_how_far_a_download_is(tmp_path, published, serve, monk
 
 def test_a_folder_corpus_is_copied(tmp_path):
     """The user's own text goes through the same door, byte for byte."""
+    folder = folder_of(tmp_path / "mine")
+    corpora.fetch("mine", tmp_path / "raw", folders={"mine": str(folder)})
+    assert contents(tmp_path / "raw") == TEXTS
+
+
+def test_a_file_system_that_refuses_to_flush(tmp_path, monkeypatch):
+    """A text is fetched nevertheless, as records are written."""
+
+    def refuse(_):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("os.fsync", refuse)
     folder = folder_of(tmp_path / "mine")
     corpora.fetch("mine", tmp_path / "raw", folders={"mine": str(folder)})
     assert contents(tmp_path / "raw") == TEXTS

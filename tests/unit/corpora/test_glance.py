@@ -87,3 +87,12 @@ def test_a_published_corpus_that_is_not_here_is_a_sentence_with_its_size(tmp_pat
 def test_an_unknown_corpus_is_refused(tmp_path):
     with pytest.raises(InputError, match="did you mean 'ptb'"), opened("pbt", tmp_path, {}):
         pass
+
+
+def test_what_is_wrong_in_a_text_is_shown_in_the_users_file(tmp_path, text):
+    (text / "valid.txt").write_text("a b\n" * 3 + "a <eos> b\n" * 20)
+    with (
+        pytest.raises(InputError, match=f"{text / 'valid.txt'}, line 4, holds <eos>"),
+        opened("mine", tmp_path, {"mine": str(text)}),
+    ):
+        pass

@@ -9,6 +9,7 @@ from awd import corpora
 from awd.corpora.catalogue import file_sha256, text_fingerprint
 from awd.corpora.encode import FEWEST_TOKENS
 from awd.errors import InputError
+from awd.vocabulary import Split
 
 PLAIN = "the caf\u00e9 is open\n\nthe cat is out\n" * 3
 
@@ -20,13 +21,11 @@ def encode(folder, train=PLAIN, valid=PLAIN, test=PLAIN, corpus="mine"):
     for split, text in {"train": train, "valid": valid, "test": test}.items():
         content = text if isinstance(text, bytes) else text.encode()
         (raw / f"{split}.txt").write_bytes(content)
-    sha256 = {split: file_sha256(raw / f"{split}.txt") for split in corpora.SPLITS}
+    sha256 = {split: file_sha256(raw / f"{split}.txt") for split in Split}
     print_ = text_fingerprint(corpus, sha256)
     record = corpora.encode(corpus, raw, folder / "out", fingerprint=print_)
     read = corpora.load(folder / "out")
-    words = {
-        split: [read.vocabulary[each] for each in getattr(read, split)] for split in corpora.SPLITS
-    }
+    words = {split: [read.vocabulary[each] for each in getattr(read, split)] for split in Split}
     return record, words
 
 
@@ -118,9 +117,9 @@ def test_published_texts_are_taken_as_they_are(tmp_path, monkeypatch):
     from awd.corpora import catalogue
 
     text = PLAIN.replace("the", "\ufeffthe").replace("\u00e9", "e\u0301")
-    entry = {"vocabulary": 8, "tokens": dict.fromkeys(corpora.SPLITS, 33)}
+    entry = {"vocabulary": 8, "tokens": dict.fromkeys(Split, 33)}
     (tmp_path / "text").write_text(text)
-    entry["sha256"] = dict.fromkeys(corpora.SPLITS, file_sha256(tmp_path / "text"))
+    entry["sha256"] = dict.fromkeys(Split, file_sha256(tmp_path / "text"))
     monkeypatch.setattr(catalogue, "entries", lambda: {"tiny": entry})
     record, words = encode(tmp_path, text, text, text, corpus="tiny")
     assert words["train"][:3] == ["the", "cafe\u0301", "is"], "the mark at the start is no word"

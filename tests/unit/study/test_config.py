@@ -65,3 +65,18 @@ def test_a_job_gets_the_configuration_as_json():
     assert validate(Config, parse_config(text), "x") == config
     with pytest.raises(InputError, match="--settings is not JSON"):
         parse_config("{")
+
+
+@pytest.mark.parametrize("recipe", ["bf16", "fp32", "mine-bf16", "a-b-fp32"])
+def test_a_recipe_cannot_be_called_like_a_precision(recipe):
+    """results/demo-mine-bf16 is where recipe mine with precision bf16 is."""
+    with pytest.raises(InputError, match=f"^x: recipe: '{recipe}' is reserved"):
+        validate(Config, load_config(CONFIG, {"recipe": recipe}), "x")
+    assert validate(Config, load_config(CONFIG, {"recipe": f"{recipe}x"}), "x")
+
+
+@pytest.mark.parametrize("key", ["results", "checkpoints"])
+@pytest.mark.parametrize("folder", ["r{x}", "r*", "a<b", "a?"])
+def test_a_folder_that_snakemake_would_take_for_a_pattern(key, folder):
+    with pytest.raises(InputError, match=f"^x: {key}: .* cannot be a folder here: Snakemake gives"):
+        validate(Config, load_config(CONFIG, {key: folder}), "x")

@@ -87,6 +87,8 @@ def test_a_method_for_the_next_word_refuses_a_cloze_model():
         ),
         ({"recipes": {"default": {}}}, "default"),
         ({"recipes": {"bf16": {}}}, "bf16"),
+        ({"recipes": {"fp32": {}}}, "results/{scale}-fp32 is for a precision"),
+        ({"recipes": {"mine-bf16": {}}}, "'mine-bf16' is reserved"),
         ({"rows": {}}, "rows"),
         ({"figures": ["curve"]}, "figures"),
     ],
