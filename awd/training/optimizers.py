@@ -6,7 +6,7 @@ as to load all the rest. Nothing is compiled here, and many trainings are short.
 
 import inspect
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -37,49 +37,60 @@ def _step_of(kind: type[torch.optim.Optimizer]):
     return torch.no_grad()(inspect.unwrap(kind.step))
 
 
-class SGD(torch.optim.SGD):
-    """torch's; ``scale`` is a factor for the gradients of the next step, on a CPU."""
+class Compiled(torch.optim.Optimizer):
+    """An optimizer of torch that the kernels compute where they can: ``update``.
+
+    Attributes:
+        scale: a factor for the gradients of the next step, on a CPU.
+        torchs_step: the step of torch's class.
+    """
 
     scale = 1.0
+    torchs_step: Callable
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update all parameters that have a gradient."""
+        for group in self.param_groups:
+            parameters = [each for each in group["params"] if each.grad is not None]
+            if not defined(parameters[0]):
+                self.torchs_step()
+                return
+            self.update(group, parameters, [each.grad for each in parameters])
+
+    def update(self, group: dict, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        """Update ``parameters`` of a group, which have ``gradients``, by the kernels."""
+        raise NotImplementedError
+
+
+class SGD(Compiled, torch.optim.SGD):
+    """torch's SGD without momentum."""
+
     torchs_step = _step_of(torch.optim.SGD)
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters that have a gradient."""
-        for group in self.param_groups:
-            parameters, gradients = _updated(group)
-            if not defined(parameters[0]):
-                self.torchs_step()
-                return
-            kernels.operators.sgd(
-                parameters, gradients, group["lr"], group["weight_decay"], self.scale
-            )
+    def update(self, group: dict, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        """Do as the base class says."""
+        rate, decay = group["lr"], group["weight_decay"]
+        kernels.operators.sgd(parameters, gradients, rate, decay, self.scale)
 
 
-class AdamW(torch.optim.AdamW):
-    """torch's; ``scale`` is a factor for the gradients of the next step, on a CPU."""
+class AdamW(Compiled, torch.optim.AdamW):
+    """torch's AdamW."""
 
-    scale = 1.0
     torchs_step = _step_of(torch.optim.AdamW)
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters that have a gradient."""
-        for group in self.param_groups:
-            parameters, gradients = _updated(group)
-            if not defined(parameters[0]):
-                self.torchs_step()
-                return
-            states = [self._state_of(parameter) for parameter in parameters]
-            rate, (beta1, beta2) = group["lr"], group["betas"]
-            # Weights whose word or cluster had no gradient so far have made fewer steps.
-            for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
-                state["step"] += 1
-                steps = int(state["step"])
-                rule = [rate, group["weight_decay"], self.scale, beta1, beta2, group["eps"]]
-                rule += [rate / (1 - power(beta1, steps)), math.sqrt(1 - power(beta2, steps))]
-                mean, square = [state["exp_avg"]], [state["exp_avg_sq"]]
-                kernels.operators.adamw([parameter], [gradient], mean, square, rule)
+    def update(self, group: dict, parameters: list[Tensor], gradients: list[Tensor]) -> None:
+        """Do as the base class says."""
+        states = [self._state_of(parameter) for parameter in parameters]
+        rate, (beta1, beta2) = group["lr"], group["betas"]
+        # Weights whose word or cluster had no gradient so far have made fewer steps.
+        for parameter, gradient, state in zip(parameters, gradients, states, strict=True):
+            state["step"] += 1
+            steps = int(state["step"])
+            rule = [rate, group["weight_decay"], self.scale, beta1, beta2, group["eps"]]
+            rule += [rate / (1 - power(beta1, steps)), math.sqrt(1 - power(beta2, steps))]
+            mean, square = [state["exp_avg"]], [state["exp_avg_sq"]]
+            kernels.operators.adamw([parameter], [gradient], mean, square, rule)
 
     def _state_of(self, parameter: Tensor) -> dict[str, Tensor]:
         state = self.state[parameter]
@@ -88,9 +99,3 @@ class AdamW(torch.optim.AdamW):
             state["exp_avg"] = torch.zeros_like(parameter)
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         return state
-
-
-def _updated(group: dict) -> tuple[list[Tensor], list[Tensor]]:
-    """Parameters of ``group`` that have a gradient, and their gradients."""
-    parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-    return parameters, [parameter.grad for parameter in parameters]
