@@ -140,14 +140,15 @@ class WorkflowPlan(Plan):
         """Return the run's hyperparameters as JSON."""
         return self._run(wildcards).spec.canonical()
 
-    def evaluates(self, stage: str) -> Callable[..., str]:
+    def evaluates(self, stage: str) -> Callable[..., int]:
         """Return the function from a job's wildcards to whether a row asks for its plain stream.
 
-        The answer is "True" or "False", and a resource like those of `resources`.
+        The answer is 1 or 0, and a resource like those of `resources`: jobs with different texts as
+        resources could be no group.
         """
 
-        def is_evaluated(wildcards) -> str:
-            return str((stage, "stream") in self._run(wildcards).evaluations)
+        def is_evaluated(wildcards) -> int:
+            return int((stage, "stream") in self._run(wildcards).evaluations)
 
         return is_evaluated
 

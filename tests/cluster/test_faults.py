@@ -297,7 +297,8 @@ def test_a_bad_day(project, undisturbed, cluster):
 @pytest.mark.usefixtures("all_faults")
 def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     """Each time it is asked to stop, saves, and goes on in the next job."""
-    change_profile(project, "runtime: 1440", "runtime: 1")
+    partition = 'train: {slurm_partition: "?partition"'
+    change_profile(project, partition, f"{partition}, runtime: 1")
     change_profile(project, "retries: 5", "retries: 20")
     process = start(project, "--profile", PROFILE)
     stopped = [freeze(project, 2)]

@@ -4,7 +4,7 @@ import shlex
 from types import SimpleNamespace
 
 import pytest
-from snakemake.resources import Resources
+from snakemake.resources import GroupResources, Resources
 
 from awd.errors import InputError
 from awd.files import write_json
@@ -208,3 +208,23 @@ def test_a_job_without_a_gpu_leaves_those_of_its_node_alone(plan, given):
 )
 def test_those_that_were_made_visible_count(plan, visible, slots, jobs):
     assert plan("auto", installed=2, slots=slots, given=visible).gpus == jobs
+
+
+def test_all_trainings_of_a_plan_can_be_one_group_of_jobs(plan):
+    """Snakemake makes no group of jobs whose resources are different texts."""
+    made = plan("cuda", installed=1, suites=["kim2024", "merity2018"])
+    resources = made.resources("train") | {"evaluate": made.evaluates("train")}
+    jobs = []
+    for name in made.runs:
+        wildcards = SimpleNamespace(run=name)
+        given = {key: value for key, value in resources.items() if not callable(value)}
+        given["evaluate"] = resources["evaluate"](wildcards)
+        given |= {key: resources[key](wildcards, 1) for key in ("runtime", "mem_mb")}
+        jobs.append(SimpleNamespace(resources=given, pipe_group=None))
+    one_gpu = Resources()
+    one_gpu["gpu"] = 1
+    group = GroupResources.basic_layered([jobs], one_gpu, False)
+    assert group["gpu"] == 1
+    assert group["runtime"] == sum(job.resources["runtime"] for job in jobs)
+    assert group["mem_mb"] == max(job.resources["mem_mb"] for job in jobs)
+    assert {job.resources["evaluate"] for job in jobs} == {0, 1}
