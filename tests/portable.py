@@ -63,6 +63,7 @@ TRAININGS = {
         "activation_regularization": 2.0,
         "temporal_activation_regularization": 1.0,
     },
+    "one cycle": {"schedule": "one-cycle", "optimizer": "adamw", "learning_rate": 0.05},
     "step": {"schedule": "step", "decay_factor": 1.15, "epochs": 4},
 }
 

@@ -113,11 +113,13 @@ class Hyperparameters(Model):
     optimizer: Literal["sgd", "adamw", "nt-asgd"] = described(
         "nt-asgd: SGD, averaged from the epoch in which the trigger fires", "sgd"
     )
-    learning_rate: Amount = described("initial step size", 1.0)
-    schedule: Literal["constant", "step", "plateau", "non-monotonic"] = described(
-        "how the learning rate falls. step: divided after decay_first epochs and every decay_every "
-        "epochs from then on; plateau: divided after each epoch without a new best validation "
-        "loss; non-monotonic: divided when the NT-ASGD trigger fires",
+    learning_rate: Amount = described("initial step size; of one-cycle the largest", 1.0)
+    schedule: Literal["constant", "step", "plateau", "non-monotonic", "one-cycle"] = described(
+        "how the learning rate changes. step: divided after decay_first epochs and every "
+        "decay_every epochs from then on; plateau: divided after each epoch without a new best "
+        "validation loss; non-monotonic: divided when the NT-ASGD trigger fires; one-cycle: from "
+        "1/25 of it up to it in the first 30% of all updates, then down to nearly 0, while AdamW's "
+        "momentum goes from 0.95 to 0.85 and back",
         "constant",
     )
     decay_factor: Annotated[float, Field(ge=1)] = described(

@@ -39,7 +39,7 @@ def differences(one: Mapping, other: Mapping, spec: RunSpec) -> dict[str, tuple]
 
 def expected(spec: RunSpec, stage: str) -> dict:
     """Return the probe results that ``spec`` requires, without those that no probe can show."""
-    rate, decay = spec.learning_rate, spec.weight_decay
+    rate, decay = Schedule(spec).rate, spec.weight_decay
     last = spec.layers == 1
     dropouts = {name: getattr(spec, name) for name in ("dropout_input", "dropout_output")}
     if not last:
@@ -82,8 +82,8 @@ def expected(spec: RunSpec, stage: str) -> dict:
         if rate * decay > 1e-6 or not decay:  # else it is lost in rounding
             values["weight_decay"] = decay
     values["averaging_from"] = _averaging_from(spec, stage)
-    values["learning_rate_changes"] = _rate_changes(spec)
     values["epochs"] = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
+    values["learning_rate_changes"] = _rate_changes(spec, values["epochs"])
     values["ends_early"] = _ends_early(spec, stage, values["epochs"])
     return values
 
@@ -137,8 +137,8 @@ def _ends_early(spec: RunSpec, stage: str, epochs: int) -> int | None:
     return end if end is not None and end < min(WORSE + 1, epochs) else None
 
 
-def _rate_changes(spec: RunSpec) -> list[list]:
-    schedule, rates = Schedule(spec), []
+def _rate_changes(spec: RunSpec, epochs: int) -> list[list]:
+    schedule, rates = Schedule(spec, epochs), []
     for epoch in range(1, WORSE + 1):
         rates.append(schedule.rate)
         schedule.epoch_ended(float(epoch))

@@ -376,6 +376,7 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
         )
     )
     torch.manual_seed(0)
+    twin.position = 0  # of which the rate may depend
     twin.step(Chunk(0, LENGTH, scale))
     twin.model.loss, twin.penalty = loss, penalty
     sums, typical = torch.zeros(5, dtype=torch.float64), []

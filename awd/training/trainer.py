@@ -84,7 +84,7 @@ class Trainer:
             self.model.load_state_dict(weights)
         self.parameters = list(self.model.parameters())
         self.optimizer = self.new_optimizer()
-        self.schedule = Schedule(spec)
+        self.schedule = Schedule(spec, self.epochs)
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
         self.average = Average(self.parameters) if stage == Stage.FINETUNE else None
         self.update = self.new_update()
@@ -107,6 +107,7 @@ class Trainer:
 
         self.epoch = 1
         self.position = 0  # chunks of this epoch that are done
+        self.updates = 1  # chunks of this epoch
         self.hidden = self.model.initial_state(spec.batch_size)
         self.start = torch.zeros((), dtype=torch.int64, device=device)  # of the chunk
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -135,9 +136,10 @@ class Trainer:
     def new_update(self) -> Callable[[int], None]:
         """``_update`` in the fastest way there is for the device, without a past."""
         # The adaptive softmax looks at the words to decide what to compute; sentences have no size
-        # of which their operations depend alone.
+        # of which their operations depend alone; a momentum that changes is no tensor.
         graphs = self.spec.softmax != "adaptive" and self.spec.reading == "stream"
-        if self.device.type == Device.CUDA and graphs:
+        moves = self.schedule.momentum is not None and "betas" in self.optimizer.param_groups[0]
+        if self.device.type == Device.CUDA and graphs and not moves:
             return self.replayed(CudaCapture(self.device))
         return self._update
 
@@ -215,13 +217,16 @@ class Trainer:
         if self.sentences is not None:
             self.order = self.sentences.shuffled(seed)
             size, count = self.spec.batch_size, len(self.sentences)
-            return [
+            chunks = [
                 batching.Chunk(start, min(size, count - start), 1.0)
                 for start in range(0, count, size)
             ]
-        return batching.chunks(
-            len(self.batches), self.spec.bptt, variable=self.spec.variable_bptt, seed=seed
-        )
+        else:
+            chunks = batching.chunks(
+                len(self.batches), self.spec.bptt, variable=self.spec.variable_bptt, seed=seed
+            )
+        self.updates = len(chunks)
+        return chunks
 
     def step(self, chunk: batching.Chunk) -> None:
         """One update of the weights, on one chunk of the training text.
@@ -229,6 +234,7 @@ class Trainer:
         The learning rate acts on its own chunk: torch's ASGD would apply it one step late.
         """
         started = time.perf_counter()
+        self.schedule.advance(self.position / self.updates)
         self._set_rate(self.schedule.rate * chunk.rate_scale)
         if self.average is not None:
             self.average.expect()
@@ -254,6 +260,8 @@ class Trainer:
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
+            if self.schedule.momentum is not None and "betas" in group:
+                group["betas"] = (self.schedule.momentum, group["betas"][1])
 
     def _update(self, length: int) -> None:
         """One update on the ``length`` tokens from ``start`` on: operations on tensors alone."""

@@ -168,6 +168,8 @@ def test_what_without_dropout_really_switched_off(text):
         {"layers": 1},
         {"layers": 3, "learning_rate": 0},
         {"reading": "sentences", "variable_bptt": False},
+        {"schedule": "one-cycle", "epochs": 30, "finetune_epochs": 20},
+        {"schedule": "one-cycle", "optimizer": "adamw", "learning_rate": 0.01},
     ],
     ids=str,
 )

@@ -1,6 +1,7 @@
 """Each learning-rate schedule against rates worked out by hand."""
 
 import pytest
+import torch
 
 from awd.study.spec import RunSpec
 from awd.training.schedules import Schedule
@@ -41,7 +42,7 @@ def test_non_monotonic_halves_where_nt_asgd_would_average_and_then_starts_over()
     assert rates([3, 3, 4, 4, 4, 5, 5], **settings) == [8, 8, 8, 4, 4, 4, 2]
 
 
-@pytest.mark.parametrize("schedule", ["step", "plateau", "non-monotonic"])
+@pytest.mark.parametrize("schedule", ["step", "plateau", "non-monotonic", "one-cycle"])
 def test_a_restored_schedule_goes_on_as_the_whole_one(schedule):
     spec = RunSpec(corpus="ptb", schedule=schedule, epochs=12, non_monotone_interval=1)
     losses = [5, 4, 4.5, 4.2, 4.1, 4.4, 4, 3, 3.5, 3.6]
@@ -53,3 +54,45 @@ def test_a_restored_schedule_goes_on_as_the_whole_one(schedule):
         fresh.restore(pieces.state())
         pieces = fresh
         assert pieces.rate == whole.rate
+
+
+def test_one_cycle_is_torchs_in_straight_lines():
+    """Rate and momentum of each update; torch counts from 0, so its phases end one early."""
+    epochs, updates = 5, 200
+    spec = RunSpec(corpus="ptb", schedule="one-cycle", learning_rate=0.3, epochs=epochs)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([weight])
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 0.3, total_steps=epochs * updates, anneal_strategy="linear"
+    )
+    schedule, rates, momenta = Schedule(spec), [], []
+    for _ in range(epochs):
+        for update in range(updates):
+            schedule.advance(update / updates)
+            group = optimizer.param_groups[0]
+            assert schedule.rate == pytest.approx(group["lr"], abs=0.3 * 2 / (0.3 * 1000))
+            assert schedule.momentum == pytest.approx(group["betas"][0], abs=0.1 * 2 / (0.3 * 1000))
+            rates.append(schedule.rate)
+            momenta.append(schedule.momentum)
+            optimizer.step()
+            theirs.step()
+        assert schedule.epoch_ended(1.0) == "", "no event for each epoch"
+    assert (rates[0], max(rates), momenta[0], min(momenta)) == pytest.approx(
+        (0.3 / 25, 0.3, 0.95, 0.85)
+    )
+    assert rates.index(max(rates)) == momenta.index(min(momenta)) == 300
+    assert rates[-1] < 0.3 / 500
+
+
+def test_one_cycle_is_that_of_its_stage():
+    spec = RunSpec(corpus="ptb", schedule="one-cycle", epochs=100, finetune_epochs=2)
+    short, long = Schedule(spec, 2), Schedule(spec)
+    for schedule in (short, long):
+        schedule.epoch_ended(1.0)
+    assert short.rate > 0.7 > 0.1 > long.rate
+
+
+def test_other_schedules_do_not_change_within_an_epoch():
+    schedule = Schedule(RunSpec(corpus="ptb", schedule="step", learning_rate=8))
+    schedule.advance(0.9)
+    assert (schedule.rate, schedule.momentum) == (8, None)

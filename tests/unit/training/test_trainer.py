@@ -149,6 +149,7 @@ CASES = {
         "learning_rate": 30,
         "epochs": 8,
     },
+    "one cycle": {"schedule": "one-cycle", "optimizer": "adamw", "learning_rate": 0.01},
     "halved": {"schedule": "non-monotonic", "non_monotone_interval": 1, "learning_rate": 30},
     "gru": {"cell": "gru"},
     "regularised": {
@@ -451,3 +452,29 @@ def test_an_interrupted_training_on_sentences_ends_like_an_undisturbed_one(lines
     assert stops >= 5
     for key, value in whole.best_weights.items():
         assert torch.equal(value, pieces.best_weights[key])
+
+
+# one cycle ----------------------------------------------------------------------------------
+
+
+def test_one_cycle_sets_rate_and_momentum_of_each_update(corpus):
+    """Up and down over all updates of all epochs; the curve has the rate of the last of each."""
+    trainer = trainer_of(
+        corpus, schedule="one-cycle", optimizer="adamw", learning_rate=0.01, epochs=4
+    )
+    rates, momenta = [], []
+    while not trainer.finished:
+        for chunk in trainer.chunks():
+            trainer.step(chunk)
+            group = trainer.optimizer.param_groups[0]
+            rates.append(group["lr"])
+            momenta.append(group["betas"][0])
+        trainer.end_epoch()
+    peak = rates.index(max(rates))
+    assert peak / len(rates) == pytest.approx(0.3, abs=0.02)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert momenta.index(min(momenta)) == peak
+    assert rates[0] == pytest.approx(0.01 / 25)
+    assert [line["event"] for line in trainer.history] == [""] * 4
+    assert trainer.history[-1]["learning_rate"] == rates[-1] < 0.01 / 40
