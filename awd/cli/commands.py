@@ -136,6 +136,12 @@ def status(words, configfile, watch, as_json):
     if watch and as_json:
         raise InputError("the command line: --watch and --json exclude each other")
     show = terminal.print_json if as_json else terminal.watch if watch else terminal.show_states
+    if follow and made is None:
+        click.echo(
+            "No workflow has started here yet. This is what the configuration asks for; "
+            "`snakemake --cores all` starts it.",
+            err=True,
+        )
     show(made or _plan(given, configfile))
 
 

@@ -1,4 +1,8 @@
-"""The commands that the workflow's rules run, one for each step from text to perplexities."""
+"""The commands that the workflow's rules run, one for each step from text to perplexities.
+
+They take options, not KEY=VALUE words: those words are keys of the configuration, and a step gets
+what the plan made of it (a spec, a folder, a fingerprint), which no configuration has.
+"""
 
 import logging
 import sys
@@ -60,6 +64,13 @@ def training_options(command):
     """The arguments that training, fine-tuning and evaluation share."""
     for option in (
         log_option,
+        click.option(
+            "--checkpoints",
+            type=click.Path(path_type=Path),
+            default=Path("results/checkpoints"),
+            show_default=True,
+            help="Folder of checkpoints.",
+        ),
         click.option("--threads", default=1, show_default=True, help="CPU threads."),
         click.option("--gpu-slots", default=1, show_default=True, help="Jobs that share a GPU."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda."),
@@ -71,13 +82,6 @@ def training_options(command):
     return command
 
 
-checkpoint_folder = click.option(
-    "--checkpoints",
-    type=click.Path(path_type=Path),
-    default=Path("results/checkpoints"),
-    show_default=True,
-    help="Folder of checkpoints.",
-)
 checkpoint_minutes = click.option(
     "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
 )
@@ -99,7 +103,6 @@ keep_checkpoints = click.option(
 
 @main.command(plumbing=True)
 @training_options
-@checkpoint_folder
 @checkpoint_minutes
 @evaluate_too
 def train(**options):
@@ -109,7 +112,6 @@ def train(**options):
 
 @main.command(plumbing=True)
 @training_options
-@checkpoint_folder
 @checkpoint_minutes
 @evaluate_too
 @keep_checkpoints
@@ -171,7 +173,6 @@ def _train(
     type=click.Path(path_type=Path),
     help="Folder of another run of the ensemble; can be repeated.",
 )
-@checkpoint_folder
 @keep_checkpoints
 def evaluate(
     corpus,

@@ -157,8 +157,15 @@ def print_json(plan: Plan) -> None:
 
 
 def watch(plan: Plan, pause: float = PAUSE) -> None:
-    """Show the table of runs, as many as fit, every ``pause`` seconds until Ctrl-C or the end."""
+    """Show the table of runs, as many as fit, every ``pause`` seconds until Ctrl-C or the end.
+
+    Where the output is no terminal, print a line for each run whose state, stage or epoch changed.
+    """
     console = Console()
+    if not console.is_terminal:
+        with suppress(KeyboardInterrupt):
+            _watch_in_lines(plan, pause)
+        return
     found = run_states(plan)
     with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         while True:
@@ -167,6 +174,25 @@ def watch(plan: Plan, pause: float = PAUSE) -> None:
                 return
             time.sleep(pause)
             found = run_states(plan, found)
+
+
+def _watch_in_lines(plan: Plan, pause: float) -> None:
+    shown: dict[str, str] = {}
+    found: list[RunState] = []
+    while True:
+        found = run_states(plan, found)
+        for each in found:
+            epoch = each.facts.get("epoch")
+            words = [f"{each.run.name} {each.stage}: {each.state}"]
+            words += [f"epoch {epoch}"] if epoch is not None else []
+            words += filter(None, [perplexity_in_words({**each.facts, "train_perplexity": None})])
+            line = ", ".join(words)
+            if shown.get(each.run.name) != line:
+                shown[each.run.name] = line
+                print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+        if all(each.state in OVER for each in found):
+            return
+        time.sleep(pause)
 
 
 def _table(plan: Plan, found: list[RunState], most: int | None = None) -> Group:

@@ -427,6 +427,13 @@ def test_a_row_that_is_invalid_at_one_scale_does_not_stop_the_others(project):
     assert "row 'wide': set.hidden_size" in refused(call("plan", "suites=my-study", folder=project))
 
 
+def test_status_before_any_workflow_says_that_nothing_has_started(project):
+    answer = call("status", "--json", folder=project)
+    assert "No workflow has started here yet." in answer.stderr
+    assert json.loads(answer.stdout)["counts"]["waiting"] > 0
+    assert "No workflow" not in call("status", "suites=kim2024", folder=project).stderr
+
+
 def test_status_and_report_follow_the_last_workflow(project):
     from awd.study import last
 

@@ -6,10 +6,12 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from awd.report import terminal as module
 from awd.report.terminal import STALE, RunState, State, run_state, run_states
@@ -170,11 +172,40 @@ def test_watching_ends_by_itself_and_on_ctrl_c(run, monkeypatch, capsys):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module.time, "sleep", interrupted)
+    monkeypatch.setattr(module, "Console", partial(Console, force_terminal=True, color_system=None))
     module.watch(Plan(run))
     assert "1 waiting" in capsys.readouterr().out
     monkeypatch.setattr(module, "run_states", lambda *_: [RunState(run, State.DONE, "train", {})])
     module.watch(Plan(run))
     assert "1 done" in capsys.readouterr().out
+
+
+def test_watching_into_a_file_is_a_line_for_each_change(run, tmp_path, monkeypatch, capsys):
+    changes = iter(
+        [
+            lambda: told(run, tmp_path),
+            lambda: told(run, tmp_path, fraction=0.5),  # no change of the epoch
+            lambda: told(run, tmp_path, epoch=4),
+            lambda: told(run, tmp_path, host="another", written=0),
+        ]
+    )
+
+    def change(_):
+        step = next(changes, None)
+        if step is None:
+            raise KeyboardInterrupt
+        step()
+
+    monkeypatch.setattr(module.time, "sleep", change)
+    monkeypatch.setattr(Plan, "checkpoints", tmp_path)
+    module.watch(Plan(run))
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "a-run train: waiting",
+        "a-run train: running, epoch 3, valid perplexity 99.50",
+        "a-run train: running, epoch 4, valid perplexity 99.50",
+        "a-run train: stopped, epoch 3, valid perplexity 99.50",
+    ]
 
 
 def test_status_needs_neither_torch_nor_numpy():
