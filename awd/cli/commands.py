@@ -184,8 +184,21 @@ def report(words):
         raise InputError("the command line: the page is html: add html to formats")
     figures, style = chosen(given, "figures"), _figure_style(given)
     for name in scales_of(given, results) or scales(results):
-        for path in build(results, name, suites, parts or PARTS, figures, formats, style):
+        for path in build(
+            results, name, suites, parts or PARTS, figures, formats, style, _checkpoints(given)
+        ):
             click.echo(path)
+
+
+def _checkpoints(given: Mapping) -> Path | None:
+    """Return the folder of checkpoints of config.yaml, None where it is that of the results."""
+    from awd.study.config import load_config
+
+    found = None
+    if "results" not in given:
+        with suppress(InputError):
+            found = load_config().get("checkpoints")
+    return Path(str(found)).expanduser() if found else None
 
 
 def _report_choice(given: Mapping, results: Path) -> None:

@@ -10,8 +10,10 @@ from awd.errors import InputError, nearest
 from awd.files import read_json, write_text
 from awd.report import drawn, tables
 from awd.report import records as run_records
+from awd.report.equal_epochs import equal_epochs, partial_rows
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
+from awd.report.remarks import AtEpoch
 from awd.report.tables.choice import Choice
 from awd.report.tables.latex import latex
 from awd.report.tables.numbers import numbers
@@ -31,13 +33,16 @@ def report(
     figures: Collection[str] | None = None,
     formats: Collection[str] = FORMATS,
     style: Path | None = None,
+    checkpoints: Path | None = None,
 ) -> list[Path]:
     """Build the report of one plan and return the paths written.
 
     ``folder`` is the results folder, which has {scale}/plans/ and runs/; ``scale`` the plan's
     folder there (small, paper-bf16); ``suites`` are the names to build, all by default; ``parts``
     limits what is built, ``figures`` which figures, ``formats`` the files of tables and figures;
-    ``style`` is a style file for figures. Figures whose inputs have not changed are kept.
+    ``style`` is a style file for figures; ``checkpoints`` the folder of checkpoints, by default the
+    one in ``folder``, from which come the curves of unfinished trainings.
+    Figures whose inputs have not changed are kept.
     The combined table and the page are of all suites, so they are not built where some are chosen;
     the page counts as html, and shows the figures that are up to date. Rows without records are
     shown as missing. If there is no record under runs/ but {scale}/records.csv is there (a copy
@@ -48,12 +53,16 @@ def report(
     folder = Path(folder)
     plan = _complete_plan(folder, scale)
     chosen = choose(plan, suites)
-    records, curves, copied = gather(folder, scale, plan)
+    records, curves, copied = gather(folder, scale, plan, checkpoints)
     written: list[Path] = []
     if "records" in parts and not copied:
         written += run_records.write(records, curves, folder / scale)
     noises = by_split(records, plan["runs"])
-    built = [tables.build(suite, records, plan["scale"], plan["runs"], noises) for suite in chosen]
+    behind = [_beside_published(suite, curves, plan["scale"]) for suite in chosen]
+    built = [
+        tables.build(suite, records, plan["scale"], plan["runs"], noises, partial)
+        for suite, (_, partial) in zip(chosen, behind, strict=True)
+    ]
     if "combined" in parts and suites is None:
         suite, table = tables.combine(chosen, built)
         stem = folder / scale / "tables" / suite["suite"]
@@ -61,10 +70,13 @@ def report(
         if "tex" in formats:
             written.append(stem.with_name("numbers.tex"))
             write_text(written[-1], numbers(chosen, built))
-    for suite, table in zip(chosen, built, strict=True):
+    for suite, table, (epochs, _) in zip(chosen, built, behind, strict=True):
         if "tables" in parts:
             stem = folder / scale / "tables" / suite["suite"]
             written += tables.write(table, suite, plan["scale"], stem, formats)
+            if "csv" in formats and len(epochs):
+                written.append(stem.with_name(f"{stem.name}-epochs.csv"))
+                write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
     drawing = "figures" in parts and bool(set(formats) & set(drawn.FORMATS))
     with_page = "page" in parts and suites is None and "html" in formats
     pictures: list[drawn.Task] = []
@@ -92,11 +104,21 @@ def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:
     folder = Path(folder)
     plan = _complete_plan(folder, scale)
     (suite,) = choose(plan, [name])
-    records, _, _ = gather(folder, scale, plan)
-    table = tables.build(suite, records, plan["scale"], plan["runs"])
+    records, curves, _ = gather(folder, scale, plan)
+    _, partial = _beside_published(suite, curves, plan["scale"])
+    table = tables.build(suite, records, plan["scale"], plan["runs"], partial=partial)
     path = folder / scale / "tables" / f"{name}-{choice.name}.tex"
     write_text(path, latex(table, suite, plan["scale"], choice))
     return path
+
+
+def _beside_published(
+    suite: dict, curves: pd.DataFrame, scale: str
+) -> tuple[pd.DataFrame, dict[tuple[str, str], AtEpoch]]:
+    """What report.equal_epochs finds; nothing at other scales than `paper`."""
+    theirs = published_curves(suite if scale == "paper" else {})
+    frame = equal_epochs(suite, curves, theirs)
+    return frame, partial_rows(frame, theirs)
 
 
 def _complete_plan(folder: Path, scale: str) -> dict:
@@ -168,10 +190,17 @@ def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:
     return [suite for suite in plan["suites"] if suites is None or suite["suite"] in suites]
 
 
-def gather(folder: Path, scale: str, plan: dict) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Records and curves of the plan, and whether they come from the csv files of a copy."""
+def gather(
+    folder: Path, scale: str, plan: dict, checkpoints: Path | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Records and curves of the plan, and whether they come from the csv files of a copy.
+
+    ``checkpoints`` is the folder of checkpoints, by default the one in the results ``folder``.
+    """
     folder = Path(folder)
-    records, curves = run_records.collect(plan, folder / "runs")
-    if records.empty and curves.empty and (folder / scale / "records.csv").exists():
+    runs = folder / "runs"
+    records, curves = run_records.collect(plan, runs, checkpoints or folder / "checkpoints")
+    copied = records.empty and (folder / scale / "records.csv").exists()
+    if copied and run_records.collect(plan, runs)[1].empty:
         return *run_records.read(folder / scale), True
     return records, curves, False

@@ -7,7 +7,7 @@ import pandas as pd
 from awd.errors import InputError
 from awd.study.published_studies import published_file
 
-COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss"]
+COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss", "valid_perplexity"]
 
 
 def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
@@ -25,7 +25,7 @@ def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame(columns=COLUMNS)
     try:
-        epochs = pd.read_csv(path)
+        epochs = pd.read_csv(path).rename(columns={"valid_ppl": "valid_perplexity"})
         logs = dict(list(epochs.groupby(["log", "corpus"], sort=False)))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of published curves: {error}") from error

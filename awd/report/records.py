@@ -14,6 +14,7 @@ from awd.report import structures
 from awd.report.comparability import Protocol
 from awd.report.curves import CURVE_TYPES, READING, typed
 from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devices
+from awd.runs.progress import curve_file
 from awd.vocabulary import HELD_OUT, Stage, Status
 
 FORMAT = 2  # of run records
@@ -67,13 +68,16 @@ EVALUATION_KEYS = ("status", "splits", "protocol", "members")
 EXPECTED = {"str": "text", "Int64": "a whole number", "float64": "a number"}
 
 
-def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def collect(
+    plan: Mapping, runs: Path, checkpoints: Path | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read every record that exists for the plan's runs.
 
     ``plan`` is that of study.parts.read, ``runs`` the folder that has one folder per run. What
     does not exist yet is absent from the frames. Returns ``records`` (see RECORD_TYPES; a
     diverged evaluation gives lines without perplexity, a stage without evaluation gives none)
-    and ``curves`` (see report.curves), both in the plan's order.
+    and ``curves`` (see report.curves), both in the plan's order. With ``checkpoints``, their
+    folder, curves of trainings without a record are among them.
 
     Raises InputError, naming the file, if a record cannot be read, or if a curve has not the epochs
     that its record counts.
@@ -92,7 +96,7 @@ def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         try:
             names = sorted(entry.name for entry in os.scandir(folder))
         except (FileNotFoundError, NotADirectoryError):
-            continue
+            names = []
         seed = seeds.get(run, planned["spec"].get("seed"))
         known = {"run": run, "corpus": planned["corpus"]["name"], "seed": seed}
         trained = _trainings(folder, names, planned)
@@ -102,6 +106,10 @@ def collect(plan: Mapping, runs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 files.append((folder / f"{stage}.csv", known | {"stage": str(stage)}))
                 if stage in trained and (result := trained[stage]["result"]):
                     epochs[run, str(stage)] = result.get("epochs")
+            elif checkpoints and stage not in trained:
+                unfinished = curve_file(checkpoints, run, stage)
+                if unfinished.is_file():
+                    files.append((unfinished, known | {"stage": str(stage)}))
     curves = learning_curves.join(files)
     learning_curves.check_lengths(curves, epochs, runs)
     return typed(_frame(lines), RECORD_TYPES), curves

@@ -68,6 +68,32 @@ class OtherInterval:
     kind: str
 
 
+@dataclass(frozen=True)
+class AtEpoch:
+    """A training has fewer epochs than the published one, which has ``epochs``.
+
+    ``perplexity`` and ``published`` are the validation perplexities at ``epoch``.
+    """
+
+    epoch: int
+    epochs: int
+    perplexity: float
+    published: float
+
+    @property
+    def deviation(self) -> float:
+        """Our perplexity over the published one, minus 1."""
+        return self.perplexity / self.published - 1
+
+
 Remark = (
-    Note | Unfinished | Ended | Backward | NeverAveraged | Incomparable | NoInterval | OtherInterval
+    Note
+    | AtEpoch
+    | Unfinished
+    | Ended
+    | Backward
+    | NeverAveraged
+    | Incomparable
+    | NoInterval
+    | OtherInterval
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 from awd.report.comparability import Exclusion
 from awd.report.remarks import (
+    AtEpoch,
     Backward,
     Ended,
     Incomparable,
@@ -116,6 +117,16 @@ def verdict(kind: str, distance: float) -> str:
     return f"{kind} ({distance:+.1%})".replace("-", MINUS)
 
 
+def deviation(share: float) -> str:
+    """Return a deviation from a published perplexity in percent."""
+    return f"{share:+.1%}".replace("-", MINUS)
+
+
+def partial(at: AtEpoch) -> str:
+    """Return how an unfinished training compares with the published one, in a few words."""
+    return f"partial: epoch {at.epoch}, {deviation(at.deviation)}"
+
+
 def order(pairs: int, agree: int, tau: float, p: float, with_noise: bool) -> str:
     """Return how the order of rows compares with the published one, as a sentence."""
     which = "pairs of rows that were published further apart than noise"
@@ -138,6 +149,11 @@ def remark(each: Remark) -> str:
     match each:
         case Note(text):
             return text
+        case AtEpoch(epoch, epochs, perplexity, published):
+            return (
+                f"partial training: epoch {epoch} of {epochs}: valid {perplexity:.2f}, "
+                f"published {published:.2f} ({deviation(each.deviation)})"
+            )
         case Unfinished(0, _):
             return status(Status.MISSING)
         case Unfinished(there, planned):

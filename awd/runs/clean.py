@@ -72,7 +72,7 @@ class Results:
 
 def _checkpoints(results: Results) -> Iterator[Path]:
     for stage in STAGES:
-        for ending in ("checkpoint", "previous", "damaged", "progress.json"):
+        for ending in ("checkpoint", "previous", "damaged", "progress.json", "csv"):
             for path in results.folder.glob(f"checkpoints/*/{stage}.{ending}"):
                 if results.evaluated(path.parent.name, stage):
                     yield path

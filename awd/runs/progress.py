@@ -29,6 +29,11 @@ def progress_file(checkpoints: Path, run: str, stage: str) -> Path:
     return checkpoints / run / f"{stage}.progress.json"
 
 
+def curve_file(checkpoints: Path, run: str, stage: str) -> Path:
+    """Return the path of the curve of a training that has no record yet, beside its checkpoint."""
+    return checkpoints / run / f"{stage}.csv"
+
+
 def duration(seconds: float) -> str:
     """Return seconds in a readable unit: 40 s, 12 min, 3.5 h, 350 h, 51 days."""
     if seconds < 60:
@@ -50,6 +55,7 @@ class Progress:
         live: whether to draw a line with a bar on the terminal.
         file: rewritten every WRITE seconds, also during validation; so an older file belongs to a
             training whose process has ended.
+        after_epoch: called after each epoch; what the disk refuses then must not stop training.
     """
 
     def __init__(
@@ -60,8 +66,10 @@ class Progress:
         live: bool,
         tokens: int = 0,
         file: Path | None = None,
+        after_epoch: Callable[[], None] = lambda: None,
     ):
         self.title, self.epochs, self.tokens, self.file = title, epochs, tokens, file
+        self.after_epoch = after_epoch
         self.state: dict = {"epoch": 1, "epochs": epochs, "fraction": 0.0}
         self.state |= dict.fromkeys(("tokens_per_second", "seconds_left"))
         self.state |= dict.fromkeys(("train_perplexity", "valid_perplexity"))
@@ -120,6 +128,8 @@ class Progress:
     def epoch(self, line: dict) -> None:
         """Note that an epoch ended with this ``line`` of the training's curve."""
         epoch, before, then = self.began
+        with suppress(OSError):
+            self.after_epoch()
         self.epoch_seconds = line["seconds"]
         if epoch == line["epoch"] and before < 1:
             self.epoch_seconds = (time.monotonic() - then) / (1 - before)

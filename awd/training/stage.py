@@ -20,7 +20,7 @@ from awd.machine.out_of_memory import peak_memory
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.early_evaluation import early_folder
 from awd.runs.folder import FORMAT
-from awd.runs.progress import Progress, progress_file
+from awd.runs.progress import Progress, curve_file, progress_file
 from awd.runs.provenance import now, provenance
 from awd.runs.weights import read_weights
 from awd.study.methods import make_method
@@ -70,7 +70,15 @@ def train_stage(
         status, reason = Status.DONE, None
         tokens, file = trainer.tokens, progress_file(checkpoints, run, stage)
         title = f"{run} {stage}"
-        with Progress(title, trainer.epochs, live=live, tokens=tokens, file=file) as progress:
+        unfinished = curve_file(checkpoints, run, stage)
+        with Progress(
+            title,
+            trainer.epochs,
+            live=live,
+            tokens=tokens,
+            file=file,
+            after_epoch=lambda: _write_curve(unfinished, trainer.history),
+        ) as progress:
             try:
                 trainer.run(checkpoint, checkpoint_seconds, progress)
             except Diverged as error:
@@ -79,6 +87,7 @@ def train_stage(
         record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
+        unfinished.unlink(missing_ok=True)
         if evaluate:
             del trainer  # its memory is free for the evaluation
             _evaluate_early(spec, corpus, stage, folder, device, checkpoints)
@@ -181,8 +190,7 @@ def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
         temporary.write_bytes(weights)
-    with atomic(folder / f"{stage}.csv") as temporary:
-        _write_history(temporary, trainer.history)
+    _write_curve(folder / f"{stage}.csv", trainer.history)
     write_json(folder / f"{stage}.json", record)
     for kind in ("safetensors", "csv", "json"):
         for path in half_written(folder / f"{stage}.{kind}"):
@@ -244,8 +252,8 @@ COLUMNS = (
 )
 
 
-def _write_history(path: Path, history: list[dict]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+def _write_curve(path: Path, history: list[dict]) -> None:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)

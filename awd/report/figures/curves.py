@@ -7,6 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from awd.report import words
+from awd.report.equal_epochs import equal_epochs, partial_rows
 from awd.report.figures.drawing import GREY, limit_values, nothing, plot_lines, scaled, styled
 from awd.report.figures.lines import line_figure, name_lines, recorded
 from awd.report.figures.traces import ASTRAY, settled_top
@@ -30,7 +32,8 @@ def draw(
     A line is the mean over seeds, with a thin line per seed beneath; fine-tuning goes on where
     training ended. The base row is strong, every line is named at its end. A diamond marks the
     epoch where NT-ASGD starts to average, a triangle where the learning rate is lowered, a cross
-    where a run diverged. At scale `paper` the base row's published curve lies behind. Rows that
+    where a run diverged. At scale `paper` the base row's published curve lies behind, and that of
+    each row that has fewer epochs: its name has the deviation at its last epoch. Rows that
     are evaluated differently from the same weights share a line. ``curves`` and ``records`` are
     the frames of awd.report.records, ``published`` that of awd.report.published_curves.
     """
@@ -39,11 +42,18 @@ def draw(
         return nothing("No learning curve of this suite has been recorded yet.")
     groups = {corpus: [[trace] for trace in found] for corpus, found in traces.items()}
     figure, drawn = line_figure(suite, groups, "valid_perplexity", "validation perplexity")
-    for (axis, lines, _), corpus in zip(drawn, groups, strict=True):
+    for (axis, lines, named), corpus in zip(drawn, groups, strict=True):
         if not lines:
             continue
         if scale == "paper" and published is not None:
-            _draw_published(axis, published, suite.get("base"), corpus)
+            _draw_published(axis, published, suite.get("base"), corpus, Stage.TRAIN)
+            found = partial_rows(equal_epochs(suite, curves, published), published)
+            for trace, line in named:
+                for row in trace.rows:
+                    if (at := found.get((row["row"], corpus))) is not None:
+                        line.set_label(f"{line.get_label()} ({words.partial(at)})")
+                        if row["row"] != suite.get("base"):
+                            _draw_published(axis, published, row["row"], corpus, row["stage"])
         # Curves that went astray do not decide how much of the others is seen.
         sound = [mean for trace, mean in lines if not trace.exclusion]
         sound = sound or [mean for _, mean in lines]
@@ -56,9 +66,11 @@ def draw(
     return name_lines(figure, drawn)
 
 
-def _draw_published(axis: Axes, published: pd.DataFrame, row: str | None, corpus: str) -> None:
+def _draw_published(
+    axis: Axes, published: pd.DataFrame, row: str | None, corpus: str, stage: str
+) -> None:
     epochs = published[(published["row"] == row) & (published["corpus"] == corpus)]
-    epochs = epochs[epochs["stage"] == Stage.TRAIN]
+    epochs = epochs[epochs["stage"] == stage]
     if len(epochs):
         losses = epochs["valid_loss"].clip(upper=ASTRAY)
         frame = pd.DataFrame({"epoch": epochs["epoch"], "value": np.exp(losses), "line": row})

@@ -5,6 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from awd.report import words
+from awd.report.equal_epochs import equal_epochs, partial_rows
 from awd.report.figures.drawing import GREY, nothing, plot_lines, scaled, styled
 from awd.report.figures.grid import LOOKS, PALE, Panel, explain, panel_per_training
 from awd.report.figures.traces import ASTRAY, Trace, settled_top
@@ -35,7 +37,14 @@ def draw(
         return nothing("No loss of this suite has been recorded yet.")
     figure, panels, corner, entries = drawn
     behind_of = set()
+    found = {}
+    if scale == "paper" and published is not None:
+        found = partial_rows(equal_epochs(suite, curves, published), published)
     for panel in panels:
+        for row in panel.trace.rows:
+            if (at := found.get((row["row"], row["corpus"]))) is not None:
+                title = panel.axis.get_title(loc="left")
+                panel.axis.set_title(f"{title}\n{words.partial(at)}", fontsize=scaled(7))
         corpus, behind = _published_losses(panel.trace, published, scale)
         for split, values in behind.items():
             look = LOOKS[split] | {"color": PALE, "zorder": 1}

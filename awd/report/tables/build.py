@@ -10,6 +10,7 @@ from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
 from awd.report.noise import by_split
 from awd.report.remarks import (
+    AtEpoch,
     Backward,
     Ended,
     Incomparable,
@@ -74,6 +75,7 @@ def build(
     scale: str,
     planned: dict[str, dict] | None = None,
     noises: Mapping[tuple[str, str], Noise] | None = None,
+    partial: Mapping[tuple[str, str], AtEpoch] = {},
 ) -> pd.DataFrame:
     """Build the table of a suite: a line per row and corpus, in the suite's order.
 
@@ -89,6 +91,8 @@ def build(
         records: the frame of report.records.
         planned: the plan's ``runs``, which have the parameters of what is not trained yet.
         noises: of trainings, by corpus and split; by default pooled over all ``records``.
+        partial: how far trainings are that have fewer epochs than the published one, by row and
+            corpus (report.equal_epochs).
     """
     planned = planned or {}
     noises = by_split(records, planned) if noises is None else noises
@@ -102,6 +106,8 @@ def build(
         place = (row["row"], row["corpus"])
         noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
         line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
+        if place in partial:
+            line["remarks"] += (partial[place],)
         lines.append({"suite": suite["suite"], **line})
     columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
     frame = pd.DataFrame(lines, columns=columns)

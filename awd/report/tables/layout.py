@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from awd.report import words
-from awd.report.remarks import NoInterval, OtherInterval, Remark, Unfinished
+from awd.report.remarks import AtEpoch, NoInterval, OtherInterval, Remark, Unfinished
 from awd.report.tables.build import COUNTED, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, text_name
@@ -141,9 +141,11 @@ def body(
         is_base = line["row"] == bases[line["suite"]] and line["status"] in COUNTED
         entries |= _measures(line, is_base, markup)
         entries[Column("verdict")] = _verdict(line, markup)
+        behind = [words.remark(each) for each in line["remarks"] if isinstance(each, AtEpoch)]
+        state = words.status(line["status"], line["n"], len(row["runs"]))
         entries[STATUS] = Entry(
-            markup.text(words.status(line["status"], line["n"], len(row["runs"]))),
-            empty=line["status"] == Status.DONE,
+            markup.text("; ".join([state, *behind])),
+            empty=line["status"] == Status.DONE and not behind,
         )
         found.append(Line(line, label, place, entries))
     # A column without news in any row is left out; so is a status that is always done.
@@ -234,6 +236,8 @@ def _footnote(line: dict, kinds: list[str], with_status: bool) -> tuple[Remark, 
     # Divergence and leaks have a remark of their own.
     shown = with_status and line["status"] in (Status.PARTIAL, Status.MISSING)
     found = [each for each in line["remarks"] if shown or not isinstance(each, Unfinished)]
+    if not with_status:
+        found = [each for each in found if not isinstance(each, AtEpoch)]
     if not kinds:
         found = [each for each in found if not isinstance(each, NoInterval)]
     if line["interval"] in kinds[1:]:

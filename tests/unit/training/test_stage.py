@@ -101,6 +101,29 @@ def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
     }
 
 
+def test_the_curve_of_an_unfinished_training_lies_beside_its_checkpoint(
+    corpus, tmp_path, monkeypatch
+):
+    """It is there when the process dies, and gone when the record is written."""
+    end = module.Trainer.end_epoch
+
+    def dies(trainer):
+        if trainer.epoch == 3:
+            raise RuntimeError("killed")
+        end(trainer)
+
+    monkeypatch.setattr(module.Trainer, "end_epoch", dies)
+    with pytest.raises(RuntimeError, match="killed"):
+        stage_of(corpus, tmp_path, epochs=3)
+    (unfinished,) = tmp_path.glob("checkpoints/*/train.csv")
+    lines = unfinished.read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
+    monkeypatch.setattr(module.Trainer, "end_epoch", end)
+    folder, *_ = stage_of(corpus, tmp_path, epochs=3)
+    assert not unfinished.exists()
+    assert len((folder / "train.csv").read_text(encoding="utf-8").splitlines()) == 4
+
+
 @pytest.mark.parametrize("schedule", ["constant", "step", "plateau", "non-monotonic"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_a_shorter_training_is_the_beginning_of_a_longer_one(corpus, tmp_path, schedule, optimizer):

@@ -1,0 +1,59 @@
+"""Unfinished and shortened trainings beside published curves, at equal epochs."""
+
+import numpy as np
+import pandas as pd
+
+from awd.report.remarks import AtEpoch
+
+COLUMNS = [
+    *("suite", "row", "corpus", "stage", "epoch"),
+    *("valid_perplexity", "published", "deviation", "partial"),
+]
+
+
+def equal_epochs(suite: dict, curves: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Set the curves of a suite's rows beside the published ones, epoch by epoch.
+
+    A frame with COLUMNS: validation perplexity is that of the mean loss over seeds, of epochs that
+    every seed has that began; ``deviation`` is it over the published one, minus 1; ``partial``
+    means that the published curve has more epochs. Rows without a published curve of their stage
+    and corpus are left out.
+
+    Args:
+        suite: an entry of the plan's ``suites``.
+        curves: the frame of report.records.
+        published: that of report.published_curves.
+    """
+    parts = [pd.DataFrame(columns=COLUMNS)]
+    for row in suite["rows"]:
+        same = (published["row"] == row["row"]) & (published["corpus"] == row["corpus"])
+        theirs = published[same & (published["stage"] == row["stage"])]
+        theirs = theirs.set_index("epoch")["valid_perplexity"]
+        runs = {item["run"] for item in row["runs"]}
+        lines = curves[curves["run"].isin(runs) & (curves["stage"] == row["stage"])]
+        if theirs.empty or lines.empty:
+            continue
+        losses = np.log(lines.pivot(index="epoch", columns="run", values="valid_perplexity"))
+        own = np.exp(losses.mean(axis=1, skipna=False)).dropna()
+        shared = own.index.intersection(theirs.index)
+        place = {"suite": suite["suite"], **{key: row[key] for key in ("row", "corpus", "stage")}}
+        frame = pd.DataFrame({"epoch": shared, "valid_perplexity": own[shared].to_numpy()})
+        frame["published"] = theirs[shared].to_numpy()
+        frame["deviation"] = frame["valid_perplexity"] / frame["published"] - 1
+        frame["partial"] = bool(len(own)) and own.index.max() < theirs.index.max()
+        parts.append(frame.assign(**place)[COLUMNS])
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+
+
+def partial_rows(frame: pd.DataFrame, published: pd.DataFrame) -> dict[tuple[str, str], AtEpoch]:
+    """Return the last shared epoch of each partial row of `equal_epochs`, by row and corpus."""
+    found = {}
+    for (row, corpus, stage), lines in frame[frame["partial"].astype(bool)].groupby(
+        ["row", "corpus", "stage"], sort=False
+    ):
+        last = lines.iloc[-1]
+        of_row = (published["row"] == row) & (published["corpus"] == corpus)
+        epochs = int(published.loc[of_row & (published["stage"] == stage), "epoch"].max())
+        values = float(last["valid_perplexity"]), float(last["published"])
+        found[row, corpus] = AtEpoch(int(last["epoch"]), epochs, *values)
+    return found
