@@ -105,20 +105,20 @@ def test_the_curve_of_an_unfinished_training_lies_beside_its_checkpoint(
     corpus, tmp_path, monkeypatch
 ):
     """It is there when the process dies, and gone when the record is written."""
-    end = module.Trainer.end_epoch
+    usual = module.Progress.epoch
 
-    def dies(trainer):
-        if trainer.epoch == 3:
+    def dies(progress, line):
+        usual(progress, line)
+        if line["epoch"] == 2:
             raise RuntimeError("killed")
-        end(trainer)
 
-    monkeypatch.setattr(module.Trainer, "end_epoch", dies)
+    monkeypatch.setattr(module.Progress, "epoch", dies)
     with pytest.raises(RuntimeError, match="killed"):
         stage_of(corpus, tmp_path, epochs=3)
     (unfinished,) = tmp_path.glob("checkpoints/*/train.csv")
     lines = unfinished.read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in lines] == ["epoch", "1", "2"]
-    monkeypatch.setattr(module.Trainer, "end_epoch", end)
+    monkeypatch.setattr(module.Progress, "epoch", usual)
     folder, *_ = stage_of(corpus, tmp_path, epochs=3)
     assert not unfinished.exists()
     assert len((folder / "train.csv").read_text(encoding="utf-8").splitlines()) == 4
