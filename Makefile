@@ -20,7 +20,7 @@ lint: .venv/ready
 	  && snakefmt --check workflow/Snakefile workflow/rules && snakemake --lint \
 	  && mypy && codespell
 
-# The pictures and the table that docs show, of the demo and of the records in results/runs; the page
+# The pictures that docs show, of the demo and of the records in results/runs; the page
 # is drawn by Chromium.
 FIGURES := merity2018-ablation merity2018-curves merity2018-frequencies merity2018-cost \
   yoon2019-losses kim2024-perplexities kim2024-schedules bonetto2024-parameters
@@ -32,9 +32,6 @@ figures: .venv/ready
 	for figure in $(FIGURES); do \
 	  cp results/demo/figures/$$figure.png docs/figure-$${figure#*-}.png || exit 1; done
 	cp results/demo/figures/floor-floor.png docs/honest-evaluation-floor.png
-	( cat results/demo/tables/merity2018.md; \
-	  echo; echo "Made by \`make figures\` on $$(date -I), $$(lscpu | sed -n 's/^Model name: *//p')." \
-	) > docs/demo-merity2018.md
 	$(ACTIVATE) && python benchmarks/what_a_word_moves.py
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1500 \
 	  --virtual-time-budget=4000 --screenshot=docs/report-page.png results/demo/report.html

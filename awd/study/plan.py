@@ -142,7 +142,7 @@ class Plan:
         place, row = f"{where}: row '{name}'", suite.rows[name]
         self._know(corpus)
         spec, method, changes = self._specify(suite, name, self.scale, corpus, where)
-        self._check_train_tokens(spec, place)
+        spec = self._fit_to_text(spec, place)
         stage = row.stage or ("finetune" if spec.finetune_epochs else "train")
         if stage == "finetune" and not spec.finetune_epochs:
             raise InputError(f"{place}: stage 'finetune' needs finetune_epochs of at least 1")
@@ -233,7 +233,7 @@ class Plan:
                 f"{where}: row '{row}' is evaluated by method '{method.kind}'; search the row "
                 "whose training it evaluates"
             )
-        self._check_train_tokens(spec, place)
+        spec = self._fit_to_text(spec, place)
         spec = spec.changed(seed=tuning.FIRST_SEED + number - 1, finetune_epochs=0)
         fixed = spec.changed(seed=tuning.FIRST_SEED)
         search = tuning.identity(space, fixed, self.fingerprints[corpus])
@@ -270,13 +270,20 @@ class Plan:
                 )
         return spec, method, changes
 
-    def _check_train_tokens(self, spec: RunSpec, place: str) -> None:
-        """Raise InputError if a row wants more text than its corpus is known to have."""
+    def _fit_to_text(self, spec: RunSpec, place: str) -> RunSpec:
+        """Return ``spec`` with a share of the text that there is.
+
+        A study may take a share of its corpora; a shorter text of one's own is trained on whole.
+        Raises InputError if a row wants more than a published or built-in corpus has.
+        """
         if spec.train_tokens and (sizes := self._sizes(spec.corpus)):
             available = sizes["tokens"]["train"]
+            if spec.train_tokens > available and spec.corpus in self.config.corpus_folders:
+                return spec.changed(train_tokens=0)
             if spec.train_tokens > available and not sizes.get("approximate"):
                 sentence = corpora.too_many(spec.train_tokens, spec.corpus, available)
                 raise InputError(f"{place}: {sentence}")
+        return spec
 
     def _is_valid_elsewhere(self, suite: Suite, name: str, where: str) -> bool:
         """Return whether a row is valid at another scale, so that it is no plain mistake."""

@@ -84,7 +84,7 @@ def test_the_examples_are_valid():
         ("corpus_folders", {"ptb": "/tmp"}, "corpus_folders: 'ptb' is a built-in corpus; use"),
         ("corpus_folders", {"known-entropy": "/"}, "corpus_folders: 'known-entropy' is a built-"),
         ("corpus_folders", {"default": "/"}, "corpus_folders: 'default' stands for each suite's"),
-        ("recipe", "bf16", "recipe: 'bf16' is reserved (results/{scale}-bf16)"),
+        ("recipe", "bf16", "recipe: 'bf16' is reserved (results/{scale}-bf16 is for a precision)"),
         ("mirror", 5, "mirror must be text or null, not 5"),
         ("mirror", "", "mirror must not be empty"),
         ("checkpoint_minutes", 0, "checkpoint_minutes must be more than 0, not 0"),

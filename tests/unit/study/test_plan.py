@@ -153,7 +153,7 @@ def test_plans_are_deterministic(tmp_path):
         subprocess.run(command, cwd=folder, env=environment, check=True)
         texts.append({path.name: path.read_bytes() for path in folder.rglob("*.json")})
     assert texts[0] == texts[1]
-    assert len(texts[0]) == 5
+    assert len(texts[0]) == 4
 
 
 @pytest.mark.parametrize(
@@ -186,10 +186,10 @@ def test_suites_are_a_name_or_a_list(asked):
     assert list(Plan(config(suites=asked)).suites) == [SUITE]
 
 
-def test_the_demo_is_the_five_studies_in_the_order_of_the_configuration():
+def test_the_demo_is_the_published_studies_in_the_order_of_the_configuration():
     """The flagship first; the order of files plays no part."""
     plan = Plan(load_config(CONFIG))
-    assert list(plan.suites) == ["merity2018", "yoon2019", "bonetto2024", "kim2024", "factors"]
+    assert list(plan.suites) == ["merity2018", "yoon2019", "bonetto2024", "kim2024"]
     assert list(Plan(config(suites="kim2024,merity2018")).suites) == ["kim2024", "merity2018"]
 
 
@@ -285,17 +285,24 @@ def test_an_own_corpus(tmp_path):
     assert not set(Plan(config(**options)).runs) & set(before.runs)
 
 
-def test_more_training_text_than_a_corpus_has_is_refused(plan_of, suite, tmp_path):
-    """Where its size is known: of a published corpus, and of an own one."""
+def test_more_training_text_than_a_published_corpus_has_is_refused(plan_of, suite):
+    suite["base"]["train_tokens"] = 929_589
+    assert plan_of(suite, scale="paper", corpora="ptb").runs
+    suite["base"]["train_tokens"] += 1
+    said = complaint(plan_of, suite, scale="paper", corpora="ptb")
+    assert "929590 is more than the 929589 tokens" in said
+
+
+def test_a_text_of_ones_own_that_is_shorter_is_trained_on_whole(plan_of, suite, tmp_path):
+    """Its runs are those of a study that takes all."""
     for split in ("train", "valid", "test"):
         (tmp_path / f"{split}.txt").write_text("a b c\n" * 100)
-    own = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
-    for changes, available in (({"corpora": "ptb"}, 929_589), (own, 400)):
-        suite["base"]["train_tokens"] = available
-        assert plan_of(suite, scale="paper", **changes).runs
-        suite["base"]["train_tokens"] = available + 1
-        said = complaint(plan_of, suite, scale="paper", **changes)
-        assert f"{available + 1} is more than the {available} tokens" in said
+    plans = {}
+    for tokens in (0, 400, 401):
+        suite["base"]["train_tokens"] = tokens
+        own = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
+        plans[tokens] = runs_of(plan_of(suite, scale="paper", **own))
+    assert plans[401] == plans[0] != plans[400]
 
 
 # what changes a run, and what does not ------------------------------------------------------
@@ -349,12 +356,12 @@ def test_the_place_of_a_hyperparameter_changes_no_run(plan_of, suite):
 
 
 def test_the_name_of_a_suite_changes_no_run(plan_of, tmp_path):
-    """Two suites that ask for the same training share it."""
+    """Two suites that ask for the same training share it; paper has no search of a suite's name."""
     plan_of(TEXT)
     shutil.copy(tmp_path / "suites" / f"{SUITE}.yaml", tmp_path / "suites" / "copy.yaml")
-    plan = Plan(config(suites=["copy", SUITE]))
+    plan = Plan(config(suites=["copy", SUITE], scale="paper", corpora="ptb"))
     assert len(plan.runs) == 8
-    shared = plan.runs[runs_of(plan)["full", "networkx-docs"][0]].rows
+    shared = plan.runs[runs_of(plan)["full", "ptb"][0]].rows
     assert {"copy/full", "copy/minus-fine-tuning", f"{SUITE}/full"} <= set(shared)
 
 

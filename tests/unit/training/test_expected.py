@@ -95,6 +95,7 @@ def reduced(plan: Plan) -> dict[str, RunSpec]:
             embedding_size=small[spec.embedding_size],
             batch_size=8,
             bptt=20,
+            train_tokens=0,
         )
         for name, spec in specs.items()
     }
