@@ -68,13 +68,15 @@ class Costs:
     def energy(self, seconds: Seconds) -> float | None:
         """Return the joules of these stages, None unless the machine counted those of each.
 
-        ``seconds`` are those of `of_row`, or of all stages. The trainings of an ensemble that are
-        not known by name are taken to use the same.
+        ``seconds`` are those of `of_row`, or of all stages; where a run is fine-tuned, its training
+        is one of them. The trainings of an ensemble that are not known by name are taken to use the
+        same.
         """
-        if not seconds or not seconds.keys() <= self.joules.keys():
+        last = {run: str(stage) for stage in Stage for run, each in seconds if each == stage}
+        if not last or not last.items() <= self.joules.keys():
             return None
         return sum(
-            self.joules[place] * spent / self.seconds[place] for place, spent in seconds.items()
+            self.joules[place] * seconds[place] / self.seconds[place] for place in last.items()
         )
 
     def training_hours(self, row: dict) -> tuple[float, Device | None]:

@@ -55,7 +55,7 @@ RECORD_TYPES = {
     "started": "str",
     "ended": "str",
     "seconds": "float64",  # of the training stage, all its resumes together
-    "energy_joules": "float64",  # of the training stage, validation included
+    "energy_joules": "float64",  # of this stage and the one before, validation included
     "resumes": "Int64",
 }
 ADDED = {"energy_joules"}
@@ -230,6 +230,7 @@ def _stage_lines(
                 "status": _status(evaluated, path),
                 "reason": evaluated.get("reason") or trained.get("reason"),
                 "devices": devices,
+                "energy_joules": _energy(stage, trainings),
                 "torch": (source.get("libraries") or {}).get("torch"),
             }
         )
@@ -270,6 +271,14 @@ def _devices(
         for each in wanted
         if each in trainings and trainings[each]["devices"] is not None
     }
+
+
+def _energy(stage: str, trainings: dict[Stage, dict]) -> float | None:
+    """The energy of ``stage`` and the stage before it, None if that of one is not known."""
+    wanted = list(Stage)[: list(Stage).index(Stage(stage)) + 1]
+    found = [trainings.get(each, {}).get("energy_joules") for each in wanted]
+    known = [joules for joules in found if isinstance(joules, int | float)]
+    return sum(known) if len(known) == len(found) else None
 
 
 def _trainings_behind(evaluated: dict, path: Path) -> int | None:

@@ -39,10 +39,10 @@ def test_energy_is_that_of_the_stages_behind_a_row_and_unknown_if_one_is(tmp_pat
     costs = Costs(counted, inputs["curves"])
     runs = len(without["runs"])
     assert costs.energy(costs.of_row(without)) == pytest.approx(1000 * runs)
-    assert costs.energy(costs.of_row(full)) == pytest.approx(2000 * len(full["runs"]))
+    assert costs.energy(costs.of_row(full)) == pytest.approx(1000 * len(full["runs"]))
     ensemble = Costs(counted.assign(trainings=2), inputs["curves"])
     assert ensemble.energy(ensemble.of_row(without)) == pytest.approx(2000 * runs)
-    counted.loc[counted["stage"] == Stage.TRAIN, "energy_joules"] = np.nan
+    counted.loc[counted["stage"] == Stage.FINETUNE, "energy_joules"] = np.nan
     costs = Costs(counted, inputs["curves"])
     assert costs.energy(costs.of_row(full)) is None
     assert costs.energy({}) is None

@@ -228,3 +228,15 @@ def test_time_is_counted_once_for_each_training(tmp_path):
     curves = len(list((tmp_path / "runs").glob("*/*.csv")))
     assert f"Training time {curves * 851 / 3600:.2g} core-hours" in words
     assert "Same training as merity2018/again, merity2018/minus-fine-tuning" in words
+
+
+def test_energy_stands_beside_the_hours_of_a_row_whose_trainings_all_have_it(tmp_path):
+    plan = make_plan()
+    build(tmp_path, plan)
+    paths = [path for stage in ("train", "finetune") for path in tmp_path.rglob(f"{stage}.json")]
+    for joules, shown in ((36_000.0, True), (None, False)):
+        for path in paths:
+            write_json(path, read_json(path) | {"energy_joules": joules})
+        (page,) = report(tmp_path, plan["scale"], parts=("page",))
+        words = Outline(page.read_text(encoding="utf-8")).words
+        assert bool(re.search(r"core-hours, [\d,.]+ k?Wh", words)) is shown
