@@ -1,7 +1,9 @@
 """fp32 on a CPU: the same bits on every CPU, and no operation that could spoil that."""
 
 import json
+import re
 import shutil
+import subprocess
 
 import portable
 import pytest
@@ -50,6 +52,57 @@ def test_every_cell_is_among_the_trainings():
 def test_the_kernels_alone_give_the_golden_digests(tmp_path):
     program = portable.program(tmp_path)
     assert portable.digests_of_kernels(program) == GOLDEN["kernels"]
+
+
+SIXTEEN_LANES = portable.PROGRAM.with_name("sixteen_lanes.h")
+
+
+@pytest.mark.skipif(
+    "avx2" not in SETS or not shutil.which("g++"), reason="no AVX2, or g++ is not installed"
+)
+def test_the_kernels_of_avx512_give_the_golden_digests_without_avx512(tmp_path):
+    """With its vectors and tiles, where each operation on 16 lanes is two on 8."""
+    program = portable.program(tmp_path, "g++", "-mavx2", "-mfma", "-include", str(SIXTEEN_LANES))
+    assert portable.digests_of_kernels(program) == GOLDEN["kernels"]
+
+
+@pytest.mark.skipif(not shutil.which("objdump"), reason="objdump is not installed")
+def test_no_instruction_of_the_kernels_leaves_a_choice():
+    """Approximations of 1/x and 1/sqrt(x) differ between makers of CPUs."""
+    library = kernels._compiled.__file__
+    words = ["objdump", "-d", "--no-show-raw-insn", library]
+    code = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    names = set(re.findall(r"^ *[0-9a-f]+:\t(?:\w+ )?(\w+)", code, re.MULTILINE))
+    assert any(name.startswith("vfmadd") for name in names) or "avx2" not in SETS
+    assert not [name for name in names if re.match(r"v?(rcp|rsqrt|exp2)", name)]
+
+
+@pytest.mark.skipif(not shutil.which("nm"), reason="nm is not installed")
+def test_the_kernels_call_no_function_of_the_systems_mathematics():
+    """Other versions of the library have other last digits."""
+    words = ["nm", "-D", "--undefined-only", kernels._compiled.__file__]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    called = {line.split()[-1].partition("@")[0] for line in lines}
+    assert "memcpy" in called
+    assert not called & {
+        f"{name}{kind}"
+        for name in ("exp", "exp2", "expm1", "log", "log1p", "tanh", "pow", "fma")
+        for kind in ("", "f")
+    }
+
+
+def test_sums_in_the_kernels_are_not_left_to_the_compiler():
+    """It may choose the order of a reduction, which only of a maximum makes no difference."""
+    sources = [*portable.KERNELS.glob("*.h"), *portable.KERNELS.glob("*.cpp")]
+    found = [
+        operation
+        for path in sources
+        for operation in re.findall(r"reduction\((\S+) *:", path.read_text("utf-8"))
+    ]
+    assert set(found) <= {"max", "min"}
+    build = (portable.KERNELS.parents[2] / "setup.py").read_text("utf-8")
+    assert "-ffp-contract=off" in build
+    assert not re.search("-ffast-math|-fassociative-math|-Ofast|-funsafe-math", build)
 
 
 ARM = ("aarch64-linux-gnu-g++", "qemu-aarch64")
