@@ -33,7 +33,9 @@ def texts(figure):
 
 def panel(figure, label, corpus=0):
     """The panel of a row; of the several corpora, that of the one with this number."""
-    return [axis for axis in figure.axes if axis.get_title(loc="left") == label][corpus]
+    titles = [axis.get_title(loc="left").partition("\npartial")[0] for axis in figure.axes]
+    found = [axis for axis, title in zip(figure.axes, titles, strict=True) if title == label]
+    return found[corpus]
 
 
 def values(axis, kind):
