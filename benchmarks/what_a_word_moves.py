@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from awd.evaluation.leak_check import TOLERANCE, first_leak, replaced, watch
 from awd.files import atomic
 from awd.model.language_model import LanguageModel
-from awd.report.figures.drawing import INK, PALETTE, TEXT, styled
+from awd.report.figures.drawing import INK, PAGE, PALETTE, styled, width
 from awd.study.spec import RunSpec
 
 WORDS, LENGTH = 1000, 20
@@ -33,7 +33,7 @@ KINDS = {
 @styled
 def draw() -> Figure:
     """Draw one panel per kind of model."""
-    figure = Figure((TEXT, 2.35), layout="constrained")
+    figure = Figure((width(PAGE), 2.35), layout="constrained")
     axes = figure.subplots(1, len(KINDS), sharey=True)
     text = torch.randint(WORDS, (LENGTH,), generator=torch.Generator().manual_seed(0))
     texts = [text, *(replaced(text, place, WORDS) for place in range(LENGTH))]

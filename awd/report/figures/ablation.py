@@ -2,6 +2,7 @@
 
 import math
 import statistics
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ from awd.vocabulary import Status
 ASTRAY = 12
 """How many times the usual difference makes a row one that went astray."""
 LABEL_WIDTH = 25  # characters before a row's name is broken
+TITLE_WIDTH = 24  # and before the name of the text is
 BAR = 0.12  # inches
 SEED = {"marker": "o", "ms": 2.2, "mfc": INK, "mec": "w", "mew": 0.3, "ls": ""}
 PUBLISHED = {"marker": "D", "ms": 4, "mfc": "w", "mew": 0.9, "ls": ""}
@@ -58,7 +60,7 @@ def draw(
     figure, axes = panels(corpora, height=height + scaled(0.95), sharey=True)
     drawn = set()
     for axis, corpus in zip(axes, corpora, strict=True):
-        axis.set_title(text_name(suite, corpus))
+        axis.set_title(textwrap.fill(text_name(suite, corpus), TITLE_WIDTH))
         axis.axvline(0, color=INK, lw=0.6, zorder=3)
         lines = table[table["corpus"] == corpus].set_index("row").to_dict("index")
         seeds = seed_differences(suite, corpus, records)

@@ -46,14 +46,18 @@ def draw(
         if not lines:
             continue
         if scale == "paper" and published is not None:
-            _draw_published(axis, published, suite.get("base"), corpus, Stage.TRAIN)
             found = partial_rows(equal_epochs(suite, curves, published), published)
+            # Beside trainings that are under way, the rest of a long published curve is no help.
+            partial = any((row["row"], corpus) in found for t, _ in named for row in t.rows)
+            longest = max(mean.index[-1] for _, mean in lines)
+            shown = published[published["epoch"] <= 2 * longest] if partial else published
+            _draw_published(axis, shown, suite.get("base"), corpus, Stage.TRAIN)
             for trace, line in named:
                 for row in trace.rows:
                     if (at := found.get((row["row"], corpus))) is not None:
                         line.set_label(f"{line.get_label()} ({words.partial(at)})")
                         if row["row"] != suite.get("base"):
-                            _draw_published(axis, published, row["row"], corpus, row["stage"])
+                            _draw_published(axis, shown, row["row"], corpus, row["stage"])
         # Curves that went astray do not decide how much of the others is seen.
         sound = [mean for trace, mean in lines if not trace.exclusion]
         sound = sound or [mean for _, mean in lines]
@@ -61,7 +65,8 @@ def draw(
         sound = [mean for mean in sound if mean.iloc[-1] < FAR * best]
         highest = 1.05 * max(settled_top(mean) for mean in sound)
         highest = min(highest, 3 * max(mean.iloc[-1] for mean in sound))  # nor does a wild start
-        lowest = min(mean.min() for mean in sound)
+        behind = [line.get_ydata() for line in axis.lines if line.get_gid() == "published"][:1]
+        lowest = min(mean.min() for mean in (*sound, *behind))
         limit_values(axis, 0.97 * lowest, max(1.05 * lowest, min(highest, math.exp(ASTRAY))))
     return name_lines(figure, drawn)
 

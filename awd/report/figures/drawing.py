@@ -365,7 +365,7 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
             [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
         ),
         "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
-        "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seed, and their range"),
+        "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seeds"),
         "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
     }
     return [entry for name, entry in entries.items() if name in seen]

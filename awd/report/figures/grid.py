@@ -124,16 +124,18 @@ def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:
 def _head_block(axes: list[Axes], text: str) -> None:
     """Write the name of the text above the titles of a block's first panels."""
     lines = 1 + max(axis.get_title(loc="left").count("\n") for axis in axes)
-    axes[0].annotate(
-        text,
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, scaled(9.0 * lines + 7)),
-        textcoords="offset points",
-        va="bottom",
-        fontsize=scaled(8.5),
-        fontweight="bold",
-    )
+    # The layout makes room for its height, not for its width, which may be that of several panels.
+    for content in (text, " "):
+        axes[0].annotate(
+            content,
+            (0, 1),
+            xycoords="axes fraction",
+            xytext=(0, scaled(9.0 * lines + 7)),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=scaled(8.5),
+            fontweight="bold",
+        ).set_in_layout(content != text)
 
 
 def _entries(splits: Iterable[str], quantity: str) -> list[Line2D]:

@@ -89,7 +89,7 @@ def line_figure(
     for axis in axes[::2]:
         axis.set_ylabel(axis_label)
     if entries := explanations(seen):
-        figure.legend(handles=entries, loc="outside lower center", ncols=3)
+        figure.legend(handles=entries, loc="outside lower center", ncols=min(3, len(axes) + 1))
     return figure, drawn
 
 

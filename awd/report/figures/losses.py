@@ -106,7 +106,7 @@ def _limit_losses(panel: Panel, behind: dict[str, pd.Series]) -> None:
     }
     if beyond := [f"{who}{peak:.0f}" for who, peak in peaks.items() if peak > ASTRAY]:
         panel.axis.annotate(
-            f"\N{UPWARDS ARROW} peak {', '.join(beyond)}",
+            "\N{UPWARDS ARROW} peak " + ",\n".join(beyond),
             (1, 1),
             xycoords="axes fraction",
             ha="right",
