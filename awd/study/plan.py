@@ -122,7 +122,7 @@ class Plan:
             "base": suite.base_row,
             "notes": [
                 *suite.notes,
-                *tuning.notes(name, self.scale, choices),
+                *(tuning.notes(name, self.scale, choices) if scale.tuning or choices else []),
                 *(f"Left out at this scale: {each}" for each in omitted.values()),
             ],
             "figures": suite.figures,

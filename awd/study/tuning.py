@@ -200,7 +200,16 @@ def write_choices(suite: str, scale: str, choices: Mapping[str, Mapping[str, Cho
 
 
 def notes(suite: str, scale: str, choices: Mapping[str, Mapping[str, Choice]]) -> list[str]:
-    """Return a sentence for each choice, to stand below the study's table."""
+    """Return a sentence for each choice, to stand below the table of a suite that has ranges.
+
+    Without a choice it says so: in a copy of a suite under another name, nothing has been chosen.
+    """
+    if not choices:
+        return [
+            f"No search has chosen hyperparameters for scale {scale} of this suite, although it "
+            "declares ranges: all have the suite's own values. To search: "
+            f"awd tune {suite} ROW scale={scale}."
+        ]
     trials = f"workflow/{TUNING.name}/{file_of(suite, scale).stem}.csv"
     return [
         f"{', '.join(sorted(choice.set))} of row '{row}' on {corpus}: chosen by validation "

@@ -365,6 +365,17 @@ def test_the_name_of_a_suite_changes_no_run(plan_of, tmp_path):
     assert {"copy/full", "copy/minus-fine-tuning", f"{SUITE}/full"} <= set(shared)
 
 
+def test_a_copy_of_a_suite_says_that_nothing_was_chosen_for_it(plan_of, tmp_path):
+    """What a search has chosen is read by the name of the suite."""
+    plan_of(TEXT)
+    shutil.copy(tmp_path / "suites" / f"{SUITE}.yaml", tmp_path / "suites" / "copy.yaml")
+    plan = Plan(config(suites=["copy", SUITE]))
+    notes = {name: " ".join(suite["notes"]) for name, suite in plan.suites.items()}
+    assert "To search: awd tune copy ROW scale=demo." in notes["copy"]
+    assert "No search has chosen" not in notes[SUITE]
+    assert "among 16 trials" in notes[SUITE]
+
+
 # mistakes -----------------------------------------------------------------------------------
 
 
