@@ -258,7 +258,12 @@ def scales_of(given: Mapping, results: Path) -> list[str]:
     return [name] if name and ("scale" in given or (results / name).is_dir()) else []
 
 
-@main.command(examples={'snakemake -s "$(awd snakefile)" -c all': "run an installed awd"})
+@main.command(
+    examples={
+        "awd snakefile": "print where it is",
+        'snakemake -s "$(awd snakefile)" -c all': "run an installed awd",
+    }
+)
 def snakefile():
     """Print the path of the workflow, to run it from any folder."""
     click.echo(SNAKEFILE)

@@ -96,7 +96,7 @@ def study(tmp_path):
     return plan, *records.collect(plan, runs)
 
 
-def structure(plan, found, lines, folder):
+def structure(plan, found, lines):
     """All that figures, tables and page show, but for words."""
     (suite,) = plan["suites"]
     table = tables.build(suite, found, "paper", plan["runs"])
@@ -118,15 +118,15 @@ def structure(plan, found, lines, folder):
         "bold": re.findall(r"\\textbf{.*?}", print_ready),
         "lines": print_ready.count(r"\\"),
         "html": Structure(typeset_html(table, suite, "paper")).tags,
-        "page": Structure(render(plan, [table], found, lines, folder)).tags,
+        "page": Structure(render(plan, [table], found, lines, {})).tags,
         "figures": drawn,
         "grey": grey,
     }
 
 
-def test_gibberish_in_place_of_words_changes_no_number_and_no_place(study, tmp_path, monkeypatch):
+def test_gibberish_in_place_of_words_changes_no_number_and_no_place(study, monkeypatch):
     """Nothing parses a sentence: not a struck-out row, a colour, an order, or a cost."""
-    expected = structure(*study, tmp_path)
+    expected = structure(*study)
     makers = [
         name
         for name, function in vars(words).items()
@@ -138,7 +138,7 @@ def test_gibberish_in_place_of_words_changes_no_number_and_no_place(study, tmp_p
     for name in makers:
         monkeypatch.setattr(words, name, lambda *_, name=name, **__: f"{GIBBERISH} {name}")
     monkeypatch.setattr(layout, "caption", lambda *_: GIBBERISH)
-    found = structure(*study, tmp_path)
+    found = structure(*study)
     for part, content in expected.items():
         assert found[part] == content, part
 
