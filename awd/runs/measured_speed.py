@@ -48,8 +48,10 @@ class MeasuredSpeed:
             kind, corpus = Device(device["kind"]), record["corpus"]
             if kind is Device.CPU and (device["name"], device["threads"]) != (cpu, 1):
                 return
-            size = cost.size(make_spec(record["spec"], str(folder)), corpus["vocabulary"])
-            tokens = corpus["tokens"]["train"] * record["result"]["epochs"]
+            spec = make_spec(record["spec"], str(folder))
+            size = cost.size(spec, corpus["vocabulary"])
+            each_epoch = cost.train_tokens(spec, corpus["tokens"]["train"])
+            tokens = each_epoch * record["result"]["epochs"]
             self.seconds[kind, size].append(record["seconds"] / tokens)
         except (InputError, KeyError, TypeError, ValueError, ZeroDivisionError):
             return

@@ -87,6 +87,7 @@ def observe_spec(spec: RunSpec, vocabulary: int) -> dict:
     for tokens in splits.values():
         tokens[LINE::LINE] = 0
     corpus = Corpus(spec.corpus, "", words, **splits, info={})
+    spec = spec.changed(train_tokens=0)  # the text is no real one
     return observe(Trainer(spec, corpus, Stage.TRAIN, torch.device("cpu")))
 
 

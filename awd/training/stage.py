@@ -87,7 +87,8 @@ def train_stage(
         record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
-        unfinished.unlink(missing_ok=True)
+        for path in (unfinished, *half_written(unfinished)):
+            path.unlink(missing_ok=True)
         if evaluate:
             del trainer  # its memory is free for the evaluation
             _evaluate_early(spec, corpus, stage, folder, device, checkpoints)

@@ -150,7 +150,7 @@ def test_every_format_of_tables_and_figures_is_there(finished):
             text = (folder / f"tables/{name}.{ending}").read_text(encoding="utf-8")
             assert all(label in text for label in ("the full model", "fine-tuning", "too fast"))
     starts = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}
-    figures = list((folder / "figures").iterdir())
+    figures = [path for path in (folder / "figures").iterdir() if path.name != ".drawn.json"]
     assert len(figures) >= 6
     for path in figures:
         assert path.read_bytes().startswith(starts[path.suffix])
@@ -306,7 +306,7 @@ def test_jobs_use_the_interpreter_that_runs_snakemake(tmp_path):
     project = make_project(tmp_path / "project", tiny=SUITE)
     tools = tmp_path / "tools"
     tools.mkdir()
-    for tool in ("bash", "sh", "git", "cat", "mkdir", "rm", "which"):
+    for tool in ("bash", "sh", "env", "git", "cat", "mkdir", "rm", "which"):
         if path := shutil.which(tool):
             (tools / tool).symlink_to(path)
     answer = subprocess.run(

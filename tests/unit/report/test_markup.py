@@ -118,7 +118,7 @@ def test_nothing_is_cut_off_whatever_the_ticks(tmp_path, low, high):
     inputs["table"].loc[tests, "test"] = pd.Series(values)[tests]
     figure = parameters.draw(**inputs)
     drawing.save(figure, tmp_path / "figure", ["svg"])
-    with matplotlib.rc_context(drawing.style()):
+    with matplotlib.rc_context(drawing.settings()):
         assert figure.get_tightbbox().x0 >= 0
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from awd.report import words
 from awd.report.remarks import (
+    AtEpoch,
     Backward,
     Ended,
     Incomparable,
@@ -21,6 +22,7 @@ from awd.vocabulary import Status
 
 EXAMPLES = [
     Note("from the authors' code"),
+    AtEpoch(40, 500, 75.98, 75.6),
     Unfinished(1, 3),
     Ended(Status.DIVERGED, "loss became nan", (2,)),
     Backward(60.0, 58.0),
