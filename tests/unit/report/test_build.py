@@ -124,8 +124,8 @@ def test_tables_need_neither_torch_nor_matplotlib():
 
 
 @pytest.mark.slow
-def test_a_thousand_records_take_less_than_three_seconds(tmp_path):
-    """Of the processor, from the start of Python to the last table, without torch."""
+def test_a_thousand_records_need_no_torch(tmp_path):
+    """From the start of Python to the last table; benchmarks/workflow.py measures how long."""
     plan = make_plan(seeds=range(1, 6))
     for number in range(2, 14):
         more = make_plan(seeds=range(1, 6), name=f"study{number}")
@@ -136,16 +136,13 @@ def test_a_thousand_records_take_less_than_three_seconds(tmp_path):
     assert len(list(tmp_path.glob("runs/*/*.stream.json"))) > 1_000
     words = ["report", f"results={tmp_path}", f"parts={','.join(PARTS[:3])}"]
     code = f"""if True:
-        import resource, sys
+        import sys
         from awd.cli import main
         main({words}, standalone_mode=False)
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        print(used.ru_utime + used.ru_stime, "torch" in sys.modules)"""
+        print("torch" in sys.modules)"""
     root = Path(awd.__file__).parents[1]
     said = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    seconds, torch = said.stdout.splitlines()[-1].split()
-    assert float(seconds) < 3
-    assert torch == "False"
+    assert said.stdout.splitlines()[-1] == "False"
     assert (tmp_path / "demo/tables/all.html").exists()
 
 
