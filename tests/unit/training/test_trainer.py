@@ -180,6 +180,23 @@ def test_fine_tuning_keeps_the_weights_it_starts_from_if_no_epoch_is_better(
         assert kept == (best == 0)
 
 
+def in_pieces(make, checkpoint: Checkpoint) -> tuple[Trainer, int]:
+    """Run trainers of ``make``, each stopped after seven chunks, one after another to the end.
+
+    Returns the last one and how many were stopped.
+    """
+    stops = 0
+    while True:
+        trainer = make()
+        if (state := checkpoint.load()) is not None:
+            trainer.restore(state)
+        try:
+            trainer.run(checkpoint, 1e9, StopAfter(7))
+            return trainer, stops
+        except Interrupted:
+            stops += 1
+
+
 @pytest.mark.parametrize("stage", ["train", "finetune"])
 @pytest.mark.parametrize("name", CASES)
 def test_an_interrupted_training_ends_bit_for_bit_like_an_undisturbed_one(
@@ -194,16 +211,7 @@ def test_an_interrupted_training_ends_bit_for_bit_like_an_undisturbed_one(
     whole = trainer()
     whole.run(Checkpoint(tmp_path, "whole", stage), 1e9, Quiet())
 
-    checkpoint, stops = Checkpoint(tmp_path, "pieces", stage), 0
-    while True:
-        pieces = trainer()
-        if (state := checkpoint.load()) is not None:
-            pieces.restore(state)
-        try:
-            pieces.run(checkpoint, 1e9, StopAfter(7))
-            break
-        except Interrupted:
-            stops += 1
+    pieces, stops = in_pieces(trainer, Checkpoint(tmp_path, "pieces", stage))
     assert stops >= 5
     assert pieces.resumes == stops
     for key, value in whole.best_weights.items():
@@ -439,16 +447,9 @@ def test_an_interrupted_training_on_sentences_ends_like_an_undisturbed_one(lines
     settings = {"reading": "sentences", "epochs": 3, "finetune_epochs": 3, "dropout_output": 0.3}
     whole = trainer_of(lines, stage, **settings)
     whole.run(Checkpoint(tmp_path, "whole", stage), 1e9, Quiet())
-    checkpoint, stops = Checkpoint(tmp_path, "pieces", stage), 0
-    while True:
-        pieces = trainer_of(lines, stage, **settings)
-        if (state := checkpoint.load()) is not None:
-            pieces.restore(state)
-        try:
-            pieces.run(checkpoint, 1e9, StopAfter(7))
-            break
-        except Interrupted:
-            stops += 1
+    pieces, stops = in_pieces(
+        lambda: trainer_of(lines, stage, **settings), Checkpoint(tmp_path, "pieces", stage)
+    )
     assert stops >= 5
     for key, value in whole.best_weights.items():
         assert torch.equal(value, pieces.best_weights[key])
