@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from awd.files import atomic, read_json
-from awd.report.figures.drawing import COLUMN, PALETTE, styled
+from awd.report.figures.style import COLUMN, PALETTE, styled
 
 
 def kind(spec: dict) -> str:

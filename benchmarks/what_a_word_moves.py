@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from awd.evaluation.leak_check import TOLERANCE, first_leak, replaced, watch
 from awd.files import atomic
 from awd.model.language_model import LanguageModel
-from awd.report.figures.drawing import INK, PAGE, PALETTE, styled, width
+from awd.report.figures.style import INK, PAGE, PALETTE, styled, width
 from awd.study.spec import RunSpec
 
 WORDS, LENGTH = 1000, 20

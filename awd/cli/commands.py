@@ -127,7 +127,7 @@ def status(words, configfile, watch, as_json):
 
     Without words, of what the last `snakemake` in this folder was to do.
     """
-    from awd.report import terminal
+    from awd.report.status import print_json, show_states, watch_states
     from awd.study.dialect import parse
 
     given = parse(words)
@@ -135,7 +135,7 @@ def status(words, configfile, watch, as_json):
     made = _last_plan(results_folder(given)) if follow else None
     if watch and as_json:
         raise InputError("the command line: --watch and --json exclude each other")
-    show = terminal.print_json if as_json else terminal.watch if watch else terminal.show_states
+    show = print_json if as_json else watch_states if watch else show_states
     if follow and made is None:
         click.echo(
             "No workflow has started here yet. This is what the configuration asks for; "
@@ -472,7 +472,8 @@ def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
     command continues after a stop, and a larger budget continues the search. What is chosen goes
     to workflow/tuning, where the suite reads it.
     """
-    from awd.report import search, terminal
+    from awd.report import search
+    from awd.report.status import terminal_or_wide
     from awd.study.dialect import parse
 
     rows = [word for word in rows_and_words if "=" not in word]
@@ -484,7 +485,7 @@ def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
     trials = {"rows": rows, "budget": budget}
     made = _plan({**given, "suites": suite, "trials": trials}, configfile)
     search.refuse_to_cut(made, search.on_file(made))
-    console = terminal.terminal_or_wide()
+    console = terminal_or_wide()
     if show:
         from awd.report.plan_overview import show_plan
 

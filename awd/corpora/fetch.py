@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from awd.corpora import catalogue, docstrings, known_entropy
+from awd.corpora import catalogue, known_entropy, networkx_docs
 from awd.corpora.archives import Limited, SourceError, unpack
 from awd.errors import InputError
 from awd.files import flush
@@ -23,7 +23,7 @@ from awd.vocabulary import Split
 
 log = logging.getLogger(__name__)
 
-MADE = {docstrings.CORPUS: docstrings.texts, known_entropy.CORPUS: known_entropy.texts}
+MADE = {networkx_docs.CORPUS: networkx_docs.texts, known_entropy.CORPUS: known_entropy.texts}
 """Corpora that are not fetched, and what makes the text of each split."""
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the answer

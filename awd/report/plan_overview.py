@@ -9,7 +9,7 @@ from rich.table import Table
 
 from awd.errors import InputError
 from awd.machine import cpu
-from awd.report.terminal import terminal_or_wide
+from awd.report.status import terminal_or_wide
 from awd.runs.clean import size
 from awd.runs.measured_speed import MeasuredSpeed
 from awd.runs.progress import duration

@@ -15,7 +15,7 @@ from awd.report.figures import (
     perplexities,
     schedules,
 )
-from awd.report.figures.drawing import save
+from awd.report.figures.saving import save
 
 __all__ = ["FIGURES", "save"]
 

@@ -13,20 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from awd.report import words
-from awd.report.figures.drawing import (
-    BASE,
-    GREY,
-    INK,
-    PALETTE,
-    SUPERSCRIPTS,
-    draw_points,
-    nothing,
-    panels,
-    scaled,
-    stack,
-    styled,
-)
+from awd.report.figures.drawing import SUPERSCRIPTS, draw_points, nothing, panels, stack
 from awd.report.figures.seeds import seed_differences
+from awd.report.figures.style import BASE, GREY, INK, PALETTE, scaled, styled
 from awd.report.tables.build import compared
 from awd.report.words import text_name
 from awd.vocabulary import Status

@@ -8,8 +8,8 @@ from matplotlib.ticker import FuncFormatter
 
 from awd.report import words
 from awd.report.costs import Costs
-from awd.report.figures.drawing import styled
 from awd.report.figures.scatter import scatter
+from awd.report.figures.style import styled
 
 UNPLACED = "devices differ or are not known"  # why a row with a perplexity has no point
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from awd.report import words
 from awd.report.equal_epochs import equal_epochs, partial_rows
-from awd.report.figures.drawing import GREY, limit_values, nothing, plot_lines, scaled, styled
+from awd.report.figures.drawing import limit_values, nothing, plot_lines
 from awd.report.figures.lines import line_figure, name_lines, recorded
+from awd.report.figures.style import GREY, scaled, styled
 from awd.report.figures.traces import ASTRAY, settled_top
 from awd.vocabulary import Stage
 

@@ -1,222 +1,26 @@
-"""The look of figures, and the parts that several share; sizes fit a paper."""
+"""Panels, lines, points, marks and axes that several figures share."""
 
-import functools
-import itertools
 import math
-import re
 import textwrap
-from collections.abc import Callable, Collection, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from fontTools import subset
-from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from awd.errors import InputError, nearest
-from awd.files import atomic
 from awd.report.comparability import Exclusion
+from awd.report.figures.style import COLUMN, GREY, scaled, width
 from awd.report.figures.traces import Trace
 from awd.vocabulary import Event
 
-COLUMN, PAGE = 1, 2  # columns that a figure is wide
-GAP = 0.3  # inches between two columns
-POINTS = 7.5  # of usual text, for which distances in figures are made
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MEAN, BAND = "mean", "band"  # identify the line of a mean, and the range of seeds
 CHARACTERS = 21  # of small print that fit on an inch
-STYLE = Path(__file__).with_name("awd.mplstyle")
-COMMENT = re.compile(r"(^|\s)#.*")  # a colour has no space before its number sign
-FIXED = {
-    "text.parse_math": False,  # text comes from data: a dollar sign is a dollar sign
-    "svg.hashsalt": "awd",  # without it every save gets other identifiers
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
-"""Settings that no style may change."""
-PALETTE = sns.color_palette("colorblind").as_hex()
-BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
-OTHERS = [
-    *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
-    (0.2, 0.2, 0.2),
-]  # yellow and pale pink vanish on white
-DASHES = ["-", (0, (4, 1.2)), (0, (1.2, 1))]
-
-
-FONT = "DejaVu Sans"  # comes with matplotlib, so figures are the same everywhere
-WIDER_FONTS = (
-    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC"),
-    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "IPAGothic"),
-    *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
-    *("Noto Sans", "Noto Sans Symbols2", "Noto Emoji", "Unifont"),
-)
-"""Fonts that have signs FONT lacks; those that are installed are used for these signs alone."""
-MOST_LAYOUTS = 8  # until ticks and places fit each other; two are usual
-
-
-@functools.cache
-def _fonts() -> list[str]:
-    installed = set(font_manager.get_font_names())
-    return [FONT, *(font for font in WIDER_FONTS if font in installed)]
-
-
-def settings(style: Path | None = None) -> dict:
-    """Return matplotlib's settings for every figure: seaborn's, awd's, and those of ``style``.
-
-    Raises InputError if the file ``style`` cannot be read or sets something wrong.
-    """
-    found = sns.axes_style("ticks") | sns.plotting_context("paper")
-    found |= dict(matplotlib.rc_params_from_file(STYLE, use_default_template=False))
-    if style is not None:
-        found |= read_style(style)
-    family = found["font.family"]
-    names = [family] if isinstance(family, str) else list(family)
-    return found | FIXED | {"font.family": list(dict.fromkeys([*names, *_fonts()]))}
-
-
-def read_style(path: Path) -> dict:
-    """Read a style file of matplotlib; raises InputError with its first mistake."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    found = matplotlib.RcParams()
-    names = matplotlib.rcParams.keys()
-    for number, line in enumerate(lines, 1):
-        text = COMMENT.sub("", line).strip()
-        if not text:
-            continue
-        name, colon, value = (part.strip() for part in text.partition(":"))
-        if not colon:
-            raise InputError(f"{path}, line {number}: '{text}' must have the form SETTING: VALUE")
-        if name not in names:
-            raise InputError(f"{path}, line {number}: no setting '{name}'; {nearest(name, names)}")
-        try:
-            found[name] = value.strip("\"'")
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-    return dict(found)
-
-
-def width(columns: int) -> float:
-    """Return how wide a figure of one or two columns is, in inches."""
-    page = matplotlib.rcParams["figure.figsize"][0]
-    return round(page if columns == PAGE else (page - GAP) / 2, 3)
-
-
-def least_height() -> float:
-    """Return the least height of a panel, in inches."""
-    return matplotlib.rcParams["figure.figsize"][1]
-
-
-def scaled(size: float) -> float:
-    """Return a size of text or of a distance that grows with it, made for text of POINTS."""
-    return size * matplotlib.rcParams["font.size"] / POINTS
-
-
-def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Make ``draw`` use `settings`, and leave the caller's settings as they are.
-
-    The function gets another argument: ``style``, a style file in addition.
-    """
-
-    @functools.wraps(draw)
-    def drawn(*inputs, style: Path | None = None, **named) -> Figure:
-        with matplotlib.rc_context(settings(style)):
-            return draw(*inputs, **named)
-
-    return drawn
-
-
-def save(
-    figure: Figure,
-    stem: Path,
-    formats: Collection[str] = ("png", "pdf", "svg"),
-    style: Path | None = None,
-) -> list[Path]:
-    """Write ``stem``.png, .pdf and .svg, or those in ``formats``; equal figures, equal files.
-
-    ``style`` is the style file that the figure was drawn with.
-    """
-    paths = []
-    with matplotlib.rc_context(settings(style)):
-        settle(figure)
-        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])
-        # Figure.savefig would draw everything twice.
-        for kind, write in WRITERS.items():
-            if kind in formats:
-                path = Path(f"{stem}.{kind}")
-                with atomic(path) as temporary:
-                    write(figure, temporary)
-                paths.append(path)
-    return paths
-
-
-class _EmbeddedFont(subset.Options):
-    """What of a font a PDF gets: its glyphs, not the tables for shaping text, which are slow."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.drop_tables += ["GSUB", "GPOS", "GDEF"]
-
-
-def _write_pdf(figure: Figure, path: Path) -> None:
-    usual, subset.Options = subset.Options, _EmbeddedFont
-    try:
-        FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
-    finally:
-        subset.Options = usual
-
-
-WRITERS: dict[str, Callable[[Figure, Path], None]] = {
-    "png": lambda figure, path: FigureCanvasAgg(figure).print_png(
-        path, metadata={"Software": None}
-    ),
-    "pdf": lambda figure, path: _write_pdf(figure, path),
-    "svg": lambda figure, path: FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None}),
-}
-"""By format; without a date, so that equal figures are equal files."""
-
-
-def lay_out(figure: Figure) -> None:
-    """Lay the figure out once: to know about where its panels will be."""
-    FigureCanvasAgg(figure)
-    figure.get_layout_engine().execute(figure)
-
-
-def settle(figure: Figure) -> None:
-    """Lay the figure out until nothing moves, and then no more: the same in every format.
-
-    A layout may give an axis other ticks, and their labels may need another layout.
-    """
-    engine = figure.get_layout_engine()
-    if not isinstance(engine, ConstrainedLayoutEngine):
-        return  # settled before
-    FigureCanvasAgg(figure)  # measures text once for all layouts
-    before: list | None = None
-    for _ in range(MOST_LAYOUTS):
-        engine.execute(figure)
-        now = [_ticks_and_place(axis) for axis in figure.axes]
-        if now == before:
-            break
-        before = now
-    figure.set_layout_engine("none")
-
-
-def _ticks_and_place(axis: Axes) -> tuple:
-    labels = [label.get_text() for label in (*axis.get_xticklabels(), *axis.get_yticklabels())]
-    return (*labels, *np.round(axis.get_position().bounds, 4))
 
 
 def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
@@ -250,17 +54,6 @@ def write_in_the_middle(axis: Axes, text: str) -> None:
     """Words in the middle of a panel, in place of what is not there."""
     where = {"transform": axis.transAxes, "ha": "center", "va": "center", "zorder": 5}
     axis.text(0.5, 0.5, text, color=GREY, bbox={"pad": 1.5, "lw": 0, "fc": "w"}, **where)
-
-
-def looks(suite: dict) -> dict[str, tuple]:
-    """Dashes and colour of each row: the same in every panel and figure of the suite.
-
-    Neighbours differ in both, so that they differ without colour, too.
-    """
-    base = suite.get("base")
-    others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
-    pairs = zip(itertools.cycle(DASHES), itertools.cycle(OTHERS), strict=False)
-    return dict(zip(others, pairs, strict=False)) | {base: ("-", BASE)}
 
 
 def stack(labels: Iterable[str], width: int) -> tuple[list[str], np.ndarray, float]:

@@ -5,8 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter
 
-from awd.report.figures.drawing import GREY, INK, nothing, scaled, styled
+from awd.report.figures.drawing import nothing
 from awd.report.figures.lines import line_figure, name_lines, recorded
+from awd.report.figures.style import GREY, INK, scaled, styled
 from awd.vocabulary import Split
 
 CLOSE = 0.003

@@ -10,16 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awd.report.comparability import measured_differently
-from awd.report.figures.drawing import (
-    GREY,
-    INK,
-    explain_below,
-    nothing,
-    panels,
-    scaled,
-    stack,
-    styled,
-)
+from awd.report.figures.drawing import explain_below, nothing, panels, stack
+from awd.report.figures.style import GREY, INK, scaled, styled
 from awd.report.figures.traces import corpora
 from awd.report.stats import Result, compare, pool
 from awd.report.words import text_name

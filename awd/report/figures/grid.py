@@ -14,18 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from awd.report.figures.drawing import (
-    BASE,
-    COLUMN,
-    PAGE,
-    PALETTE,
-    draw_trace,
-    explanations,
-    mark_boundary,
-    scaled,
-    width,
-    write_in_the_middle,
-)
+from awd.report.figures.drawing import draw_trace, explanations, mark_boundary, write_in_the_middle
+from awd.report.figures.style import BASE, COLUMN, PAGE, PALETTE, scaled, width
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import text_name
 

@@ -15,15 +15,13 @@ from awd.report.figures.drawing import (
     MEAN,
     draw_trace,
     explanations,
-    lay_out,
-    least_height,
-    looks,
     mark_boundary,
     panels,
-    scaled,
     write_in_the_middle,
 )
 from awd.report.figures.names import Name, lines_of, write_names
+from awd.report.figures.saving import lay_out
+from awd.report.figures.style import least_height, looks, scaled
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import text_name
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from awd.report.figures.drawing import BASE, INK, scaled
+from awd.report.figures.style import BASE, INK, scaled
 
 WIDTH = 28  # characters of a name before it is broken
 HEIGHT = 8.2 / 72  # inches that a line of text takes

@@ -6,8 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from awd.report.figures.drawing import styled
 from awd.report.figures.scatter import scatter
+from awd.report.figures.style import styled
 
 UNPLACED = "number of parameters not known"  # why a row with a perplexity has no point
 

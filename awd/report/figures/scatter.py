@@ -11,20 +11,11 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 from awd.report import words
 from awd.report.comparability import Exclusion
 from awd.report.figures.ablation import PUBLISHED, SEED
-from awd.report.figures.drawing import (
-    PALETTE,
-    draw_points,
-    explain_below,
-    lay_out,
-    least_height,
-    limit_values,
-    looks,
-    nothing,
-    panels,
-    scaled,
-)
+from awd.report.figures.drawing import draw_points, explain_below, limit_values, nothing, panels
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
+from awd.report.figures.saving import lay_out
 from awd.report.figures.seeds import seed_values
+from awd.report.figures.style import PALETTE, least_height, looks, scaled
 from awd.report.tables.build import compared
 from awd.report.words import text_name
 

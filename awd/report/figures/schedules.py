@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from awd.report.figures.drawing import limit_values, nothing, styled
+from awd.report.figures.drawing import limit_values, nothing
 from awd.report.figures.lines import line_figure, name_lines, recorded
+from awd.report.figures.style import styled
 from awd.report.figures.traces import Trace
 
 

@@ -15,9 +15,9 @@ from awd.report.figures import (
     ablation,
     cost,
     curves,
-    drawing,
     frequencies,
     parameters,
+    style,
 )
 
 
@@ -58,7 +58,7 @@ def test_a_row_by_another_protocol_is_no_point_of_a_comparison(tmp_path):
     figure = ablation.draw(**inputs)
     value = inputs["table"].set_index("row").loc[row, "test"]
     (number,) = [text for text in figure.axes[0].texts if text.get_text() == f"{value:.2f}"]
-    assert number.get_color() == drawing.GREY
+    assert number.get_color() == style.GREY
     figure = curves.draw(**inputs)
     assert figure.axes[0].get_ylim()[0] > 40
     assert "− NT-ASGD (not comparable)" in texts(figure)

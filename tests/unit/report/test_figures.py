@@ -6,7 +6,7 @@ from figure_study import SMALL_PANELS, study, texts
 
 from awd.report import figures
 from awd.report.figures import (
-    drawing,
+    saving,
 )
 
 
@@ -28,5 +28,5 @@ def test_every_figure_fits_the_page(tmp_path, name, corpora):
 def test_nothing_recorded_yet_is_said(tmp_path, name):
     """Before the first run a figure is a sentence or words in place of bars, not an error."""
     figure = figures.FIGURES[name](**study(tmp_path, run=False))
-    drawing.save(figure, tmp_path / name)
+    saving.save(figure, tmp_path / name)
     assert any("recorded yet" in text or "missing" in text for text in texts(figure))

@@ -8,7 +8,7 @@ import pytest
 from synthetic import MISSING, make_plan, write_runs
 
 from awd.report import records, tables
-from awd.report.figures import ablation, curves, drawing, parameters
+from awd.report.figures import ablation, curves, parameters, saving, style
 from awd.report.tables.files import csv
 from awd.report.tables.html import html
 from awd.report.tables.latex import latex
@@ -44,7 +44,7 @@ def test_labels_in_figures_are_text(tmp_path, module):
     """A dollar sign is drawn, not read as the beginning of mathematics."""
     inputs = study(tmp_path, HOSTILE)
     figure = module.draw(**inputs)
-    drawing.save(figure, tmp_path / "figure")
+    saving.save(figure, tmp_path / "figure")
     artists = figure.findobj(matplotlib.text.Text)
     assert not any(artist.get_parse_math() for artist in artists if artist.get_text())
     drawn = ["".join(artist.get_text().split()) for artist in artists]
@@ -59,7 +59,7 @@ def test_corpora_may_have_any_name(tmp_path):
         row["corpus"] = "$x_1"
     inputs["table"]["corpus"] = "$x_1"
     figure = parameters.draw(**inputs)
-    drawing.save(figure, tmp_path / "figure", ["svg"])
+    saving.save(figure, tmp_path / "figure", ["svg"])
     assert figure.axes[0].get_title(loc="left") == "$x_1"
 
 
@@ -117,15 +117,15 @@ def test_nothing_is_cut_off_whatever_the_ticks(tmp_path, low, high):
     values = [low + (high - low) * place / 8 for place in range(9)]
     inputs["table"].loc[tests, "test"] = pd.Series(values)[tests]
     figure = parameters.draw(**inputs)
-    drawing.save(figure, tmp_path / "figure", ["svg"])
-    with matplotlib.rc_context(drawing.settings()):
+    saving.save(figure, tmp_path / "figure", ["svg"])
+    with matplotlib.rc_context(style.settings()):
         assert figure.get_tightbbox().x0 >= 0
 
 
 def test_a_layout_is_final_once_it_is_settled(tmp_path):
     """Each format gets the same places, and drawing again changes none."""
     figure = ablation.draw(**study(tmp_path, HOSTILE))
-    drawing.save(figure, tmp_path / "figure", ["png"])
+    saving.save(figure, tmp_path / "figure", ["png"])
     places = [axis.get_position().bounds for axis in figure.axes]
-    drawing.save(figure, tmp_path / "again", ["svg"])
+    saving.save(figure, tmp_path / "again", ["svg"])
     assert [axis.get_position().bounds for axis in figure.axes] == places

@@ -10,8 +10,8 @@ from synthetic import make_plan, write_runs
 from awd.files import read_json, write_json
 from awd.report import records, tables, words
 from awd.report.figures import ablation, curves, parameters
-from awd.report.figures.drawing import GREY
 from awd.report.figures.frequencies import draw as draw_frequencies
+from awd.report.figures.style import GREY
 from awd.report.page import render
 from awd.report.remarks import (
     Backward,

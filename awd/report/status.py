@@ -156,7 +156,7 @@ def print_json(plan: Plan) -> None:
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
-def watch(plan: Plan, pause: float = PAUSE) -> None:
+def watch_states(plan: Plan, pause: float = PAUSE) -> None:
     """Show the table of runs, as many as fit, every ``pause`` seconds until Ctrl-C or the end.
 
     Where the output is no terminal, print a line for each run whose state, stage or epoch changed.

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from awd.report import terminal as module
-from awd.report.terminal import STALE, RunState, State, run_state, run_states
+from awd.report import status as module
+from awd.report.status import STALE, RunState, State, run_state, run_states
 from awd.study.plan import Run
 from awd.study.spec import RunSpec
 
@@ -173,10 +173,10 @@ def test_watching_ends_by_itself_and_on_ctrl_c(run, monkeypatch, capsys):
 
     monkeypatch.setattr(module.time, "sleep", interrupted)
     monkeypatch.setattr(module, "Console", partial(Console, force_terminal=True, color_system=None))
-    module.watch(Plan(run))
+    module.watch_states(Plan(run))
     assert "1 waiting" in capsys.readouterr().out
     monkeypatch.setattr(module, "run_states", lambda *_: [RunState(run, State.DONE, "train", {})])
-    module.watch(Plan(run))
+    module.watch_states(Plan(run))
     assert "1 done" in capsys.readouterr().out
 
 
@@ -198,7 +198,7 @@ def test_watching_into_a_file_is_a_line_for_each_change(run, tmp_path, monkeypat
 
     monkeypatch.setattr(module.time, "sleep", change)
     monkeypatch.setattr(Plan, "checkpoints", tmp_path)
-    module.watch(Plan(run))
+    module.watch_states(Plan(run))
     lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         "a-run train: waiting",
@@ -210,5 +210,5 @@ def test_watching_into_a_file_is_a_line_for_each_change(run, tmp_path, monkeypat
 
 def test_status_needs_neither_torch_nor_numpy():
     """It may be called every few seconds on the head of a cluster."""
-    code = "import sys, awd.report.terminal; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+    code = "import sys, awd.report.status; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -14,28 +14,28 @@ import pytest
 from small_texts import ROOT, contents
 
 from awd import corpora
-from awd.corpora import catalogue, docstrings
+from awd.corpora import catalogue, networkx_docs
 from awd.errors import InputError
 from awd.vocabulary import END, UNKNOWN, Split
 
-ENTRY = catalogue.entries()[docstrings.CORPUS]
+ENTRY = catalogue.entries()[networkx_docs.CORPUS]
 
 
 @pytest.fixture(scope="module")
 def text() -> dict[str, str]:
-    return docstrings.texts()
+    return networkx_docs.texts()
 
 
 @pytest.fixture(scope="module")
-def prose() -> dict[str, list[docstrings.Paragraph]]:
-    return docstrings.prose(docstrings.module_sources(docstrings.package_folder()))
+def prose() -> dict[str, list[networkx_docs.Paragraph]]:
+    return networkx_docs.prose(networkx_docs.module_sources(networkx_docs.package_folder()))
 
 
 def test_the_text_never_changes(text):
     """The digests are written down twice: a run's name depends on them."""
     digests = [hashlib.sha256(text[split].encode()).hexdigest()[:8] for split in Split]
     assert digests == ["3c937066", "c05e731b", "0085fd1d"]
-    assert corpora.fingerprint(docstrings.CORPUS).startswith("40ac173143370603")
+    assert corpora.fingerprint(networkx_docs.CORPUS).startswith("40ac173143370603")
 
 
 @pytest.mark.parametrize("option", ["-OO", "-Werror"])
@@ -53,9 +53,9 @@ def test_the_text_is_the_same_in_another_process(tmp_path, text, option):
 
 def test_the_encoded_corpus_has_the_announced_sizes(tmp_path):
     """About 90,000 tokens, a tenth of them in valid and in test."""
-    corpora.fetch(docstrings.CORPUS, tmp_path / "raw")
-    print_ = corpora.fingerprint(docstrings.CORPUS)
-    record = corpora.encode(docstrings.CORPUS, tmp_path / "raw", tmp_path, fingerprint=print_)
+    corpora.fetch(networkx_docs.CORPUS, tmp_path / "raw")
+    print_ = corpora.fingerprint(networkx_docs.CORPUS)
+    record = corpora.encode(networkx_docs.CORPUS, tmp_path / "raw", tmp_path, fingerprint=print_)
     assert {key: record[key] for key in ("vocabulary", "tokens")} == corpora.sizes("networkx-docs")
     assert record["normalised"] == {}
     assert [each["tokens"] for each in record["unseen"].values()] == [0, 0]
@@ -66,8 +66,8 @@ def test_the_encoded_corpus_has_the_announced_sizes(tmp_path):
 
 def test_no_sentence_is_in_two_splits(prose, text):
     """Nor twice in one; and no line of valid or test is one of train once rare words are gone."""
-    split = docstrings.splits_of(prose)
-    owner: dict[docstrings.Sentence, str] = {}
+    split = networkx_docs.splits_of(prose)
+    owner: dict[networkx_docs.Sentence, str] = {}
     for module, paragraphs in prose.items():
         for sentence in (each for paragraph in paragraphs for each in paragraph):
             assert sentence not in owner, (sentence, module, owner[sentence])
@@ -103,7 +103,7 @@ def test_unknown_words(text):
 def test_modules_are_dealt_out_by_name():
     """Of ten neighbours one is valid and one is test, whatever order they come in."""
     names = [f"m{number:02}" for number in range(20)]
-    splits = docstrings.splits_of(reversed(names))
+    splits = networkx_docs.splits_of(reversed(names))
     assert [name for name in names if splits[name] == "valid"] == ["m04", "m14"]
     assert [name for name in names if splits[name] == "test"] == ["m09", "m19"]
     assert sum(split == "train" for split in splits.values()) == 16
@@ -148,7 +148,7 @@ class Tree:
 
 def test_what_of_a_docstring_is_prose():
     """Headings, lists, parameters, formulas and examples are not."""
-    found = docstrings.prose({"a": SOURCE, "b": "'''The height of a leaf is zero. It is.'''"})
+    found = networkx_docs.prose({"a": SOURCE, "b": "'''The height of a leaf is zero. It is.'''"})
     lines = [" | ".join(map(" ".join, paragraph)) for paragraph in found["a"]]
     assert lines == [
         "functions on trees . | they are fast .",
@@ -163,7 +163,7 @@ def test_rare_words_of_train_are_unknown_everywhere():
     """Three occurrences in train count, no others."""
     paragraphs = {f"m{number}": [[("a", "b", ".")]] for number in range(5)}
     paragraphs["m0"] = paragraphs["m1"] = [[("a", "."), ("c", ".")]]
-    assert docstrings.split_texts(paragraphs) == {
+    assert networkx_docs.split_texts(paragraphs) == {
         "train": "a . <unk> .\na . <unk> .\na <unk> .\na <unk> .\n",
         "valid": "a <unk> .\n",
         "test": "",
@@ -178,43 +178,43 @@ def test_another_release_is_one_sentence(monkeypatch, tmp_path):
         match=r"^corpus networkx-docs: it is made from networkx 3\.6\.1, and networkx 3\.5 is "
         r"installed; to install the release: pip install networkx==3\.6\.1$",
     ):
-        corpora.fetch(docstrings.CORPUS, tmp_path)
+        corpora.fetch(networkx_docs.CORPUS, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_package_is_one_sentence(monkeypatch, tmp_path):
     """With or without the files of what was there once."""
-    monkeypatch.setattr(docstrings, "PACKAGE", "no-such-package")
+    monkeypatch.setattr(networkx_docs, "PACKAGE", "no-such-package")
     with pytest.raises(InputError, match=r"no no-such-package is installed; .*: pip install no-"):
-        corpora.fetch(docstrings.CORPUS, tmp_path)
+        corpora.fetch(networkx_docs.CORPUS, tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(docstrings.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(networkx_docs.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"no networkx is installed; .*: pip install networkx=="):
-        corpora.fetch(docstrings.CORPUS, tmp_path)
+        corpora.fetch(networkx_docs.CORPUS, tmp_path)
 
 
 def test_changed_files_are_one_sentence(monkeypatch, tmp_path):
     """An edited copy of the release makes another text."""
-    folder = shutil.copytree(docstrings.package_folder(), tmp_path / "networkx")
-    monkeypatch.setattr(docstrings, "package_folder", lambda: folder)
-    corpora.fetch(docstrings.CORPUS, tmp_path / "raw")
+    folder = shutil.copytree(networkx_docs.package_folder(), tmp_path / "networkx")
+    monkeypatch.setattr(networkx_docs, "package_folder", lambda: folder)
+    corpora.fetch(networkx_docs.CORPUS, tmp_path / "raw")
     with (folder / "convert.py").open("a") as file:
         file.write('\ndef f():\n    """Returns a graph that was not there before."""\n')
     with pytest.raises(InputError, match=rf"files in {folder} are not those of the release; .*"):
-        corpora.fetch(docstrings.CORPUS, tmp_path / "new")
+        corpora.fetch(networkx_docs.CORPUS, tmp_path / "new")
 
 
 def test_the_release_is_pinned_where_dependencies_are():
     """Whoever installs awd has the text."""
     pin = f"networkx=={ENTRY['version']}"
-    assert pin == docstrings.requirement()
+    assert pin == networkx_docs.requirement()
     assert pin in (ROOT / "requirements.txt").read_text().splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert pin in project["dependencies"]
 
 
 def test_tokens():
-    assert docstrings.tokenize("It's **bold**: x != 3.11, e.g. here") == [
+    assert networkx_docs.tokenize("It's **bold**: x != 3.11, e.g. here") == [
         *("it's", "**", "bold", "**", ":", "x", "!=", "3.11", ",", "e.g.", "here"),
     ]
-    assert Path(docstrings.package_folder()).name == "networkx"
+    assert Path(networkx_docs.package_folder()).name == "networkx"

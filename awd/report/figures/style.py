@@ -1,0 +1,127 @@
+"""The look of figures: fonts, colours and sizes that fit a paper, and the user's own style file."""
+
+import functools
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import seaborn as sns
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+
+from awd.errors import InputError, nearest
+
+COLUMN, PAGE = 1, 2  # columns that a figure is wide
+GAP = 0.3  # inches between two columns
+POINTS = 7.5  # of usual text, for which distances in figures are made
+STYLE = Path(__file__).with_name("awd.mplstyle")
+COMMENT = re.compile(r"(^|\s)#.*")  # a colour has no space before its number sign
+FIXED = {
+    "text.parse_math": False,  # text comes from data: a dollar sign is a dollar sign
+    "svg.hashsalt": "awd",  # without it every save gets other identifiers
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+"""Settings that no style may change."""
+PALETTE = sns.color_palette("colorblind").as_hex()
+BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
+OTHERS = [
+    *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
+    (0.2, 0.2, 0.2),
+]  # yellow and pale pink vanish on white
+DASHES = ["-", (0, (4, 1.2)), (0, (1.2, 1))]
+FONT = "DejaVu Sans"  # comes with matplotlib, so figures are the same everywhere
+WIDER_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Source Han Sans SC"),
+    *("WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "IPAGothic"),
+    *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
+    *("Noto Sans", "Noto Sans Symbols2", "Noto Emoji", "Unifont"),
+)
+"""Fonts that have signs FONT lacks; those that are installed are used for these signs alone."""
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return [FONT, *(font for font in WIDER_FONTS if font in installed)]
+
+
+def settings(style: Path | None = None) -> dict:
+    """Return matplotlib's settings for every figure: seaborn's, awd's, and those of ``style``.
+
+    Raises InputError if the file ``style`` cannot be read or sets something wrong.
+    """
+    found = sns.axes_style("ticks") | sns.plotting_context("paper")
+    found |= dict(matplotlib.rc_params_from_file(STYLE, use_default_template=False))
+    if style is not None:
+        found |= read_style(style)
+    family = found["font.family"]
+    names = [family] if isinstance(family, str) else list(family)
+    return found | FIXED | {"font.family": list(dict.fromkeys([*names, *_fonts()]))}
+
+
+def read_style(path: Path) -> dict:
+    """Read a style file of matplotlib; raises InputError with its first mistake."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    found = matplotlib.RcParams()
+    names = matplotlib.rcParams.keys()
+    for number, line in enumerate(lines, 1):
+        text = COMMENT.sub("", line).strip()
+        if not text:
+            continue
+        name, colon, value = (part.strip() for part in text.partition(":"))
+        if not colon:
+            raise InputError(f"{path}, line {number}: '{text}' must have the form SETTING: VALUE")
+        if name not in names:
+            raise InputError(f"{path}, line {number}: no setting '{name}'; {nearest(name, names)}")
+        try:
+            found[name] = value.strip("\"'")
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+    return dict(found)
+
+
+def width(columns: int) -> float:
+    """Return how wide a figure of one or two columns is, in inches."""
+    page = matplotlib.rcParams["figure.figsize"][0]
+    return round(page if columns == PAGE else (page - GAP) / 2, 3)
+
+
+def least_height() -> float:
+    """Return the least height of a panel, in inches."""
+    return matplotlib.rcParams["figure.figsize"][1]
+
+
+def scaled(size: float) -> float:
+    """Return a size of text or of a distance that grows with it, made for text of POINTS."""
+    return size * matplotlib.rcParams["font.size"] / POINTS
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Make ``draw`` use `settings`, and leave the caller's settings as they are.
+
+    The function gets another argument: ``style``, a style file in addition.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*inputs, style: Path | None = None, **named) -> Figure:
+        with matplotlib.rc_context(settings(style)):
+            return draw(*inputs, **named)
+
+    return drawn
+
+
+def looks(suite: dict) -> dict[str, tuple]:
+    """Dashes and colour of each row: the same in every panel and figure of the suite.
+
+    Neighbours differ in both, so that they differ without colour, too.
+    """
+    base = suite.get("base")
+    others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
+    pairs = zip(itertools.cycle(DASHES), itertools.cycle(OTHERS), strict=False)
+    return dict(zip(others, pairs, strict=False)) | {base: ("-", BASE)}
