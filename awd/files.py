@@ -1,14 +1,17 @@
-"""Write files whole or not at all, and lock folders."""
+"""Read regular files only, write files whole or not at all, and lock folders."""
 
 import errno
 import fcntl
+import io
 import json
 import logging
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
 
 from awd.errors import InputError
@@ -17,6 +20,51 @@ log = logging.getLogger(__name__)
 
 UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES, errno.ENOLCK}
 """What file systems answer to calls that they do not implement."""
+SPECIAL = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What a path may name that is no regular file: opening or reading it may never end."""
+
+
+def open_regular(path: str | os.PathLike) -> BufferedReader:
+    """Open a regular file for reading bytes.
+
+    Raises OSError, also if ``path`` is a folder, pipe, socket or device.
+    """
+    path = Path(path)
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = SPECIAL.get(stat.S_IFMT(mode), "something else")
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(code, f"it is {what}, not a regular file", str(path))
+    return path.open("rb")
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """Return the content of a regular file; raises OSError as `open_regular` does."""
+    with open_regular(path) as stream:
+        return stream.read()
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """Return the text of a regular file in UTF-8; raises OSError as `open_regular` does."""
+    with open_regular(path) as stream, io.TextIOWrapper(stream, encoding="utf-8") as text:
+        return text.read()
+
+
+@contextmanager
+def readable(path: str | os.PathLike) -> Iterator[BufferedReader]:
+    """Open a regular file of bytes; InputError if that fails."""
+    try:
+        stream = open_regular(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    with stream:
+        yield stream
 
 
 @contextmanager
@@ -118,12 +166,14 @@ def write_json(path: str | os.PathLike, value: object) -> None:
 def read_json(path: str | os.PathLike) -> dict:
     """Read a JSON object.
 
-    Raises InputError if the file is missing, is not JSON, or holds something else.
+    Raises InputError if the file is missing, cannot be read, is not JSON, or holds something else.
     """
     try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a JSON file: {error}") from error
     if not isinstance(value, dict):

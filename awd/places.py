@@ -1,5 +1,6 @@
 """Where the project keeps its data, and where results go."""
 
+import os
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
@@ -31,7 +32,7 @@ def config_file() -> Path:
     own = CONFIG.relative_to(HOME)
     if project() != Path.cwd():
         own = project() / own
-    return own if own.is_file() else CONFIG
+    return own if os.path.lexists(own) else CONFIG
 
 
 def data_folders(folder: Path) -> list[Path]:

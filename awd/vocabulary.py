@@ -10,6 +10,21 @@ END = "<eos>"
 UNKNOWN = "<unk>"
 """The word that stands for words outside the vocabulary."""
 
+DEFAULT = "default"
+"""The name that stands for what a suite itself has: its corpora, its hyperparameters."""
+COMBINED = "all"
+"""The name of the tables of all suites together."""
+DEVICES_OF_WINDOWS = [f"{name}{number}" for name in ("com", "lpt") for number in range(10)]
+DEVICES_OF_WINDOWS += ["con", "prn", "aux", "nul"]
+RESERVED = {
+    DEFAULT: "it stands for what a suite itself has",
+    COMBINED: "it stands for all suites together",
+    **dict.fromkeys(DEVICES_OF_WINDOWS, "Windows can have no file of that name"),
+}
+"""Names that nothing of the user's may have -> why: no suite, corpus or recipe."""
+RESERVED_OF_SUITES = RESERVED | {"numbers": "tables/numbers.tex has the numbers of all suites"}
+"""Names that no suite may have -> why."""
+
 
 class Stage(StrEnum):
     """A stage of a run: the training, then the fine-tuning of Merity et al. 2018, section 5."""

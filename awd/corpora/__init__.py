@@ -6,7 +6,7 @@ package, as the plan does, imports no numpy.
 """
 
 from awd.corpora.catalogue import NAME, fingerprint, sizes
-from awd.corpora.encode import Corpus, encode, load, too_many
+from awd.corpora.encode import Corpus, encode, load, recorded_sizes, too_many
 from awd.corpora.fetch import fetch
 from awd.corpora.read import count
 
@@ -18,6 +18,7 @@ __all__ = [
     "fetch",
     "fingerprint",
     "load",
+    "recorded_sizes",
     "sizes",
     "too_many",
 ]

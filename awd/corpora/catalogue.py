@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from io import BufferedReader
 from pathlib import Path
 
 import yaml
 
 from awd.corpora import known_entropy
 from awd.errors import InputError, nearest
-from awd.vocabulary import Split
+from awd.files import readable
+from awd.vocabulary import RESERVED, Split
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Raised when the same text would be encoded otherwise, or a made text changes.
@@ -111,6 +111,8 @@ def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:
                 f"corpus_folders: '{name}' cannot name a corpus; use lower-case letters, digits "
                 "and hyphens, and begin with a letter or digit"
             )
+        if name in RESERVED:
+            raise InputError(f"corpus_folders: '{name}' is reserved ({RESERVED[name]})")
         if name in entries():
             raise InputError(f"corpus_folders: the name '{name}' is taken by a built-in corpus")
     if corpus in folders:
@@ -126,7 +128,7 @@ def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:
 def folder_files(corpus: str, folder: Path) -> dict[str, Path]:
     """Return the file of each split in a user's folder; InputError if one is missing or empty."""
     files: dict[str, Path] = {split: folder / f"{split}.txt" for split in Split}
-    missing = [path.name for path in files.values() if not path.is_file()]
+    missing = [path.name for path in files.values() if not path.exists()]
     empty = [path.name for path in files.values() if path.is_file() and not path.stat().st_size]
     faults = [f"has no {name}" for name in missing] + [f"has an empty {name}" for name in empty]
     if faults:
@@ -141,17 +143,6 @@ def file_sha256(path: Path) -> str:
     """Return the sha256 of a file's content; InputError if it cannot be read."""
     with readable(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[BufferedReader]:
-    """Open a file of bytes; InputError if that fails."""
-    try:
-        stream = path.open("rb")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    with stream:
-        yield stream
 
 
 @contextmanager

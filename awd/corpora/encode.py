@@ -144,6 +144,29 @@ def too_many(tokens: int, corpus: str, available: int) -> str:
     )
 
 
+def recorded_sizes(path: Path) -> dict:
+    """Return what the corpus.json at ``path`` counts, as `catalogue.sizes` does.
+
+    Raises InputError if it is not the record of a corpus.
+    """
+    record = read_json(path)
+    try:
+        tokens = {split: record["tokens"][split] for split in Split}
+        found = {"vocabulary": record["vocabulary"], "tokens": tokens}
+    except (KeyError, TypeError) as error:
+        raise _no_record(path) from error
+    counts = [found["vocabulary"], *tokens.values()]
+    if not all(type(each) is int and each > 0 for each in counts):
+        raise _no_record(path)
+    return found
+
+
+def _no_record(path: Path) -> InputError:
+    return InputError(
+        f"{path} is not the record of a corpus: delete {path.parent} to encode the text again"
+    )
+
+
 def load(folder: Path) -> Corpus:
     """Read what ``encode`` wrote. Raises InputError if anything is missing or does not fit."""
     import numpy as np
@@ -159,7 +182,7 @@ def load(folder: Path) -> Corpus:
         name, digest, files = info["corpus"], info["fingerprint"], dict(info["files"])
         types, tokens = info["vocabulary"], {split: info["tokens"][split] for split in Split}
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / 'corpus.json'} is not the record of a corpus") from error
+        raise _no_record(folder / "corpus.json") from error
     try:
         words = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
         splits = {split: np.load(folder / f"{split}.npy", allow_pickle=False) for split in Split}

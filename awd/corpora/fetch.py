@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from awd.corpora import catalogue, known_entropy, networkx_docs
 from awd.corpora.archives import Limited, SourceError, unpack
 from awd.errors import InputError
-from awd.files import flush
+from awd.files import flush, open_regular, readable
 from awd.vocabulary import Split
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def fetch(
 def _copy(files: Mapping[str, Path], folder: Path) -> dict[str, Path]:
     copies = {split: folder / f"{split}.txt" for split in files}
     for split, path in files.items():
-        with catalogue.readable(path) as stream, copies[split].open("wb") as out:
+        with readable(path) as stream, copies[split].open("wb") as out:
             shutil.copyfileobj(stream, out)
     return copies
 
@@ -252,13 +252,12 @@ def _download(location: str, target: str, _: object) -> None:
     with Path(target).open("wb") as out:
         if not _is_address(location):
             try:
-                with catalogue.readable(Path(location)) as stream:
-                    shutil.copyfileobj(stream, Limited(out))
-            except InputError as error:
-                cause = error.__cause__
-                assert isinstance(cause, OSError)
-                absent = isinstance(cause, FileNotFoundError | NotADirectoryError)
-                raise (AbsentError if absent else SourceError)(cause.strerror) from error
+                stream = open_regular(location)
+            except OSError as error:
+                absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+                raise (AbsentError if absent else SourceError)(error.strerror) from error
+            with stream:
+                shutil.copyfileobj(stream, Limited(out))
             return
         get = pooch.HTTPDownloader(
             progressbar=sys.stderr.isatty(),

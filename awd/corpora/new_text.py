@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from awd.corpora.catalogue import readable
 from awd.corpora.encode import Corpus
 from awd.corpora.read import TextReader
 from awd.errors import InputError
+from awd.files import readable
 from awd.vocabulary import END, UNKNOWN
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 from awd.corpora import catalogue
 from awd.corpora.normalise import normalise, refuse
 from awd.errors import InputError
+from awd.files import readable
 from awd.vocabulary import END, UNKNOWN, Split
 
 MARKER = re.compile(r"[<\[{|].*[>\]}|]")
@@ -44,7 +45,7 @@ class TextReader:
         Raises InputError if the file cannot be read, is not UTF-8, has no words, holds ``<eos>``
         or, at the end of every line, another marker, or, in a user's own text, a control character.
         """
-        with catalogue.readable(path) as stream:
+        with readable(path) as stream:
             digest = hashlib.sha256()
             ids = self.read_lines(_digested(stream, digest), path)
         self.sha256[path.stem] = digest.hexdigest()

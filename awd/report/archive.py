@@ -24,7 +24,7 @@ import pandas as pd
 
 from awd import __version__
 from awd.errors import InputError
-from awd.files import atomic, read_json, write_json, write_text
+from awd.files import atomic, read_json, readable, write_json, write_text
 from awd.places import CHECKOUT, HOME, PUBLISHED, config_file, data_folders
 from awd.report.build import read_plan, report, scales
 from awd.study import parts as plan_parts
@@ -96,8 +96,8 @@ def verify(path: Path) -> list[str]:
     path = Path(path)
     if path.is_dir():
         return _check(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist")
+    with readable(path):
+        pass
     with tempfile.TemporaryDirectory() as temporary:
         try:
             _unpack(path, Path(temporary))

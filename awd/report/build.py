@@ -20,6 +20,7 @@ from awd.report.tables.numbers import numbers
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
 from awd.study.dialect import listed
+from awd.study.suite import EPOCHS
 
 PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, *drawn.FORMATS)
@@ -75,7 +76,7 @@ def report(
             stem = folder / scale / "tables" / suite["suite"]
             written += tables.write(table, suite, plan["scale"], stem, formats)
             if "csv" in formats and len(epochs):
-                written.append(stem.with_name(f"{stem.name}-epochs.csv"))
+                written.append(stem.with_name(f"{stem.name}{EPOCHS}.csv"))
                 write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
     drawing = "figures" in parts and bool(set(formats) & set(drawn.FORMATS))
     with_page = "page" in parts and suites is None and "html" in formats
@@ -107,7 +108,12 @@ def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:
     records, curves, _ = gather(folder, scale, plan)
     _, partial = _beside_published(suite, curves, plan["scale"])
     table = tables.build(suite, records, plan["scale"], plan["runs"], partial=partial)
-    path = folder / scale / "tables" / f"{name}-{choice.name}.tex"
+    stem = f"{name}-{choice.name}"
+    if stem in [each["suite"] for each in plan["suites"]]:
+        raise InputError(
+            f"name: tables/{stem}.tex is the table of suite '{stem}'; use another name"
+        )
+    path = folder / scale / "tables" / f"{stem}.tex"
     write_text(path, latex(table, suite, plan["scale"], choice))
     return path
 

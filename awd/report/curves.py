@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from awd.errors import InputError
+from awd.files import read_text
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
 CURVE_TYPES = {
@@ -39,7 +40,7 @@ def join(files: list[tuple[Path, dict]]) -> pd.DataFrame:
     groups: dict[str, list[tuple[int, Path, str]]] = {}
     for number, (path, _) in enumerate(files):
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
         # A last line without a line break is one that is being written right now.

@@ -21,7 +21,7 @@ import pandas as pd
 
 from awd import __file__ as package
 from awd.errors import InputError
-from awd.files import read_json, write_json
+from awd.files import read_json, read_text, write_json
 
 FORMATS = ("png", "pdf", "svg")
 DRAWN = ".drawn.json"
@@ -165,7 +165,7 @@ def _style_text(style: Path | None) -> str:
     if style is None:
         return ""
     try:
-        return style.read_text(encoding="utf-8")
+        return read_text(style)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"figure_style: {style} cannot be read: {error}") from error
 

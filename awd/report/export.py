@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from awd.errors import InputError
-from awd.files import read_json
+from awd.files import read_bytes, read_json
 from awd.report.model_card import model_card, plain_reader_misses
 from awd.runs.find import corpus_of, trained_record
 from awd.study.spec import make_spec
@@ -49,7 +49,7 @@ def export_model(folder: Path, destination: Path, stage: str | None = None) -> l
 
 def _weights(folder: Path, record: Mapping) -> bytes:
     path = folder / f"{record['stage']}.safetensors"
-    content = path.read_bytes()
+    content = read_bytes(path)
     if hashlib.sha256(content).hexdigest() != record["weights_sha256"]:
         raise InputError(f"{path} is damaged or of another training: delete it to train again")
     return content

@@ -1,10 +1,12 @@
 """Published learning curves of a suite: a file of logs -> epochs by row and corpus."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
 
 from awd.errors import InputError
+from awd.files import open_regular
 from awd.study.published_studies import published_file
 
 COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss", "valid_perplexity"]
@@ -22,10 +24,11 @@ def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
     if not named:
         return pd.DataFrame(columns=COLUMNS)
     path = folder / named["file"] if folder else published_file(named["file"])
-    if not path.is_file():
+    if not os.path.lexists(path):
         return pd.DataFrame(columns=COLUMNS)
     try:
-        epochs = pd.read_csv(path).rename(columns={"valid_ppl": "valid_perplexity"})
+        with open_regular(path) as stream:
+            epochs = pd.read_csv(stream).rename(columns={"valid_ppl": "valid_perplexity"})
         logs = dict(list(epochs.groupby(["log", "corpus"], sort=False)))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path} is not a file of published curves: {error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from awd.errors import InputError
-from awd.files import atomic, read_json
+from awd.files import atomic, open_regular, read_json
 from awd.report import curves as learning_curves
 from awd.report import structures
 from awd.report.comparability import Protocol
@@ -346,7 +346,8 @@ def _fits(value: object, kind: str) -> bool:
 
 def _read_csv(path: Path, types: dict[str, str]) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, dtype=types, **READING)
+        with open_regular(path) as stream:
+            frame = pd.read_csv(stream, dtype=types, **READING)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except (OSError, TypeError, ValueError) as error:

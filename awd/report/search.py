@@ -1,6 +1,7 @@
 """The trials of a random search: gathered from their records, kept in the suite's folder, shown."""
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from awd.errors import InputError
-from awd.files import atomic
+from awd.files import atomic, read_text
 from awd.report.tuning_curve import CONFIDENCE, tuning_curve
 from awd.report.words import DASH, corpus_name
 from awd.runs.checkpoint import Checkpoint
@@ -140,8 +141,10 @@ def read(path: Path) -> list[dict]:
     """Read the file of trials; empty if there is none. Raises InputError if it is damaged."""
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+    try:
+        lines = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
     for line in lines:
         if any(line.get(column) is None for column in COLUMNS) or not line["trial"].isdigit():
             raise InputError(f"{path} is no file of trials; delete it to write it anew")

@@ -18,7 +18,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 from awd.errors import InputError
-from awd.files import atomic, half_written
+from awd.files import atomic, half_written, read_bytes
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class Checkpoint:  # imports torch only to save and load: removing one takes mil
         for path in (self.path, self.previous):
             if not path.exists():
                 continue
-            content = path.read_bytes()
+            content = read_bytes(path)
             if hashlib.sha256(content[DIGEST:]).digest() != content[:DIGEST]:
                 aside = path.replace(path.with_suffix(".damaged"))
                 log.warning("%s is damaged and was renamed to %s", path, aside.name)

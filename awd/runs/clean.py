@@ -8,6 +8,7 @@ from pathlib import Path
 
 from awd.errors import InputError, nearest
 from awd.study import parts
+from awd.study.suite import EPOCHS
 
 STAGES = ("train", "finetune")
 
@@ -153,6 +154,7 @@ def find_suites(results: Path, suites: list[str], scale: str | None = None) -> R
             if part.exists():
                 # The part goes first: what is left of an interrupted removal is only files.
                 files += [part, *sorted(folder.glob(f"tables/{suite}.*"))]
+                files += sorted(folder.glob(f"tables/{suite}{EPOCHS}.csv"))
                 files += sorted(
                     path
                     for path in folder.glob(f"figures/{suite}-*")

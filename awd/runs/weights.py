@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load
 
 from awd.errors import InputError
+from awd.files import read_bytes
 from awd.runs.folder import read_record
 
 
@@ -20,7 +21,7 @@ def read_weights(
     path = folder / f"{stage}.safetensors"
     if not path.exists():
         raise InputError(f"{path} does not exist: train before {purpose}")
-    content = path.read_bytes()
+    content = read_bytes(path)
     digest = read_record(folder, stage)["weights_sha256"]
     if digest not in (None, hashlib.sha256(content).hexdigest()):  # None: a migrated record
         raise InputError(f"{path} is damaged or of another training: delete it to train again")

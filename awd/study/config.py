@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, field_validator
+from pydantic_core import PydanticCustomError
 
 from awd.corpora.catalogue import entries
 from awd.errors import InputError
@@ -26,9 +27,7 @@ from awd.study.base_model import (
 from awd.study.dialect import PRECISIONS
 from awd.study.tuning import Trials
 from awd.study.yaml_text import read_yaml
-
-DEFAULT = "default"
-"""The word for what a suite itself has: its corpora, its hyperparameters."""
+from awd.vocabulary import DEFAULT, RESERVED
 
 
 def _numbers(value: object) -> object:
@@ -109,15 +108,16 @@ class Config(Model):
     @field_validator("recipe")
     @classmethod
     def _is_no_precision(cls, name: str) -> str:
-        refuse_precision(name)
+        if name != DEFAULT:
+            refuse_recipe(name)
         return name
 
     @field_validator("corpus_folders")
     @classmethod
     def _have_names_of_their_own(cls, folders: dict[str, str]) -> dict[str, str]:
         for name in folders:
-            if name == DEFAULT:
-                raise refuse("'default' stands for each suite's own corpora; use another name")
+            if name in RESERVED:
+                raise refused_name(name, RESERVED[name])
             if name in entries():
                 raise refuse(f"'{name}' is a built-in corpus; use another name")
         return folders
@@ -138,16 +138,18 @@ class Config(Model):
         return self.seed_list(max(least, wanted))
 
 
-def refused_name(name: str, reason: str) -> str:
-    """Raise the error for a ``name`` that has a meaning already."""
-    raise refuse(f"'{name}' is reserved ({reason}); use another name")
+def refused_name(name: str, reason: str) -> PydanticCustomError:
+    """Return the error for a ``name`` that has a meaning already."""
+    return refuse(f"'{name}' is reserved ({reason}); use another name")
 
 
-def refuse_precision(recipe: str) -> None:
-    """Raise the error for a recipe whose folder of results would be that of a precision."""
+def refuse_recipe(name: str) -> None:
+    """Raise the error for a name that is reserved, or whose folder would be a precision's."""
+    if name in RESERVED:
+        raise refused_name(name, RESERVED[name])
     for precision in PRECISIONS:
-        if f"-{recipe}".endswith(f"-{precision}"):
-            refused_name(recipe, f"results/{{scale}}-{precision} is for a precision")
+        if f"-{name}".endswith(f"-{precision}"):
+            raise refused_name(name, f"results/{{scale}}-{precision} is for a precision")
 
 
 def load_config(path: Path | None = None, overrides: Mapping = {}) -> dict:

@@ -7,10 +7,7 @@ from awd import corpora
 from awd.errors import InputError
 from awd.files import write_text
 from awd.places import SUITES, data_folders
-from awd.study.suite import suite_files
-
-RESERVED = ("all", "default")
-"""``suites: all`` and tables/all.* have a meaning of their own."""
+from awd.study.suite import suite_files, why_reserved
 
 EXAMPLE = Template("""\
 # To run it, in a minute:       snakemake --cores all --config suites=$name
@@ -57,8 +54,8 @@ def write(name: str, folder: Path | None = None) -> Path:
             f"'{name}' cannot name a suite; use lower-case letters, digits and hyphens, and begin "
             "with a letter or digit"
         )
-    if name in RESERVED:
-        raise InputError(f"'{name}' cannot name a suite; the word has a meaning of its own")
+    if reason := why_reserved(name, suite_files()):
+        raise InputError(f"'{name}' cannot name a suite ({reason}); use another name")
     path = (folder or data_folders(SUITES)[-1]) / f"{name}.yaml"
     taken = {} if folder else suite_files()
     if path.exists() or name in taken:

@@ -20,7 +20,7 @@ REMEDY = "delete the file and give the command of its suite again"
 
 def files(folder: Path) -> list[Path]:
     """Return the parts in the folder of a scale, sorted by suite."""
-    return sorted((Path(folder) / FOLDER).glob("*.json"))
+    return sorted((Path(folder) / FOLDER).glob("[!.]*.json"))  # hidden files are no parts
 
 
 def part_file(folder: Path, suite: str) -> Path:

@@ -4,7 +4,6 @@ Nothing here trains, downloads or imports a numerical library, so a plan of a th
 in half a second; every job of a workflow makes it anew.
 """
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -16,14 +15,14 @@ from awd.errors import InputError, nearest
 from awd.places import RESULTS
 from awd.study import cost, parts, tuning
 from awd.study.base_model import validate
-from awd.study.config import DEFAULT, Config
+from awd.study.config import Config
 from awd.study.dialect import folder_name, plain
 from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite, suite_files
 from awd.study.tuning import Trial
-from awd.vocabulary import Stage
+from awd.vocabulary import DEFAULT, Stage
 
 
 @dataclass(frozen=True)
@@ -280,7 +279,7 @@ class Plan:
             available = sizes["tokens"]["train"]
             if spec.train_tokens > available and spec.corpus in self.config.corpus_folders:
                 return spec.changed(train_tokens=0)
-            if spec.train_tokens > available and not sizes.get("approximate"):
+            if spec.train_tokens > available:
                 sentence = corpora.too_many(spec.train_tokens, spec.corpus, available)
                 raise InputError(f"{place}: {sentence}")
         return spec
@@ -338,7 +337,7 @@ class Plan:
     def _sizes(self, corpus: str) -> dict | None:
         path = self.corpus_folder(corpus) / "corpus.json"
         if path.exists():
-            return json.loads(path.read_text(encoding="utf-8"))
+            return corpora.recorded_sizes(path)
         folder = self.config.corpus_folders.get(corpus)
         if folder is not None:
             return corpora.count(corpus, Path(folder).expanduser(), self.minimum_count(corpus))

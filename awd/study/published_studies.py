@@ -1,5 +1,6 @@
 """Published studies: who wrote them, and their numbers. Each number stands in one file only."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -91,7 +92,7 @@ def study_file(name: str) -> Path:
 def published_file(name: str) -> Path:
     """Return a file of workflow/published; the one of the user's project wins."""
     first, *own = [folder / name for folder in data_folders(PUBLISHED)]
-    return next((path for path in own if path.is_file()), first)
+    return next((path for path in own if os.path.lexists(path)), first)
 
 
 def read_study(name: str, where: str) -> Study:
@@ -101,7 +102,7 @@ def read_study(name: str, where: str) -> Study:
     in the file.
     """
     path = study_file(name)
-    if not path.is_file():
+    if not os.path.lexists(path):
         folders = data_folders(PUBLISHED)
         known = [each.stem for folder in folders for each in folder.glob("[!.]*.yaml")]
         raise InputError(f"{where}: no published study '{name}'; {nearest(name, known)}")

@@ -1,7 +1,7 @@
 """A suite: one study as data. Its rows, their hyperparameters by corpus, recipe and scale."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -20,15 +20,16 @@ from awd.study.base_model import (
     refuse,
     validate,
 )
-from awd.study.config import DEFAULT, refuse_precision, refused_name
+from awd.study.config import refuse_recipe
 from awd.study.methods import Kind, Method, MethodSettings, make_method
 from awd.study.published_studies import Study, read_study
 from awd.study.spec import Hyperparameters, RunSpec, make_spec
 from awd.study.tuning import Choice, Range, Space, Value, file_of, read_choices
 from awd.study.yaml_text import read_yaml
+from awd.vocabulary import COMBINED, RESERVED_OF_SUITES
 
-COMBINED = "all"
-"""What the tables of all suites together are called."""
+EPOCHS = "-epochs"
+"""What follows the name of a suite in that of its file of epochs in tables/."""
 OWN = "A study of this project; nothing was published to compare with."
 Figure = Literal[
     "curves",
@@ -136,9 +137,7 @@ class Suite(Model):
     @classmethod
     def _have_usable_names(cls, recipes: dict) -> dict:
         for name in recipes:
-            if name == DEFAULT:
-                refused_name(name, "the hyperparameters outside of recipes")
-            refuse_precision(name)
+            refuse_recipe(name)
         return recipes
 
     @model_validator(mode="after")
@@ -257,13 +256,28 @@ class Suite(Model):
 
 
 def suite_files() -> dict[str, Path]:
-    """Return name -> file of the suites there are; hidden files and copies are no suites.
+    """Return name -> file of the suites there are.
 
-    A suite of the user's project replaces one of the same name.
+    Hidden files, copies and files with a reserved name are no suites. A suite of the user's project
+    replaces one of the same name.
     """
     folders = data_folders(SUITES)
     files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
-    return {name: path for name, path in files.items() if re.fullmatch(PATTERN, name)}
+    return {
+        name: path
+        for name, path in files.items()
+        if re.fullmatch(PATTERN, name) and not why_reserved(name, files)
+    }
+
+
+def why_reserved(name: str, others: Collection[str]) -> str | None:
+    """Return why no suite can be called ``name`` beside ``others``, None if one can."""
+    if name in RESERVED_OF_SUITES:
+        return RESERVED_OF_SUITES[name]
+    first = name.removesuffix(EPOCHS)
+    if first != name and first in others:
+        return f"tables/{name}.csv has the epochs of suite '{first}'"
+    return None
 
 
 def read_suite(name: str, where: str) -> tuple[Suite, str]:
@@ -273,11 +287,10 @@ def read_suite(name: str, where: str) -> tuple[Suite, str]:
     in its file.
     """
     files = suite_files()
-    if name == COMBINED:
-        raise InputError(
-            f"{where}: suites: '{COMBINED}' is no suite; list the suites you want: "
-            f"{','.join(each for each in files if each != COMBINED)}"
-        )
+    if reason := why_reserved(name, files):
+        hint = f"list the suites you want: {','.join(files)}"
+        hint = hint if name == COMBINED else "use another name"
+        raise InputError(f"{where}: suites: '{name}' is reserved ({reason}); {hint}")
     if name not in files:
         raise InputError(f"{where}: no suite '{name}'; {nearest(name, files)}")
     place = f"{SUITES.name}/{name}.yaml"

@@ -8,6 +8,7 @@ same values.
 import hashlib
 import json
 import math
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def identity(space: Mapping[str, Range | list], spec: RunSpec, fingerprint: str)
 def file_of(suite: str, scale: str) -> Path:
     """Return where the choices for a suite at a scale are; the trials are in a csv file beside."""
     own = own_file(suite, scale)
-    return own if own.exists() else TUNING / own.name
+    return own if os.path.lexists(own) else TUNING / own.name
 
 
 def own_file(suite: str, scale: str) -> Path:
@@ -178,7 +179,7 @@ def read_choices(suite: str, scale: str) -> dict[str, dict[str, Choice]]:
     Raises InputError for a mistake in the file.
     """
     path = file_of(suite, scale)
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     return validate(Choices, read_yaml(path), f"{TUNING.name}/{path.name}").corpora
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from awd.errors import InputError
+from awd.files import read_bytes
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 AMBIGUOUS = "!ambiguous"
@@ -85,7 +86,7 @@ def read_yaml(path: Path) -> object:
     Raises InputError, with the line, if the file is missing, not UTF-8 or not YAML.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):

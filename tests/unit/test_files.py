@@ -10,10 +10,20 @@ import time
 from pathlib import Path
 
 import pytest
+from special_files import SPECIAL
 
 import awd
 from awd.errors import InputError, nearest
-from awd.files import alone, atomic, read_json, write_json, write_text
+from awd.files import (
+    alone,
+    atomic,
+    read_bytes,
+    read_json,
+    read_text,
+    readable,
+    write_json,
+    write_text,
+)
 from awd.runs.checkpoint import Checkpoint
 
 ROOT = Path(awd.__file__).parents[1]
@@ -166,6 +176,22 @@ def test_a_record_that_cannot_be_read_is_one_sentence(tmp_path, content, said):
         read_json(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_bytes, read_text, read_json, readable])
+@pytest.mark.parametrize(("make", "said"), SPECIAL.items())
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, read, make, said):
+    """A pipe that nobody writes to would be waited for, and a device read for ever."""
+    make(tmp_path / "file")
+    with pytest.raises((InputError, OSError), match=said) as caught, read(tmp_path / "file"):
+        pass
+    assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_a_link_to_a_regular_file_is_one(tmp_path):
+    write_text(tmp_path / "there", "text")
+    (tmp_path / "file").symlink_to("there")
+    assert read_text(tmp_path / "file") == "text"
 
 
 def test_the_nearest_word_is_offered_or_all():

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from special_files import SPECIAL, make_broken_link
 
 from awd import places
+from awd.errors import InputError
+from awd.study.config import load_config
 
 
 @pytest.mark.parametrize("name", ["CONFIG", "SUITES", "SCHEMAS", "PUBLISHED", "CAPTIONS"])
@@ -14,6 +17,19 @@ def test_data_exist_whatever_folder_a_command_runs_in(name, tmp_path, monkeypatc
     assert place.is_absolute()
     assert place.is_relative_to(places.HOME)
     assert place.is_file() if place.suffix else any(place.iterdir())
+
+
+@pytest.mark.parametrize("make", [*SPECIAL, make_broken_link])
+def test_a_configuration_that_cannot_be_read_is_not_replaced_by_the_usual_one(
+    tmp_path, monkeypatch, make
+):
+    monkeypatch.chdir(tmp_path)
+    assert places.config_file() == places.CONFIG
+    (tmp_path / "config").mkdir()
+    make(tmp_path / "config/config.yaml")
+    assert places.config_file() == Path("config/config.yaml")
+    with pytest.raises(InputError, match=r"config\.yaml cannot be read: "):
+        load_config()
 
 
 def test_results_are_relative_to_the_folder_of_the_command():

@@ -271,7 +271,7 @@ def test_the_report_needs_records_alone(project):
         ),
         (
             "suites=all",
-            "the command line: suites: 'all' is no suite; list the suites you want",
+            "the command line: suites: 'all' is reserved (it stands for all suites together); l",
         ),
         ("sedes=2", "the command line: unknown key 'sedes'; did you mean 'seeds'?"),
         ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),

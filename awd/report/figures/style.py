@@ -12,6 +12,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from awd.errors import InputError, nearest
+from awd.files import read_text
 
 COLUMN, PAGE = 1, 2  # columns that a figure is wide
 GAP = 0.3  # inches between two columns
@@ -65,7 +66,7 @@ def settings(style: Path | None = None) -> dict:
 def read_style(path: Path) -> dict:
     """Read a style file of matplotlib; raises InputError with its first mistake."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     found = matplotlib.RcParams()

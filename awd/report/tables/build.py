@@ -21,7 +21,7 @@ from awd.report.remarks import (
     Unfinished,
 )
 from awd.report.stats import Difference, Noise, Result, compare, holm, mean, mean_and_deviation
-from awd.vocabulary import HELD_OUT, Split, Stage, Status
+from awd.vocabulary import COMBINED, HELD_OUT, Split, Stage, Status
 
 COLUMNS = [
     "suite",
@@ -121,7 +121,7 @@ def build(
 def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.DataFrame]:
     """Join all suites as one, to be written like one: the rows of each under its name."""
     parts = [part for part in suites if part["rows"]]
-    together = {"suite": "all", "title": "All studies", "parts": parts}
+    together = {"suite": COMBINED, "title": "All studies", "parts": parts}
     return together, pd.concat([f for f in frames if len(f)] or frames, ignore_index=True)
 
 

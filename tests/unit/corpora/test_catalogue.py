@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from small_texts import ROOT, TEXTS, contents, folder_of, tree
+from special_files import SPECIAL
 
 from awd import corpora
 from awd.corpora import catalogue, known_entropy
@@ -79,6 +80,17 @@ def test_planning_stays_light():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("split", Split)
+@pytest.mark.parametrize(("make", "said"), SPECIAL.items())
+def test_what_is_no_regular_file_is_no_text(tmp_path, split, make, said):
+    """The plan names it, where it would wait for a pipe or read a device for ever."""
+    folder = folder_of(tmp_path / "mine")
+    (folder / f"{split}.txt").unlink()
+    make(folder / f"{split}.txt")
+    with pytest.raises(InputError, match=rf"cannot read .*{split}\.txt: {said}"):
+        corpora.fingerprint("mine", {"mine": str(folder)})
 
 
 # identity -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from small_texts import MEMBERS, NOWHERE, TEXTS, contents, folder_of, tar_of, tree, zip_of
+from special_files import SPECIAL
 
 from awd import corpora
 from awd.corpora import archives
@@ -41,6 +42,19 @@ def test_mirror_with_the_archive(tmp_path, published, pack, place):
     pack(folder / "pack")
     corpora.fetch("tiny", tmp_path / "raw", mirror=str(tmp_path / "mirror"))
     assert contents(tmp_path / "raw") == TEXTS
+
+
+@pytest.mark.parametrize(("make", "said"), SPECIAL.items())
+def test_what_is_no_regular_file_in_a_mirror_is_passed_over(tmp_path, published, make, said):
+    """With the reason; as a text and as an archive."""
+    published({"archive": f"{NOWHERE}/pack", "members": MEMBERS})
+    (tmp_path / "mirror").mkdir()
+    for name in ("tiny.train.txt", "pack"):
+        make(tmp_path / "mirror" / name)
+    with pytest.raises(
+        InputError, match=f"mirror .*tiny.{{train,valid,test}}.txt: {said}.*/pack: {said}"
+    ):
+        corpora.fetch("tiny", tmp_path / "raw", mirror=str(tmp_path / "mirror"))
 
 
 def test_the_server_does_refuse_the_default_user_agent(tmp_path, serve):

@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+from special_files import SPECIAL
 
 from awd.errors import InputError
 from awd.places import PUBLISHED
@@ -68,3 +69,10 @@ def test_a_broken_file_is_named(tmp_path):
     (tmp_path / "x.csv").write_text(f"log,{','.join(COLUMNS[1:])}\na.log,wikitext-2,train,1,5,5\n")
     with pytest.raises(InputError, match=r"no log 'a\.log' of ptb, named by row 'lstm'"):
         published_curves(suite, tmp_path)
+
+
+@pytest.mark.parametrize(("make", "said"), SPECIAL.items())
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, make, said):
+    make(tmp_path / "x.csv")
+    with pytest.raises(InputError, match=rf"x\.csv is not a file of published curves: .*{said}"):
+        published_curves({"curves": {"file": "x.csv", "logs": {}}}, tmp_path)

@@ -155,7 +155,7 @@ def test_a_module_has_the_config_of_its_statement_and_the_usual_one_for_the_rest
         ("sedes=2", "the command line: unknown key 'sedes'; did you mean 'seeds'?"),
         ("suites=kim2042", "the command line: no suite 'kim2042'; did you mean 'kim2024'?"),
         ("recipe=readmee", "the command line: no recipe 'readmee'"),
-        ("suites=all", "the command line: suites: 'all' is no suite"),
+        ("suites=all", "the command line: suites: 'all' is reserved"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_looked_for_there(word, sentence):

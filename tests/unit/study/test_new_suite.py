@@ -7,6 +7,7 @@ import pytest
 from awd.errors import InputError
 from awd.places import SUITES
 from awd.study import new_suite
+from awd.vocabulary import RESERVED_OF_SUITES
 
 
 def test_the_example_is_short_and_every_comment_line_fits(tmp_path):
@@ -25,9 +26,9 @@ def test_a_name_that_no_suite_can_have_is_refused(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["all", "default"])
+@pytest.mark.parametrize("name", [*RESERVED_OF_SUITES, "kim2024-epochs"])
 def test_a_reserved_name_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match="has a meaning of its own"):
+    with pytest.raises(InputError, match=r"cannot name a suite \(.*\); use another name"):
         new_suite.write(name, tmp_path)
 
 

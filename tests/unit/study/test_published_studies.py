@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from special_files import SPECIAL, make_broken_link
 
 from awd.errors import InputError
 from awd.places import HOME, PUBLISHED, SUITES
@@ -118,3 +119,14 @@ def test_curves_are_of_rows_that_some_suite_has():
 def test_a_study_that_is_not_there_is_named_with_the_nearest():
     with pytest.raises(InputError, match="here: no published study 'kim2023'; did you mean 'kim"):
         read_study("kim2023", "here")
+
+
+@pytest.mark.parametrize("make", [*SPECIAL, make_broken_link])
+def test_a_study_that_cannot_be_read_is_not_replaced_by_another(tmp_path, monkeypatch, make):
+    """By that of the same name which comes with the program."""
+    monkeypatch.chdir(tmp_path)
+    assert read_study("kim2024", "here")
+    (tmp_path / "workflow/published").mkdir(parents=True)
+    make(tmp_path / "workflow/published/kim2024.yaml")
+    with pytest.raises(InputError, match=r"published/kim2024.yaml cannot be read: "):
+        read_study("kim2024", "here")

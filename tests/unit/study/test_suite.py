@@ -1,13 +1,17 @@
 """A suite as data: the most specific setting wins; names must lead somewhere."""
 
+import shutil
+
 import pytest
 import yaml
 
 import awd.study.suite
 from awd.errors import InputError
+from awd.places import SUITES
 from awd.study import tuning
 from awd.study.base_model import validate
 from awd.study.suite import OWN, Suite, citation, read_suite, suite_files
+from awd.vocabulary import RESERVED_OF_SUITES
 
 
 def make(**changes) -> Suite:
@@ -108,16 +112,38 @@ def test_a_published_row_must_exist():
 
 def test_files_that_are_no_suites_are_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(awd.study.suite, "SUITES", tmp_path)
-    for name in ("mine.yaml", ".mine.yaml", "mine (copy).yaml", "mine.yaml~", "mine.txt"):
+    names = ("mine.yaml", ".mine.yaml", "mine (copy).yaml", "mine.yaml~", "mine.txt", "all.yaml")
+    for name in (*names, "mine-epochs.yaml", "fewer-epochs.yaml"):
         (tmp_path / name).touch()
-    assert suite_files() == {"mine": tmp_path / "mine.yaml"}
+    assert suite_files() == {name: tmp_path / f"{name}.yaml" for name in ("mine", "fewer-epochs")}
+
+
+@pytest.mark.parametrize("name", [*RESERVED_OF_SUITES, "mine-epochs"])
+def test_a_suite_with_a_reserved_name_does_not_run(tmp_path, monkeypatch, name):
+    """Although its file is there: its tables would replace others, or be hidden by them."""
+    monkeypatch.setattr(awd.study.suite, "SUITES", tmp_path)
+    for file in ("mine", name):
+        shutil.copyfile(SUITES / "kim2024.yaml", tmp_path / f"{file}.yaml")
+    assert read_suite("mine", "there")
+    with pytest.raises(InputError, match=f"there: suites: '{name}' is reserved"):
+        read_suite(name, "there")
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("merity", "there: no suite 'merity'; did you mean 'merity2018'"),
-        ("all", "there: suites: 'all' is no suite; list the suites you want: .*merity2018"),
+        (
+            "all",
+            r"there: suites: 'all' is reserved \(it .*; list the suites you want: .*merity2018",
+        ),
+        ("default", "there: suites: 'default' is reserved .it stands for what a suite itself has"),
+        ("numbers", "there: suites: 'numbers' is reserved .tables/numbers.tex has"),
+        ("aux", "there: suites: 'aux' is reserved .Windows can have no file of that name"),
+        (
+            "kim2024-epochs",
+            "there: suites: 'kim2024-epochs' is reserved .tables/kim2024-epochs.csv",
+        ),
     ],
 )
 def test_a_suite_that_does_not_exist_is_refused(name, sentence):

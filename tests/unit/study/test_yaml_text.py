@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from special_files import SPECIAL
 
 from awd.errors import InputError
 from awd.study.yaml_text import parse_yaml, read_yaml
@@ -98,8 +99,6 @@ def test_files_that_cannot_be_read(tmp_path):
     """Missing, a folder, or not UTF-8: each with the file's name, and the line if there is one."""
     with pytest.raises(InputError, match=r"none\.yaml cannot be read: No such file"):
         read_yaml(tmp_path / "none.yaml")
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
-        read_yaml(tmp_path)
     (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: caf\xe9 au lait")
     with pytest.raises(InputError, match=r"latin\.yaml, line 2: the file is not UTF-8; save it"):
         read_yaml(tmp_path / "latin.yaml")
@@ -107,6 +106,13 @@ def test_files_that_cannot_be_read(tmp_path):
         (tmp_path / "wide.yaml").write_bytes("a: 1\n".encode(encoding))
         with pytest.raises(InputError, match=r"wide\.yaml, line 1"):
             read_yaml(tmp_path / "wide.yaml")
+
+
+@pytest.mark.parametrize(("make", "said"), SPECIAL.items())
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path, make, said):
+    make(tmp_path / "suite.yaml")
+    with pytest.raises(InputError, match=rf"suite\.yaml cannot be read: {said}$"):
+        read_yaml(tmp_path / "suite.yaml")
 
 
 def test_a_byte_order_mark_of_utf_8_is_no_mistake(tmp_path):
