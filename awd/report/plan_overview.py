@@ -161,6 +161,8 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
     console.print(_runs(plan, estimates))
     content = plan.as_dict()
     measured = power.assumptions(content, plan.results, plan.name)
+    for (key, factors, value), where in plan.relative.items():
+        console.print(f"{key} {factors} is {value:g}: {', '.join(where)}", soft_wrap=True)
     for sentence in plan.omitted:
         console.print(f"left out: {sentence}", soft_wrap=True)
     if len(plan.suites) > 1:

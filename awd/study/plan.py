@@ -57,6 +57,8 @@ class Plan:
             order.
         suite_files: the files that they come from, of suites and of published studies.
         fingerprints: corpus -> fingerprint.
+        relative: (hyperparameter, its relative values such as "x0.5", the resulting value) -> the
+            rows that have it.
         results: the folder of results.
         checkpoints: the folder of checkpoints.
         omitted: why rows are left out that are valid at another scale.
@@ -79,6 +81,7 @@ class Plan:
         self.runs: dict[str, Run] = {}
         self.suites: dict[str, dict] = {}
         self.omitted: list[str] = []
+        self.relative: dict[tuple[str, str, int | float], list[str]] = {}
         self.suite_files: list[Path] = []
         self.fingerprints: dict[str, str] = {}
         self.trials: list[Trial] = []
@@ -141,6 +144,11 @@ class Plan:
         place, row = f"{where}: row '{name}'", suite.rows[name]
         self._know(corpus)
         spec, method, changes = self._specify(suite, name, self.scale, corpus, where)
+        factors = suite.relative(name, self.scale, corpus, self.config.recipe, where)
+        for key, value in {**spec.as_dict(), **method.settings}.items():
+            if key in factors:
+                rows = self.relative.setdefault((key, " ".join(factors[key]), value), [])
+                rows += {f"{suite_name}/{name}"}.difference(rows)
         spec = self._fit_to_text(spec, place)
         stage = row.stage or ("finetune" if spec.finetune_epochs else "train")
         if stage == "finetune" and not spec.finetune_epochs:

@@ -23,7 +23,8 @@ from awd.study.base_model import (
 from awd.study.config import refuse_recipe
 from awd.study.methods import Kind, Method, MethodSettings, make_method
 from awd.study.published_studies import Study, read_study
-from awd.study.spec import Hyperparameters, RunSpec, make_spec
+from awd.study.settings import Changes, Settings, is_factor, multiplied, stacked
+from awd.study.spec import RunSpec, make_spec
 from awd.study.tuning import Choice, Range, Space, Value, file_of, read_choices
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import COMBINED, RESERVED_OF_SUITES
@@ -44,14 +45,6 @@ Figure = Literal[
 ]
 
 
-class Settings(Hyperparameters, MethodSettings):
-    """Some hyperparameters and settings of evaluation methods; only what is given counts."""
-
-    def given(self) -> dict:
-        """Return what is given, by name."""
-        return {key: getattr(self, key) for key in self.model_fields_set}
-
-
 class Row(Model):
     """One row of the study's table."""
 
@@ -61,8 +54,8 @@ class Row(Model):
         None,
     )
     method: Kind = described("How the weights are evaluated.", "stream")
-    set: Settings = described(
-        "The hyperparameters in which the row differs from the base row.", Settings()
+    set: Changes = described(
+        "The hyperparameters in which the row differs from the base row.", Changes()
     )
     note: Label | None = described("A footnote in tables.", None)
     published: Name | None = described(
@@ -79,8 +72,8 @@ class Scale(Model):
         "another one. Rows on other corpora, such as your own, have none.",
         None,
     )
-    set: Settings = described("Hyperparameters of all rows.", Settings())
-    rows: dict[Name, Settings] = described("Hyperparameters of single rows.", {})
+    set: Changes = described("Hyperparameters of all rows.", Changes())
+    rows: dict[Name, Changes] = described("Hyperparameters of single rows.", {})
     tuning: Space = described(
         "What `awd tune` searches: hyperparameter -> {low, high, log} or a list of values. What it "
         "chooses is read from workflow/tuning.",
@@ -122,8 +115,8 @@ class Suite(Model):
     )
     base_row: Name = described("The row to which the others are compared.")
     base: Settings = described("Hyperparameters of all rows.")
-    corpora: dict[Name, Settings] = described("Hyperparameters by corpus.", {})
-    recipes: dict[Name, dict[Name, Settings]] = described(
+    corpora: dict[Name, Changes] = described("Hyperparameters by corpus.", {})
+    recipes: dict[Name, dict[Name, Changes]] = described(
         "Other sets of hyperparameters: recipe -> corpus -> hyperparameters.", {}
     )
     rows: Annotated[dict[Name, Row], Field(min_length=1)] = described(
@@ -132,6 +125,17 @@ class Suite(Model):
     figures: Several[Figure] = described("The figures to draw.")
     scales: Scales = described("What differs at each scale, by name; one is enough: see below.")
     _chosen: dict[str, dict[str, dict[str, Choice]]] = PrivateAttr(default_factory=dict)
+
+    @field_validator("base", mode="before")
+    @classmethod
+    def _has_plain_values(cls, base: object) -> object:
+        for key, value in base.items() if isinstance(base, Mapping) else ():
+            if is_factor(value):
+                raise refuse(
+                    f"{key}: '{value}' multiplies the value that base has; base itself needs a "
+                    "plain value"
+                )
+        return base
 
     @field_validator("recipes")
     @classmethod
@@ -184,7 +188,7 @@ class Suite(Model):
         if row not in self.rows:
             raise InputError(f"{where}: no row '{row}'; {nearest(row, self.rows)}")
         special = self.scale(scale, where)
-        own = self.rows[row].set.given() | special.rows.get(row, Settings()).given()
+        own = self.rows[row].set.given() | special.rows.get(row, Changes()).given()
         space = {key: what for key, what in special.tuning.items() if key not in own}
         if not space:
             raise InputError(
@@ -208,22 +212,12 @@ class Suite(Model):
         ``chosen`` replaces what a search has chosen, see `chosen`. Raises InputError, prefixed with
         ``where``, for settings that do not fit together.
         """
-        place, special = f"{where}: row '{row}'", self.scale(scale, where)
+        place = f"{where}: row '{row}'"
         if chosen is None:
             chosen = self.chosen(scale, corpus, where)
-        layers = [
-            self.base,
-            self.corpora.get(corpus),
-            self.recipes.get(recipe, {}).get(corpus),
-            special.set,
-            chosen.get(self.base_row),
-            chosen.get(row),
-            self.rows[row].set,
-            special.rows.get(row),
-        ]
-        settings: dict[str, Any] = {"corpus": corpus, "precision": precision}
-        for layer in layers:
-            settings |= layer.given() if isinstance(layer, Settings) else layer or {}
+        given: dict[str, Any] = {"corpus": corpus, "precision": precision}
+        layers = self._layers(row, self.scale(scale, where), corpus, recipe, chosen)
+        settings = multiplied(*stacked([given, *layers]), place)
         method = make_method(self.rows[row].method, settings, place)
         trained = {key: settings[key] for key in settings.keys() - MethodSettings.model_fields}
         spec = make_spec(trained, place)
@@ -237,6 +231,37 @@ class Suite(Model):
                 f"not '{spec.objective}'"
             )
         return spec, method
+
+    def relative(
+        self, row: str, scale: str, corpus: str, recipe: str, where: str
+    ) -> dict[str, list[str]]:
+        """Return the relative values that a row's hyperparameters result from, by key.
+
+        Raises InputError, prefixed with ``where``, if the suite has no such scale.
+        """
+        chosen = self.chosen(scale, corpus, where)
+        return stacked(self._layers(row, self.scale(scale, where), corpus, recipe, chosen))[1]
+
+    def _layers(
+        self,
+        row: str,
+        special: Scale,
+        corpus: str,
+        recipe: str,
+        chosen: Mapping[str, Mapping[str, Value]],
+    ) -> list[Settings | Mapping[str, Value]]:
+        """Return all that sets hyperparameters of a row, the most specific last."""
+        layers: list[Settings | Mapping[str, Value] | None] = [
+            self.base,
+            self.corpora.get(corpus),
+            self.recipes.get(recipe, {}).get(corpus),
+            special.set,
+            chosen.get(self.base_row),
+            chosen.get(row),
+            self.rows[row].set,
+            special.rows.get(row),
+        ]
+        return [layer for layer in layers if layer is not None]
 
     def published_names(self) -> list[str]:
         """Return the names of the published studies."""

@@ -8,6 +8,7 @@ import pytest
 from awd.errors import InputError
 from awd.machine import cpu
 from awd.report.plan_overview import Estimates, Need, need, show_plan, too_long
+from awd.study import new_suite
 from awd.study.config import load_config
 from awd.study.plan import Plan
 
@@ -57,6 +58,20 @@ def test_one_of_a_thing_is_not_several(plan, capsys):
     assert "1 suite, 7 rows, 1 to 3 seeds: 9 runs, 1 of them shared" in text
     assert "core-hours" not in text
     assert re.search(r"about \d+ (s|min) of one core", text)
+
+
+def test_relative_values_are_shown_with_their_products(plan, capsys, tmp_path):
+    """Each once, with the rows that have it."""
+    path = new_suite.write("mine", tmp_path / "workflow/suites")
+    text = path.read_text(encoding="utf-8")
+    text = text.replace("{cell: gru, learning_rate: 10}", "{cell: gru, learning_rate: x0.5}")
+    text = text.replace(
+        "{corpora: [networkx-docs]}", "{corpora: [networkx-docs], set: {epochs: x2}}"
+    )
+    path.write_text(text, encoding="utf-8")
+    shown_text = shown(plan(suites="mine"), capsys)
+    assert "learning_rate x0.5 is 10: mine/gru " in shown_text
+    assert "epochs x2 is 12: mine/lstm, mine/no-dropout, mine/gru " in shown_text
 
 
 def test_each_of_several_suites_has_its_needs(plan, capsys):

@@ -56,6 +56,31 @@ def test_the_most_specific_setting_wins(row, scale, corpus, recipe, expected):
     assert (spec.corpus, spec.precision, method.kind) == (corpus, "fp32", "stream")
 
 
+def test_a_relative_value_is_of_what_the_base_row_has_at_the_scale():
+    rows = {"full": {"label": "full"}, "wide": {"label": "wide", "set": {"hidden_size": "x1.5"}}}
+    scales = {
+        "demo": {"corpora": ["ptb"], "set": {"hidden_size": "x0.4"}, "rows": {"wide": {"bptt": 7}}},
+        "small": {"corpora": ["ptb"], "rows": {"wide": {"hidden_size": 9}}},
+        "paper": {"corpora": ["ptb"]},
+    }
+    suite = make(rows=rows, scales=scales)
+    expected = {
+        ("full", "demo"): (4, {"hidden_size": ["x0.4"]}),
+        ("wide", "demo"): (6, {"hidden_size": ["x0.4", "x1.5"]}),
+        ("wide", "small"): (9, {}),
+        ("wide", "paper"): (15, {"hidden_size": ["x1.5"]}),
+    }
+    for (row, scale), (size, factors) in expected.items():
+        spec, _ = suite.specification(row, scale, "ptb", "default", "fp32", "here")
+        assert spec.hidden_size == size
+        assert suite.relative(row, scale, "ptb", "default", "here") == factors
+
+
+def test_base_itself_has_nothing_to_multiply():
+    with pytest.raises(InputError, match="here: base: epochs: 'x2' multiplies the value that base"):
+        make(base={"epochs": "x2"})
+
+
 def test_a_method_for_the_next_word_refuses_a_cloze_model():
     suite = make(
         rows={
