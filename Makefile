@@ -2,11 +2,18 @@
 PYTHON ?= python3
 ACTIVATE := . .venv/bin/activate
 
-.PHONY: demo test installation lint figures lock
+.PHONY: demo demo-tables test installation lint figures lock
 
 # Run every suite at demo scale, offline; results are in results/demo.
 demo: .venv/ready
 	$(ACTIVATE) && snakemake --cores all
+
+# The tables of the demo that docs show and tests compare with, of these studies alone.
+demo-tables: .venv/ready
+	rm -rf build/demo
+	$(ACTIVATE) && snakemake --cores all --config results=build/demo device=cpu
+	cp build/demo/demo/tables/*.md docs/demo/tables
+	cp build/demo/demo/plans/*.json docs/demo/plans
 
 test: .venv/ready
 	$(ACTIVATE) && pytest

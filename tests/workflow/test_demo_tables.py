@@ -15,7 +15,7 @@ from awd.study import parts
 from awd.study.config import load_config
 from awd.study.plan import Plan
 
-COMMITTED = ROOT / "results/demo"
+COMMITTED = ROOT / "docs/demo"
 REPEATED = {
     "merity2018": "minus-weight-drop",  # LSTM, NT-ASGD, fine-tuning
     "yoon2019": "bilm",  # both directions
@@ -55,7 +55,7 @@ def table(suite: str) -> dict[str, dict[str, str]]:
 def test_a_committed_table_is_of_the_runs_of_the_demo(suite):
     """Change a hyperparameter, and the demo has other runs than the committed ones."""
     today, committed = planned(suite), read_json(parts.part_file(COMMITTED, suite))
-    remedy = f"the tables in {COMMITTED} are stale: run `make demo` and commit them"
+    remedy = f"the tables in {COMMITTED} are stale: run `make demo-tables` and commit them"
     assert trainings(committed) == trainings(today), remedy
     assert list(table(suite)) == [row["label"] for row in rows(today).values()], remedy
 
@@ -80,7 +80,9 @@ def test_a_row_of_the_demo_has_the_committed_perplexities(project, suite, name):
     """To the last digit that the table shows."""
     row = rows(read_json(parts.part_file(COMMITTED, suite)))[name]
     (run,) = trainings(planned(suite))[name]
-    assert [item["run"] for item in row["runs"]] == [run], "stale: run `make demo` and commit it"
+    assert [item["run"] for item in row["runs"]] == [run], (
+        "stale: run `make demo-tables` and commit it"
+    )
     path = f"results/runs/{run}/{row['stage']}.{row['method']}.json"
     snakemake(project, path, "--config", "device=cpu")
     record = read_json(project / path)
