@@ -33,6 +33,7 @@ class Costs:
         for run, stage, method, devices, trainings in records[columns].itertuples(index=False):
             self.devices |= {(run, each): used for each, used in (devices or {}).items()}
             self.trainings[run, stage, method] = 1 if pd.isna(trainings) else int(trainings)
+        self._usual = {kind for used in self.devices.values() for kind in _kinds(used)}
 
     def of_row(self, row: dict) -> dict[tuple[str, str], float]:
         """Return the seconds that training a row's weights took, by run and stage.
@@ -52,12 +53,14 @@ class Costs:
     def hours(self, seconds: Seconds) -> dict[Device | None, float]:
         """Return seconds as hours by kind of device: of cores, or of GPUs.
 
-        The key None has the hours of stages whose devices are not known, and of those that moved to
-        another kind of device or number of threads.
+        A stage without an evaluation (that still runs, or is of an ensemble's further member) has
+        the device of all others if they have the same. The key None has the hours of other stages
+        whose devices are not known, and of those that moved to another kind of device or number of
+        threads.
         """
         totals: dict[Device | None, float] = {}
         for place, spent in seconds.items():
-            kinds = {(each.kind, each.threads) for each in self.devices.get(place, ())}
+            kinds = _kinds(self.devices[place]) if place in self.devices else set(self._usual)
             kind, threads = kinds.pop() if len(kinds) == 1 else (None, None)
             factor = threads if kind is Device.CPU else 1
             if factor is None:
@@ -92,3 +95,7 @@ class Costs:
             return math.nan, None
         ((kind, total),) = totals.items()
         return total / len(finished), kind
+
+
+def _kinds(used: Sequence[UsedDevice]) -> set[tuple[Device, int | None]]:
+    return {(each.kind, each.threads) for each in used}

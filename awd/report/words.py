@@ -246,9 +246,11 @@ def energy(joules: float) -> str:
 
 def _hours(value: float, kind: Device | None) -> str:
     unit = unit_name(kind)
-    shown, noun = (3600 * value, "second") if value < 0.02 else (value, "hour")
-    digits = f"{shown:,.0f}" if noun == "second" or value >= 10 else f"{shown:.2g}"
-    return f"{digits} {unit}-{noun}s" if unit else f"{digits} {noun}s on mixed devices"
+    shown, noun = (value, "hour") if value >= 1 else (60 * value, "minute")
+    if shown < 1:
+        shown, noun = 60 * shown, "second"
+    digits = f"{shown:,.0f}" if noun == "second" or shown >= 10 else f"{shown:.2g}"
+    return f"{digits} {unit}-{noun}s" if unit else f"{digits} {noun}s on mixed or unknown devices"
 
 
 def unit_name(kind: Device | None) -> str:

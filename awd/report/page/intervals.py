@@ -26,6 +26,11 @@ class Spans(NamedTuple):
     zero: float
     spans: list[Span | None]
 
+    @property
+    def have_intervals(self) -> bool:
+        """Whether a difference has an interval: with one training of each row, none has."""
+        return any(span is not None and span.left is not None for span in self.spans)
+
 
 def spans(table: pd.DataFrame) -> Spans | None:
     """Place the differences of a table on one scale; None if there are none.

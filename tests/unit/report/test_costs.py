@@ -32,6 +32,21 @@ def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
     assert "training (GPU-minutes)" in texts(cost.draw(**inputs | {"records": gpu}))
 
 
+def test_a_training_without_an_evaluation_has_the_device_of_all_others(tmp_path):
+    """A further member of an ensemble, or a training that still runs."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    _, without = inputs["suite"]["rows"][:2]
+    seconds = Costs(inputs["records"], inputs["curves"]).of_row(without)
+    frame = inputs["records"][inputs["records"]["run"] != next(iter(seconds))[0]]
+    total = {Device.CPU: pytest.approx(sum(seconds.values()) / 3600)}
+    assert Costs(frame, inputs["curves"]).hours(seconds) == total
+    several = frame.copy()
+    several["devices"] = [dict.fromkeys(Stage, (CPU,))] * (len(several) - 1) + [
+        dict.fromkeys(Stage, (GPU,))
+    ]
+    assert None in Costs(several, inputs["curves"]).hours(seconds)
+
+
 def test_energy_is_that_of_the_stages_behind_a_row_and_unknown_if_one_is(tmp_path):
     inputs = study(tmp_path, corpora=("ptb",))
     full, without = inputs["suite"]["rows"][:2]

@@ -239,4 +239,4 @@ def test_energy_stands_beside_the_hours_of_a_row_whose_trainings_all_have_it(tmp
             write_json(path, read_json(path) | {"energy_joules": joules})
         (page,) = report(tmp_path, plan["scale"], parts=("page",))
         words = Outline(page.read_text(encoding="utf-8")).words
-        assert bool(re.search(r"core-hours, [\d,.]+ k?Wh", words)) is shown
+        assert bool(re.search(r"core-(hours|minutes), [\d,.]+ k?Wh", words)) is shown

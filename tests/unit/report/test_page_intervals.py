@@ -35,6 +35,11 @@ def test_one_row_without_difference_from_the_base_has_a_place():
     assert span.dot == found.zero == 50.0
 
 
+def test_a_table_of_single_trainings_has_no_intervals():
+    assert spans(table((1, 0.5, 2), (3, None, None))).have_intervals
+    assert not spans(table((1, None, None), (None, None, None))).have_intervals
+
+
 @pytest.mark.parametrize(("far", "side", "dot"), [(-900, "left", 2.0), (900, "right", 98.0)])
 def test_a_row_off_the_scale_lies_at_that_side(far, side, dot):
     *_, span = spans(table((1, 0, 2), (2, 1, 3), (1.5, 1, 2), (far, far, far))).spans

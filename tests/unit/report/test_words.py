@@ -59,7 +59,8 @@ def test_each_remark_has_its_words(remark, text):
 
 def test_costs_and_devices_have_units():
     assert words.hours({Device.CPU: 12.3, Device.CUDA: 0.01}) == "12 core-hours and 36 GPU-seconds"
-    assert words.hours({None: 1.5}) == "1.5 hours on mixed devices"
+    assert words.hours({Device.CPU: 0.0889}) == "5.3 core-minutes"
+    assert words.hours({None: 1.5}) == "1.5 hours on mixed or unknown devices"
     devices = (UsedDevice(Device.CPU, "AMD EPYC", 2), UsedDevice(Device.CUDA, "NVIDIA H200", None))
     assert words.device_names(devices) == "AMD EPYC, 2 threads, then NVIDIA H200"
     assert words.device_names(None) == words.DASH
