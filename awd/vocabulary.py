@@ -51,8 +51,13 @@ class Status(StrEnum):
     DONE = "done"
     PARTIAL = "partial"  # of a row: some seeds have no result yet
     DIVERGED = "diverged"  # the loss became nan or infinite
+    HOPELESS = "hopeless"  # stopped: no better than word frequencies (stop_hopeless)
     LEAKS = "leaks"  # the model reads words that it is to predict
     MISSING = "missing"  # of a row: no result yet
+
+
+FAILED = (Status.DIVERGED, Status.HOPELESS)
+"""The outcomes of trainings that have no perplexity to compare."""
 
 
 class Event(StrEnum):

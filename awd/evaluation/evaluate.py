@@ -29,7 +29,7 @@ from awd.runs.protocol import make_protocol
 from awd.runs.provenance import now, provenance
 from awd.study.methods import Method
 from awd.study.spec import RunSpec, make_spec
-from awd.vocabulary import END, HELD_OUT, Split, Status
+from awd.vocabulary import END, FAILED, HELD_OUT, Split, Status
 
 
 def evaluate_stage(
@@ -51,7 +51,7 @@ def evaluate_stage(
     plain stream is also measured on the text that was trained on. The status is LEAKS if the model
     sees the words that it predicts, or is better than the known source of the text. A model of both
     directions is judged by the forward one; the backward one is a split of its own. The evaluation
-    of a diverged training has no splits.
+    of a training that diverged, or is hopeless, has no splits.
 
     Args:
         members: folders of the other runs of an ensemble, trained by the same stage.
@@ -66,11 +66,11 @@ def evaluate_stage(
     if trained["run"] != spec.run(corpus.fingerprint):
         raise InputError(f"{folder} holds the run {trained['run']}, not that of this spec")
     records = [trained, *(read_record(member, stage) for member in members)]
-    diverged = next((each for each in records if each["status"] == Status.DIVERGED), None)
+    failed = next((each for each in records if each["status"] in FAILED), None)
     splits: dict[str, dict] = {}
     losses: dict[str, np.ndarray] = {split: np.empty(0) for split in HELD_OUT}
-    if diverged is not None:
-        status, reason = Status.DIVERGED, diverged["reason"]
+    if failed is not None:
+        status, reason = Status(failed["status"]), failed["reason"]
     else:
         models = [load_model(spec, corpus, path, stage, device) for path in (folder, *members)]
         measured, ahead = _measure(models, corpus, method, device)

@@ -73,6 +73,7 @@ class Exclusion(StrEnum):
     """Why a result is not compared with others."""
 
     DIVERGED = Status.DIVERGED
+    HOPELESS = Status.HOPELESS
     LEAKS = Status.LEAKS
     INCOMPARABLE = "incomparable"  # measured by another protocol
 

@@ -24,7 +24,7 @@ def export_model(folder: Path, destination: Path, stage: str | None = None) -> l
         stage: whose weights; by default those of the run's last stage.
 
     Returns the files. Raises InputError if ``destination`` exists and is not an empty folder, if
-    the run has no such weights or diverged, or if its corpus is not there.
+    the run has no such weights or failed, or if its corpus is not there.
     """
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise InputError(f"{destination} exists: name a new folder")

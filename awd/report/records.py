@@ -15,7 +15,7 @@ from awd.report.comparability import Protocol
 from awd.report.curves import CURVE_TYPES, READING, typed
 from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devices
 from awd.runs.progress import curve_file
-from awd.vocabulary import HELD_OUT, Stage, Status
+from awd.vocabulary import FAILED, HELD_OUT, Stage, Status
 
 FORMAT = 2  # of run records
 LARGEST_LOSS = 709  # of which the exponential is finite
@@ -75,7 +75,7 @@ def collect(
 
     ``plan`` is that of study.parts.read, ``runs`` the folder that has one folder per run. What
     does not exist yet is absent from the frames. Returns ``records`` (see RECORD_TYPES; a
-    diverged evaluation gives lines without perplexity, a stage without evaluation gives none)
+    failed evaluation gives lines without perplexity, a stage without evaluation gives none)
     and ``curves`` (see report.curves), both in the plan's order. With ``checkpoints``, their
     folder, curves of trainings without a record are among them.
 
@@ -234,9 +234,9 @@ def _stage_lines(
                 "torch": (source.get("libraries") or {}).get("torch"),
             }
         )
-        diverged = evaluated["status"] == Status.DIVERGED
-        for split in HELD_OUT if diverged else evaluated["splits"]:
-            values = {} if diverged else evaluated["splits"][split]
+        failed = evaluated["status"] in FAILED
+        for split in HELD_OUT if failed else evaluated["splits"]:
+            values = {} if failed else evaluated["splits"][split]
             if not isinstance(values, dict):
                 raise InputError(f"{path}: split '{split}' is {values!r}, not nll and tokens")
             line = common | {"split": str(split)}
@@ -289,7 +289,7 @@ def _trainings_behind(evaluated: dict, path: Path) -> int | None:
 
 
 def _status(evaluated: dict, path: Path) -> str:
-    allowed = (Status.DONE, Status.DIVERGED, Status.LEAKS)
+    allowed = (Status.DONE, *FAILED, Status.LEAKS)
     if evaluated["status"] not in allowed:
         names = ", ".join(f"'{each}'" for each in allowed)
         raise InputError(f"{path}: 'status' is {evaluated['status']!r}, not one of {names}")

@@ -24,12 +24,14 @@ class Unfinished:
 class Ended:
     """``seeds`` ended with ``status``, for the ``reason`` that their records give.
 
-    ``seeds`` is empty if the row has only one.
+    ``seeds`` is empty if the row has only one; ``epochs`` is after how many of them a hopeless
+    training ended.
     """
 
     status: Status
     reason: str | None
     seeds: tuple[int, ...]
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from awd.runs.folder import read_record
 from awd.study import tuning
 from awd.study.plan import Plan
 from awd.study.tuning import Choice, Trial
-from awd.vocabulary import Stage, Status
+from awd.vocabulary import FAILED, Stage
 
 COLUMNS = (
     "corpus",
@@ -67,9 +67,9 @@ def on_file(plan: Plan) -> list[dict]:
 
 
 def perplexity(line: Mapping) -> float:
-    """Return what a trial is judged by; infinite if it diverged."""
+    """Return what a trial is judged by; infinite if it diverged or was hopeless."""
     value = line["valid_perplexity"]
-    return math.inf if line["status"] == Status.DIVERGED or value in (None, "") else float(value)
+    return math.inf if line["status"] in FAILED or value in (None, "") else float(value)
 
 
 def keep(plan: Plan) -> tuple[Path, Path]:
@@ -79,7 +79,7 @@ def keep(plan: Plan) -> tuple[Path, Path]:
     removed, unless the configuration keeps them: no evaluation will do it.
 
     Returns the csv file of trials and the file of choices. Raises InputError if a trial is not
-    trained, if all of a row diverged, or if a search has more trials on file than the plan: a
+    trained, if all of a row failed, or if a search has more trials on file than the plan: a
     search is continued, never cut.
     """
     (suite,) = plan.suites
@@ -127,7 +127,9 @@ def _choose(trials: list[Trial], lines: list[dict], what: str) -> Choice:
     runs = {line["run"]: line for line in lines}
     best = min(trials, key=lambda trial: perplexity(runs[trial.run]))
     if math.isinf(value := perplexity(runs[best.run])):
-        raise InputError(f"all {len(trials)} trials of {what} diverged: search other ranges")
+        raise InputError(
+            f"all {len(trials)} trials of {what} diverged or were hopeless: search other ranges"
+        )
     return Choice(
         search=best.search,
         trials=len(trials),

@@ -23,7 +23,7 @@ from awd.errors import InputError
 from awd.files import read_json
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
 from awd.study.plan import Plan, Run
-from awd.vocabulary import Stage, Status
+from awd.vocabulary import FAILED, Stage, Status
 
 STALE = 12 * WRITE
 """Seconds without news after which a training is taken to be no more."""
@@ -36,13 +36,15 @@ class State(StrEnum):
 
     RUNNING = "running"
     STOPPED = "stopped"
-    DIVERGED = "diverged"
+    DIVERGED = Status.DIVERGED
+    HOPELESS = Status.HOPELESS
     WAITING = "waiting"
     DONE = "done"
 
 
-OVER = (State.DIVERGED, State.DONE)
+OVER = (State.DIVERGED, State.HOPELESS, State.DONE)
 STYLES = {State.RUNNING: "bold", State.STOPPED: "yellow", State.DIVERGED: "red"} | {
+    State.HOPELESS: "red",
     State.WAITING: "",
     State.DONE: "green",
 }
@@ -67,24 +69,24 @@ def run_state(run: Run, checkpoints: Path) -> RunState:
 
     Waiting: nothing of its next stage exists yet; after all training that is the evaluation.
     Running: its progress file is fresh. Stopped: a progress file or checkpoint exists, but no
-    process works on it. Diverged and done: so its records say.
+    process works on it. Diverged, hopeless and done: so its records say.
     """
     facts: dict = {}
-    diverged = False
+    failed: list[Status] = []
     for stage in Stage if Stage.FINETUNE in run.stages else (Stage.TRAIN,):
         path = run.folder / f"{stage}.json"
         if not path.exists():
             return _unfinished(run, stage, checkpoints)
         record = read_json(path)
-        diverged = diverged or record.get("status") == Status.DIVERGED
+        failed += [state for state in FAILED if record.get("status") == state]
         result = record.get("result") or {}
         facts = {
             "epoch": result.get("epochs"),
             "tokens_per_second": record.get("tokens_per_second"),
             "valid_perplexity": result.get("valid_perplexity"),
         }
-    if diverged:
-        return RunState(run, State.DIVERGED, stage, facts)
+    if failed:
+        return RunState(run, State(failed[0]), stage, facts)
     for trained, method in run.evaluations:
         if not (run.folder / f"{trained}.{method}.json").exists():
             perplexity = {"valid_perplexity": facts["valid_perplexity"]}

@@ -105,10 +105,12 @@ def interval(kind: str) -> str:
     return INTERVALS[kind]
 
 
-def status(state: str, there: int = 0, planned: int = 0) -> str:
-    """Return the state of a row; of a partial one with the number of its seeds."""
+def status(state: str, there: int = 0, planned: int = 0, epochs: int | None = None) -> str:
+    """Return the state of a row; of a partial one with its seeds, of a hopeless one with epochs."""
     if state == Status.PARTIAL:
         return f"partial ({there} of {planned} seeds)"
+    if state == Status.HOPELESS and epochs is not None:
+        return f"hopeless after {plural(epochs, 'epoch')}"
     return str(state)
 
 
@@ -158,8 +160,8 @@ def remark(each: Remark) -> str:
             return status(Status.MISSING)
         case Unfinished(there, planned):
             return status(Status.PARTIAL, there, planned)
-        case Ended(state, reason, seeds):
-            return _ended(state, reason, seeds)
+        case Ended(state, reason, seeds, epochs):
+            return _ended(state, reason, seeds, epochs)
         case Backward(valid, test):
             return f"perplexity of the backward direction, valid and test: {valid:.2f}, {test:.2f}"
         case NeverAveraged(epochs, seeds, finished):
@@ -179,13 +181,15 @@ def remarks(found: Iterable[Remark]) -> str:
     return "; ".join(remark(each) for each in found)
 
 
-def _ended(state: Status, reason: str | None, seeds: tuple[int, ...]) -> str:
+def _ended(state: Status, reason: str | None, seeds: tuple[int, ...], epochs: int | None) -> str:
+    text = status(state, epochs=epochs)
     if seeds:
         many = len(seeds) > 1
-        verb = {Status.LEAKS: "leak" if many else "leaks"}.get(state, str(state))
-        text = f"seed{'s' * many} {', '.join(map(str, seeds))} {verb}"
-    else:
-        text = str(state)
+        verbs = {
+            Status.LEAKS: "leak" if many else "leaks",
+            Status.HOPELESS: f"{'are' if many else 'is'} {text}",
+        }
+        text = f"seed{'s' * many} {', '.join(map(str, seeds))} {verbs.get(state, text)}"
     return f"{text}: {reason}" if reason else text
 
 

@@ -34,7 +34,8 @@ def find_run(name: str, results: Path) -> Path:
 def trained_record(folder: Path, stage: str | None = None) -> dict:
     """Return the record of a training whose weights are of use: of ``stage``, or of the last one.
 
-    Raises InputError if the run has not had that stage, if it diverged, or without weights.
+    Raises InputError if the run has not had that stage, if it diverged or was hopeless, or without
+    weights.
     """
     there = [each for each in Stage if (folder / f"{each}.json").is_file()]
     if stage is not None and stage not in there:
@@ -42,6 +43,8 @@ def trained_record(folder: Path, stage: str | None = None) -> dict:
     record = read_record(folder, stage or there[-1])
     if record["status"] == Status.DIVERGED:
         raise InputError(f"{folder}: the training diverged ({record['reason']}): it has no model")
+    if record["status"] == Status.HOPELESS:
+        raise InputError(f"{folder}: the training was stopped as hopeless: {record['reason']}")
     weights = folder / f"{record['stage']}.safetensors"
     if not weights.is_file():
         raise InputError(f"{weights} does not exist: only the records of this run are here")

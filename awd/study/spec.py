@@ -138,6 +138,11 @@ class Hyperparameters(Model):
     patience: OrNone = described(
         "end training after this many epochs without better validation; 0: never", 0
     )
+    stop_hopeless: OrNone = described(
+        "end training after this many epochs if no validation perplexity was below that of the "
+        "training text's word frequencies; its status is then hopeless; 0: never",
+        0,
+    )
     finetune_epochs: OrNone = described(
         "largest number of epochs of the ASGD stage after training; 0: no such stage", 0
     )

@@ -85,6 +85,8 @@ def expected(spec: RunSpec, stage: str) -> dict:
     values["epochs"] = spec.epochs if stage == Stage.TRAIN else spec.finetune_epochs
     values["learning_rate_changes"] = _rate_changes(spec, values["epochs"])
     values["ends_early"] = _ends_early(spec, stage, values["epochs"])
+    stops = stage == Stage.TRAIN and spec.stop_hopeless < min(WORSE, spec.epochs)
+    values["stop_hopeless"] = spec.stop_hopeless if stops else 0
     return values
 
 

@@ -13,13 +13,15 @@ averaging_from          the epoch whose end starts averaging, if validation only
 learning_rate_changes   [epoch, factor of the initial rate] where the rate changes, under the same
                         ever worse validation
 ends_early              the epoch whose end ends the stage before its time, under the same
+stop_hopeless           the same, if validation gets better, but not as good as word frequencies
+                        are; 0: it goes on, or would also end with a validation as good as those
 weight_drop_backward    weight drop on what reads backwards; None where nothing does
 carried_state           a chunk starts in the state in which the last one ended
 """
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -34,6 +36,7 @@ from awd.corpora import Corpus
 from awd.corpora.batching import Chunk
 from awd.model.language_model import LanguageModel, Output, RecurrentLayer
 from awd.study.spec import GATES, RunSpec
+from awd.training.ntasgd import NonMonotonicTrigger
 from awd.training.trainer import Diverged, Trainer
 from awd.vocabulary import END, Device, Stage
 
@@ -71,6 +74,7 @@ def observe(trainer: Trainer) -> dict:
             **_of_penalties(twin),
             **_of_updates(twin),
             **_of_worse_epochs(twin),
+            "stop_hopeless": _stops_hopeless(twin),
         }
     follows = observed.pop("rate_follows_chunks", True)
     if "rate_rescaling" in observed:
@@ -411,9 +415,10 @@ def _carries(twin: Trainer) -> bool:
 def _of_worse_epochs(twin: Trainer) -> dict:
     """What the ends of epochs do to learning rate and averaging, if validation gets ever worse."""
     averaging = 0 if twin.average is not None else None
+    twin.unigram_loss = math.inf  # only the validation's changes shall end the training
     ends: list[int] = []
     worse = iter(range(1, WORSE + 1))
-    twin.validate = lambda: (float(next(worse)), 0.0)
+    twin.validate = partial(_next, map(float, worse))
     for epoch in range(1, WORSE + 1):
         twin.token_steps, twin.epoch_seconds = 1, 1.0
         twin.end_epoch()
@@ -431,6 +436,29 @@ def _of_worse_epochs(twin: Trainer) -> dict:
         "epochs": twin.epochs,
         "ends_early": ends[0] if ends else None,
     }
+
+
+def _stops_hopeless(twin: Trainer) -> int:
+    """The epoch that ends a training which stays above the loss of word frequencies."""
+    twin.unigram_loss, twin.average = 1.0, None
+    twin._weights = dict  # nobody needs copies of them
+    ends = []
+    for best, worst in ((1.0, 2.0), (0.8, 0.9)):
+        twin.history, twin.best = [], {"epoch": 0, "loss": math.inf}
+        twin.epoch, twin.finished = 1, False
+        twin.trigger = NonMonotonicTrigger(twin.spec.non_monotone_interval)
+        better = [best + (worst - best) / epoch for epoch in range(1, WORSE + 1)]
+        twin.validate = partial(_next, iter(better))
+        while not twin.finished and twin.epoch <= WORSE:
+            twin.token_steps, twin.epoch_seconds = 1, 1.0
+            twin.end_epoch()
+        ends.append(len(twin.history))
+    above, below = ends
+    return above if above < below else 0
+
+
+def _next(losses: Iterator[float]) -> tuple[float, float]:
+    return next(losses), 0.0
 
 
 def _averages(twin: Trainer) -> bool:

@@ -19,7 +19,7 @@ from awd.files import alone, atomic, half_written, read_json, write_json
 from awd.machine.out_of_memory import peak_memory
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.early_evaluation import early_folder
-from awd.runs.folder import FORMAT
+from awd.runs.folder import FORMAT, read_record
 from awd.runs.progress import Progress, curve_file, progress_file
 from awd.runs.provenance import now, provenance
 from awd.runs.weights import read_weights
@@ -49,8 +49,10 @@ def train_stage(
     """Train one stage of a run and leave its record, curve and weights in ``folder``.
 
     Resumes from a checkpoint under ``checkpoints`` if there is one. A training that diverges is a
-    result: its record has that status, and its weights are the best so far. If another process
-    finishes the stage in the meantime (one that outlived its workflow), its result is returned.
+    result: its record has that status, and its weights are the best so far. So is a hopeless one,
+    which is not fine-tuned: that stage leaves its weights as they are, with the same status. If
+    another process finishes the stage in the meantime (one that outlived its workflow), its result
+    is returned.
 
     Args:
         keep_checkpoints: keep those of the previous stage, which is now no longer needed.
@@ -80,10 +82,15 @@ def train_stage(
             after_epoch=lambda: _write_curve(unfinished, trainer.history),
         ) as progress:
             try:
-                trainer.run(checkpoint, checkpoint_seconds, progress)
+                if (hopeless := _hopeless_before(folder, stage)) is None:
+                    trainer.run(checkpoint, checkpoint_seconds, progress)
+                    hopeless = _hopeless(trainer)
+                if hopeless is not None:
+                    status, reason = Status.HOPELESS, hopeless
             except Diverged as error:
                 status, reason = Status.DIVERGED, str(error)
-                log.info("%s: diverged: %s", run, reason)
+        if status != Status.DONE:
+            log.info("%s: %s: %s", run, status, reason)
         record = _record(run, trainer, mechanisms, corpus, status, reason)
         _write(folder, stage, trainer, record)
         progress.remove()
@@ -152,6 +159,25 @@ def _trainer(
         trainer.restore(state)
         log.info("%s: resumes in epoch %d", checkpoint.identity, trainer.epoch)
     return trainer, mechanisms
+
+
+def _hopeless(trainer: Trainer) -> str | None:
+    """Why a training that is over is hopeless, None if it is not."""
+    if not trainer.hopeless:
+        return None
+    best, level = (perplexity(each) for each in (trainer.best["loss"], trainer.unigram_loss))
+    return (
+        f"the best validation perplexity of {len(trainer.history)} epochs is {best:.2f}; that of "
+        f"word frequencies is {level:.2f}"
+    )
+
+
+def _hopeless_before(folder: Path, stage: str) -> str | None:
+    """Why the training was hopeless that ``stage`` is to fine-tune, None if it was not."""
+    if stage != Stage.FINETUNE:
+        return None
+    trained = read_record(folder, Stage.TRAIN)
+    return trained["reason"] if trained["status"] == Status.HOPELESS else None
 
 
 def _layout(state: dict) -> tuple:

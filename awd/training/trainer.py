@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from awd.corpora import Corpus, batching
-from awd.corpora.sentences import Padded, Sentences, line_end
+from awd.corpora.counts import unigram_loss
+from awd.corpora.sentences import Padded, Sentences, line_end, predicted_places
 from awd.errors import InputError
 from awd.evaluation.perplexity import mean_loss, perplexity, text_losses
 from awd.machine.devices import describe
@@ -95,6 +96,10 @@ class Trainer:
         self.order = np.empty(0, dtype=np.int64)  # of the epoch's sentences
         if (end := line_end(spec.reading, corpus.vocabulary)) is not None:
             self.sentences = Sentences(text, end)
+        self.unigram_loss = math.inf  # of the validation text in nats, if it is needed
+        if spec.stop_hopeless:
+            words = corpus.valid[predicted_places(corpus.valid, end)]
+            self.unigram_loss = unigram_loss(corpus.train, words, len(corpus.vocabulary))
         self.batches = self.model.arrange(batching.batchify(text, spec.batch_size))
         self.valid = batching.as_stream(corpus.valid, device)
         self.test = batching.as_stream(corpus.test, device)
@@ -366,6 +371,7 @@ class Trainer:
                 ),
             }
         )
+        self.finished = self.finished or self.hopeless
         self.elapsed += self.epoch_seconds
         self.epoch += 1
         self.position = self.token_steps = 0
@@ -373,6 +379,12 @@ class Trainer:
         self.epoch_seconds = 0.0
         for part in chain.from_iterable(self.hidden):
             part.zero_()
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether ``stop_hopeless`` ends the training: it is no better than word frequencies."""
+        after = self.spec.stop_hopeless if self.stage == Stage.TRAIN else 0
+        return 0 < after <= len(self.history) and self.best["loss"] >= self.unigram_loss
 
     @property
     def _at_a_time(self) -> int:

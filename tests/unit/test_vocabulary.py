@@ -15,7 +15,7 @@ RUNS = Path(__file__).parents[2] / "results" / "runs"
     [
         (Stage, ["train", "finetune"]),
         (Split, ["train", "valid", "test"]),
-        (Status, ["done", "partial", "diverged", "leaks", "missing"]),
+        (Status, ["done", "partial", "diverged", "hopeless", "leaks", "missing"]),
         (Event, ["averaging starts", "learning rate"]),
         (Device, ["cpu", "cuda"]),
     ],

@@ -18,7 +18,7 @@ from awd.report.figures.seeds import seed_differences
 from awd.report.figures.style import BASE, GREY, INK, PALETTE, scaled, styled
 from awd.report.tables.build import compared
 from awd.report.words import text_name
-from awd.vocabulary import Status
+from awd.vocabulary import FAILED, Status
 
 ASTRAY = 12
 """How many times the usual difference makes a row one that went astray."""
@@ -170,7 +170,7 @@ def _published_ink(scale: str) -> str | tuple:
 
 def _outcome(line: dict) -> tuple[str, str]:
     """What stands at the right of a bar, and its colour."""
-    if line["status"] in (Status.MISSING, Status.DIVERGED):
+    if line["status"] in (Status.MISSING, *FAILED):
         color = GREY if line["status"] == Status.MISSING else PALETTE[3]
         return words.status(line["status"]), color
     value = f"{line['test']:.2f}" if not math.isnan(line["test"]) else "\N{EN DASH}"

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from awd.report import words
 from awd.report.comparability import Exclusion
 from awd.report.figures.style import COLUMN, GREY, scaled, width
 from awd.report.figures.traces import Trace
@@ -21,6 +22,8 @@ from awd.vocabulary import Event
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MEAN, BAND = "mean", "band"  # identify the line of a mean, and the range of seeds
 CHARACTERS = 21  # of small print that fit on an inch
+ENDS = {Exclusion.DIVERGED: "x", Exclusion.HOPELESS: "+"}
+"""The marks at the end of lines of trainings that failed."""
 
 
 def panels(corpora: list[str], height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
@@ -74,8 +77,8 @@ def draw_trace(
     """Draw the mean over seeds, each seed and their range beneath, and what happened on the way.
 
     A diamond marks where averaging starts, a small triangle where the learning rate is lowered, a
-    cross where the runs diverged. ``line`` are the properties of the mean's line. Returns the
-    mean by epoch, and what a legend has to explain.
+    cross where the runs diverged, a plus where they were hopeless. ``line`` are the properties of
+    the mean's line. Returns the mean by epoch, and what a legend has to explain.
     """
     seen: set[str] = set()
     mean = trace.mean(column)
@@ -105,9 +108,10 @@ def draw_trace(
         at = trace.switch
         place = (at, np.interp(at, mean.index, mean))
         axis.plot(*place, "D", color=color, ms=size, mec="w", mew=0.3, zorder=4)
-    if trace.exclusion is Exclusion.DIVERGED:
-        seen.add("diverged")
-        axis.plot(mean.index[-1], mean.iloc[-1], "x", ms=5, mew=1.3, color=color, zorder=4)
+    if trace.exclusion in ENDS:
+        seen.add(trace.exclusion)
+        sign = {"marker": ENDS[trace.exclusion], "ms": 5, "mew": 1.3, "color": color, "zorder": 4}
+        axis.plot(mean.index[-1], mean.iloc[-1], **sign)
     return mean, seen
 
 
@@ -157,10 +161,12 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
         "lowered": Line2D(
             [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
         ),
-        "diverged": Line2D([], [], marker="x", ms=4, lw=0, color=GREY, label="diverged"),
         "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seeds"),
         "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
     }
+    for why, sign in ENDS.items():
+        look = {"marker": sign, "ms": 4, "lw": 0, "color": GREY}
+        entries[why] = Line2D([], [], label=words.exclusion(why), **look)
     return [entry for name, entry in entries.items() if name in seen]
 
 

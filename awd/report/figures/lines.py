@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from awd.report import words
-from awd.report.comparability import Exclusion
 from awd.report.figures.drawing import (
+    ENDS,
     MEAN,
     draw_trace,
     explanations,
@@ -100,7 +100,7 @@ def name_lines(figure: Figure, drawn: list[Panel]) -> Figure:
         for trace, line in lines:
             color, (x, y) = line.get_color(), line.get_xydata()[-1]
             early = x < last  # trained for one stage only, or not to the end
-            if early and trace.exclusion is not Exclusion.DIVERGED:
+            if early and trace.exclusion not in ENDS:
                 axis.plot(x, y, "o", ms=2.2, color=color, zorder=4)
             strong = line.get_linewidth() > 1
             names.append(Name(line.get_label(), x, y, color, strong=strong, dotted=early))

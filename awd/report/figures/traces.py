@@ -9,7 +9,7 @@ import pandas as pd
 
 from awd.report.comparability import Exclusion, measured_differently
 from awd.study.methods import parse_method
-from awd.vocabulary import Event, Stage, Status
+from awd.vocabulary import FAILED, Event, Stage, Status
 
 ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabulary is below it
 LOWERED = -0.04  # relative change of a learning rate
@@ -19,9 +19,9 @@ class Trace(NamedTuple):
     """The recorded epochs that ``rows`` share.
 
     ``stages`` has, per stage with any epoch, the lines of all seeds in the frame ``curves`` of
-    report.records; ``exclusion`` is why it is not compared with the others, if so: diverged if
-    every seed did, leaks if any model reads what it predicts, incomparable if its perplexity is
-    measured by another protocol.
+    report.records; ``exclusion`` is why it is not compared with the others, if so: diverged or
+    hopeless if every seed is, leaks if any model reads what it predicts, incomparable if its
+    perplexity is measured by another protocol.
     """
 
     rows: list[dict]
@@ -103,8 +103,8 @@ def traces(
 
     Rows that are evaluated differently from the same weights share one; with ``join_stages`` so
     do those of a training and of its fine-tuning. A trace may be empty: not recorded yet. A row
-    that combines several runs (an ensemble) has none. Seeds that diverged are left out unless
-    all did: they would end the mean of the others.
+    that combines several runs (an ensemble) has none. Seeds that diverged or are hopeless are left
+    out unless all are: they would end the mean of the others.
     """
     shared: dict[tuple, list[dict]] = {}
     for row in suite["rows"]:
@@ -112,12 +112,13 @@ def traces(
             runs = tuple(item["run"] for item in row["runs"])
             shared.setdefault((runs, None if join_stages else row["stage"]), []).append(row)
     places = curves.groupby(["run", "stage"], sort=False).indices
-    diverged = set(records.loc[records["status"] == Status.DIVERGED, "run"])
+    ended = {status: set(records.loc[records["status"] == status, "run"]) for status in FAILED}
+    failed = set().union(*ended.values())
     leaking = set(records.loc[records["status"] == Status.LEAKS, "run"])
     differing = measured_differently(suite, records)
     found = []
     for (runs, _), rows in shared.items():
-        lasting = [run for run in runs if run not in diverged] or list(runs)
+        lasting = [run for run in runs if run not in failed] or list(runs)
         stages = list(Stage) if _reaches_fine_tuning(rows) else [Stage.TRAIN]
         recorded = {}
         for stage in stages:
@@ -126,8 +127,8 @@ def traces(
                 break
             recorded[stage] = curves.take(np.concatenate(lines))
         exclusion = None
-        if diverged >= set(runs):
-            exclusion = Exclusion.DIVERGED
+        if failed >= set(runs):
+            exclusion = Exclusion(next(each for each in FAILED if ended[each] & set(runs)))
         elif leaking & set(runs):
             exclusion = Exclusion.LEAKS
         elif any((row["row"], corpus) in differing for row in rows):

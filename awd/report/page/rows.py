@@ -28,9 +28,9 @@ from awd.report.tables.layout import Column as TableColumn
 from awd.report.words import DASH
 from awd.runs.progress import duration
 from awd.study.dialect import USUAL
-from awd.vocabulary import Split, Status
+from awd.vocabulary import FAILED, Split, Status
 
-STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, Status.DIVERGED, Status.LEAKS)
+STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, *FAILED, Status.LEAKS)
 SIGNS = {
     Verdict.REPRODUCED: "\N{CHECK MARK}",
     Verdict.CLOSE: "\N{ALMOST EQUAL TO}",
@@ -40,6 +40,7 @@ SIGNS = {
     Status.PARTIAL: "\N{CIRCLE WITH LEFT HALF BLACK}",
     Status.MISSING: "\N{WHITE CIRCLE}",
     Status.DIVERGED: "\N{MULTIPLICATION X}",
+    Status.HOPELESS: "\N{HEAVY GREEK CROSS}",
     Status.LEAKS: "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}",
 }
 """Outcomes in the order they sort, and a sign for each: nothing is shown by colour alone."""

@@ -21,7 +21,7 @@ from awd.report.remarks import (
     Unfinished,
 )
 from awd.report.stats import Difference, Noise, Result, compare, holm, mean, mean_and_deviation
-from awd.vocabulary import COMBINED, HELD_OUT, Split, Stage, Status
+from awd.vocabulary import COMBINED, FAILED, HELD_OUT, Split, Stage, Status
 
 COLUMNS = [
     "suite",
@@ -197,7 +197,7 @@ def _line(
     judgement = _judge(published, results, noise) if judged else None
     remarks = [
         Note(row["note"]) if row.get("note") else None,
-        *_state_remarks(row, results),
+        *_state_remarks(row, results, planned),
         _backward(results),
         _never_averaged(row, results, planned),
         Incomparable(differing) if differing else None,
@@ -258,7 +258,7 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
 
 
 def _counts(result: dict) -> bool:
-    return result["status"] not in (Status.DIVERGED, Status.LEAKS)
+    return result["status"] not in (*FAILED, Status.LEAKS)
 
 
 def _backward(results: dict[int, dict]) -> Backward | None:
@@ -304,23 +304,26 @@ def _status(row: dict, results: dict[int, dict]) -> Status:
     states = {result["status"] for result in results.values()}
     if Status.LEAKS in states:
         return Status.LEAKS
-    if Status.DIVERGED in states and not good:
-        return Status.DIVERGED
+    if not good and (failed := [each for each in FAILED if each in states]):
+        return failed[0]
     if good == 0:
         return Status.MISSING
     return Status.PARTIAL if good < len(row["runs"]) else Status.DONE
 
 
-def _state_remarks(row: dict, results: dict[int, dict]) -> list[Remark]:
+def _state_remarks(row: dict, results: dict[int, dict], planned: dict[str, dict]) -> list[Remark]:
     """How many seeds a partial row has; and its seeds that ended badly, alike ones together."""
     bad: dict[tuple, list[int]] = {}
     for seed, result in results.items():
         if not _counts(result):
-            bad.setdefault((result["status"], result["reason"]), []).append(seed)
+            epochs = None
+            if result["status"] == Status.HOPELESS:
+                epochs = planned.get(result["run"], {}).get("spec", {}).get("stop_hopeless")
+            bad.setdefault((result["status"], result["reason"], epochs), []).append(seed)
     several = len(row["runs"]) > 1
     remarks: list[Remark] = [
-        Ended(Status(status), reason, tuple(seeds) if several else ())
-        for (status, reason), seeds in bad.items()
+        Ended(Status(status), reason, tuple(seeds) if several else (), epochs)
+        for (status, reason, epochs), seeds in bad.items()
     ]
     good = sum(_counts(result) for result in results.values())
     if _status(row, results) in (Status.PARTIAL, Status.MISSING):

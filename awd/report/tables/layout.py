@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from awd.report import words
-from awd.report.remarks import AtEpoch, NoInterval, OtherInterval, Remark, Unfinished
+from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, Unfinished
 from awd.report.tables.build import COUNTED, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, text_name
@@ -142,7 +142,9 @@ def body(
         entries |= _measures(line, is_base, markup)
         entries[Column("verdict")] = _verdict(line, markup)
         behind = [words.remark(each) for each in line["remarks"] if isinstance(each, AtEpoch)]
-        state = words.status(line["status"], line["n"], len(row["runs"]))
+        ends = [each.epochs for each in line["remarks"] if isinstance(each, Ended) and each.epochs]
+        last = max(ends, default=None)
+        state = words.status(line["status"], line["n"], len(row["runs"]), last)
         entries[STATUS] = Entry(
             markup.text("; ".join([state, *behind])),
             empty=line["status"] == Status.DONE and not behind,

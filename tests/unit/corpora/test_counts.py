@@ -1,9 +1,15 @@
 """Words that are rare in the training text or not in it."""
 
+import hashlib
+import math
+import random
+
+import numpy as np
 import pytest
 from small_texts import encode, folder_of
 
 from awd import corpora
+from awd.corpora.counts import unigram_loss
 from awd.errors import InputError
 
 RARE = {"train": b"a b a c\na b d\n", "valid": b"a c x\n" * 5, "test": b"b <unk> d e e\n" * 4}
@@ -67,3 +73,21 @@ def test_a_minimum_count_for_whom_it_is_not(tmp_path):
     for count in (0, -1, 1.5, "2", True, None):
         with pytest.raises(InputError, match=r"mine: minimum_count is .*; allowed: 1, 2, \.\.\."):
             encode("mine", raw, tmp_path / "out", minimum_count=count)
+
+
+def test_the_loss_of_word_frequencies_by_hand():
+    """Of 8 words a is 4, b 2, c 2: 1 bit for a, 2 bits for each of the others."""
+    train = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    assert unigram_loss(train, np.array([0, 1, 2, 2]), 3) == pytest.approx(7 / 4 * math.log(2))
+    # a fourth type is unseen, so one is added to each count: 5, 3, 3, 1 of 12
+    assert unigram_loss(train, np.array([3]), 4) == pytest.approx(math.log(12))
+    assert unigram_loss(train, np.array([0, 1]), 4) == pytest.approx(math.log(12 / 15**0.5))
+
+
+def test_the_loss_of_word_frequencies_is_rounded_in_one_way():
+    """Its last bit, too: a digest of a thousand losses of a random text."""
+    draw = random.Random(1)
+    train = np.array([int(draw.paretovariate(0.7)) % 500 for _ in range(20_000)])
+    losses = [unigram_loss(train[: 100 + 10 * each], train[each:], 500) for each in range(1000)]
+    digest = hashlib.sha256(",".join(loss.hex() for loss in losses).encode()).hexdigest()
+    assert digest[:16] == "30deb46dd938be0a"

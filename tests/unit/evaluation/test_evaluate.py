@@ -157,6 +157,13 @@ def test_a_diverged_training_has_an_evaluation_without_perplexity(corpus, tmp_pa
     assert "epoch 1" in record["reason"]
 
 
+def test_a_hopeless_training_has_an_evaluation_without_perplexity(corpus, tmp_path):
+    spec = spec_of(initial_range=5, learning_rate=0, stop_hopeless=1)
+    record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
+    assert (record["status"], record["splits"]) == ("hopeless", {})
+    assert "of 1 epochs" in record["reason"]
+
+
 def test_weights_of_another_run_are_refused(corpus, runs):
     with pytest.raises(InputError, match="not that of this spec"):
         evaluate(corpus, runs[0], "stream", spec_of(seed=9))

@@ -67,3 +67,15 @@ def test_a_row_by_another_protocol_is_no_point_of_a_comparison(tmp_path):
         assert told in texts(draw(**inputs))
     labels = [label.get_text() for label in frequencies.draw(**inputs).axes[0].get_yticklabels()]
     assert "− NT-ASGD" not in labels
+
+
+def test_a_hopeless_row_is_marked_and_is_no_point_of_a_comparison(tmp_path):
+    inputs = study(tmp_path, corpora=("ptb",))
+    of_row = inputs["records"]["run"].str.endswith("minus-nt-asgd")
+    inputs["records"].loc[of_row, ["status", "perplexity"]] = ["hopeless", float("nan")]
+    inputs["table"] = tables.build(inputs["suite"], inputs["records"], "paper")
+    figure = curves.draw(**inputs)
+    assert "− NT-ASGD (hopeless)" in texts(figure)
+    assert "hopeless" in texts(figure), "the legend explains the mark"
+    assert "hopeless" in texts(ablation.draw(**inputs))
+    assert "not shown: − NT-ASGD (hopeless); − AR/TAR (missing)" in texts(cost.draw(**inputs))

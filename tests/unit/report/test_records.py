@@ -227,7 +227,11 @@ def test_losses_by_frequency_that_do_not_add_up_are_refused(tmp_path, damage):
     [
         ("finetune.stream.json", {"protocol": {"mode": "stream"}}, "protocol cannot be read"),
         ("finetune.stream.json", {"protocol": "as usual"}, "a mapping is expected"),
-        ("finetune.stream.json", {"status": "fine"}, "not one of 'done', 'diverged', 'leaks'"),
+        (
+            "finetune.stream.json",
+            {"status": "fine"},
+            "not one of 'done', 'diverged', 'hopeless', 'leaks'",
+        ),
         ("finetune.stream.json", {"members": 2}, "'members' is 2"),
         ("finetune.json", {"devices": "AMD EPYC, 1 thread"}, "devices cannot be read"),
         ("finetune.json", {"devices": [{"kind": "tpu", "name": "x", "threads": 1}]}, "'tpu'"),

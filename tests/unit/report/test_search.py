@@ -1,6 +1,7 @@
 """The trials of a search: read from records, kept, chosen from by validation alone, shown."""
 
 import io
+import math
 
 import pytest
 import yaml
@@ -8,7 +9,7 @@ from rich.console import Console
 
 import awd.study.suite
 from awd.errors import InputError
-from awd.files import write_json
+from awd.files import read_json, write_json
 from awd.report import search
 from awd.study import tuning
 from awd.study.config import CONFIG, load_config
@@ -161,7 +162,19 @@ def test_every_trial_stays_on_file(plan_of):
         search.keep(plan_of(2))
 
 
-def test_what_is_missing_or_hopeless_is_refused(plan_of):
+def test_a_hopeless_trial_is_never_chosen(plan_of):
+    """However good its number looks beside those of trainings that went on."""
+    plan = plan_of(2)
+    finish(plan, 50.0, 60.0)
+    path = plan.runs[plan.trials[0].run].folder / "train.json"
+    write_json(path, read_json(path) | {"status": "hopeless"})
+    assert math.isinf(search.perplexity(search.gather(plan)[0]))
+    search.keep(plan)
+    (choice,) = tuning.read_choices("mine", "demo")["known-entropy"].values()
+    assert choice.trial == 2
+
+
+def test_what_is_missing_or_all_diverged_is_refused(plan_of):
     plan = plan_of(2)
     finish(plan, 50.0)
     with pytest.raises(InputError, match="1 of 2 trials are not trained yet"):

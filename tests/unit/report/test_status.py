@@ -103,6 +103,13 @@ def test_a_divergence_is_told_even_if_the_next_stage_went_well(run, tmp_path):
     assert found(run, tmp_path)[0] == "diverged"
 
 
+def test_a_hopeless_training_is_over_once_its_fine_tuning_is(run, tmp_path):
+    recorded(run, "train", "hopeless")
+    assert found(run, tmp_path) == ("waiting", "finetune")
+    recorded(run, "finetune", "hopeless")
+    assert found(run, tmp_path) == ("hopeless", "finetune")
+
+
 def test_a_half_written_file_is_not_there_yet(run, tmp_path):
     """It is written whole; a damaged one on a strange file system is no reason to give up."""
     told(run, tmp_path).write_text("{")

@@ -252,3 +252,40 @@ def test_a_second_direction_has_a_remark(tmp_path):
 
     _, table = study(tmp_path, change=change)
     assert line(table, "minus-weight-drop")["remarks"] == (Backward(71.111, 70.0), NoInterval())
+
+
+def hopeless(runs, *names):
+    """Make the rows ``names`` of the made-up study hopeless."""
+    for name in names:
+        for path in (runs / name).glob("*.json"):
+            splits = {"splits": {}} if path.name.count(".") == 2 else {}
+            rewrite(path, status="hopeless", reason="it is no better", **splits)
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2)])
+def test_a_hopeless_row_has_published_numbers_and_none_of_its_own(tmp_path, seeds):
+    """It has no interval and no verdict, and says after how many epochs it was stopped."""
+    plan = make_plan(seeds=(1, 2))
+    for run in plan["runs"].values():
+        run["spec"]["stop_hopeless"] = 3
+    runs = tmp_path / "runs"
+    write_runs(plan, runs)
+    hopeless(runs, *(f"ptb-lstm-s{seed}-merity2018-minus-weight-drop" for seed in seeds))
+    frame, _ = records.collect(plan, runs)
+    suite = plan["suites"][0]
+    table = tables.build(suite, frame, "paper", plan["runs"])
+    found = line(table, "minus-weight-drop")
+    assert found["remarks"][-1] == Ended(Status.HOPELESS, "it is no better", seeds, 3)
+    assert not np.isnan(found["published_test"])
+    if len(seeds) == 2:
+        assert (found["status"], found["n"]) == ("hopeless", 0)
+        for name in ("test", "valid", "delta_test", "delta_low", "p", "distance"):
+            assert np.isnan(found[name])
+        assert pd.isna(found["verdict"])
+        assert "hopeless after 3 epochs" in markdown(table, suite, "paper")
+    else:
+        assert (found["status"], found["n"]) == ("partial", 1)
+        assert not np.isnan(found["delta_test"])
+        assert "Seed 1 is hopeless after 3 epochs: it is no better." in markdown(
+            table, suite, "paper"
+        )

@@ -41,6 +41,8 @@ GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
         (Unfinished(1, 3), "partial (1 of 3 seeds)"),
         (Ended(Status.DIVERGED, "loss became nan", ()), "diverged: loss became nan"),
         (Ended(Status.LEAKS, None, (1, 2)), "seeds 1, 2 leak"),
+        (Ended(Status.HOPELESS, "why", (), 3), "hopeless after 3 epochs: why"),
+        (Ended(Status.HOPELESS, "why", (2,), 1), "seed 2 is hopeless after 1 epoch: why"),
         (Backward(71.111, 70.0), "perplexity of the backward direction, valid and test: 71.11, 70"),
         (NeverAveraged(12, 1, 1), "averaging did not start in its 12 epochs"),
         (NeverAveraged(12, 1, 2), "averaging did not start in its 12 epochs with 1 of 2 seeds"),

@@ -90,3 +90,9 @@ def test_another_text_under_the_same_name_is_refused(run):
     other = record["corpus"]["fingerprint"][:8] + "0" * 56
     with pytest.raises(InputError, match=r"is not the text that .* was trained on"):
         corpus_of(run, record | {"corpus": record["corpus"] | {"fingerprint": other}})
+
+
+def test_a_hopeless_training_is_one_sentence(run, tmp_path):
+    folder = changed(run, tmp_path, status="hopeless", reason="it is 700")
+    with pytest.raises(InputError, match="the training was stopped as hopeless: it is 700"):
+        trained_record(folder)

@@ -70,6 +70,7 @@ SHOWN_BY = {
     "bidirectional": {"bidirectional", "weight_drop_backward"},
     "objective": {"objective", "weight_drop_backward"},
     "patience": {"ends_early"},
+    "stop_hopeless": {"stop_hopeless"},
     "reading": {"carried_state"},
     "schedule": {"learning_rate_changes"},
     "decay_factor": {"learning_rate_changes"},
@@ -171,6 +172,10 @@ def test_what_without_dropout_really_switched_off(text):
         {"reading": "sentences", "variable_bptt": False},
         {"schedule": "one-cycle", "epochs": 30, "finetune_epochs": 20},
         {"schedule": "one-cycle", "optimizer": "adamw", "learning_rate": 0.01},
+        {"stop_hopeless": 3},
+        {"stop_hopeless": 39, "patience": 2},
+        {"stop_hopeless": 4, "epochs": 4},
+        {"stop_hopeless": 70, "epochs": 90},
     ],
     ids=str,
 )
@@ -243,6 +248,8 @@ def inactive(monkeypatch, name):
         )
     elif name == "averaging_from":
         monkeypatch.setattr(NonMonotonicTrigger, "fires", lambda *_: False)
+    elif name == "stop_hopeless":
+        monkeypatch.setattr(Trainer, "hopeless", False)
     elif name == "carried_state":
         read = awd.model.language_model.LanguageModel.read
         monkeypatch.setattr(
@@ -276,6 +283,7 @@ def inactive(monkeypatch, name):
         "averaging_from",
         "carried_state",
         "tied",
+        "stop_hopeless",
     ],
 )
 def test_a_mechanism_that_silently_does_nothing_is_found(text, monkeypatch, name):
@@ -287,7 +295,7 @@ def test_a_mechanism_that_silently_does_nothing_is_found(text, monkeypatch, name
         assert (wanted, seen(text, spec)[name]) == (7, None)
         return
     inactive(monkeypatch, name)
-    spec = spec_of(**FULL)
+    spec = spec_of(**FULL, stop_hopeless=3)
     observed = seen(text, spec)
     assert contradiction(spec, "train", observed) is not None
     wanted = expected(spec, "train")
@@ -361,3 +369,11 @@ def test_a_training_that_is_not_what_it_says_does_not_begin(text, tmp_path, monk
         train_stage(spec, text, "train", folder, device=CPU, checkpoints=tmp_path)
     assert str(caught.value).startswith(folder.name)
     assert list(folder.iterdir()) == []
+
+
+def test_a_threshold_that_ends_every_training_is_found(text, monkeypatch):
+    """It must end those above the loss of word frequencies, and no others."""
+    spec = spec_of(**PLAIN, stop_hopeless=3)
+    assert seen(text, spec)["stop_hopeless"] == 3
+    monkeypatch.setattr(Trainer, "hopeless", property(lambda self: len(self.history) >= 3))
+    assert seen(text, spec)["stop_hopeless"] == 0

@@ -1,6 +1,8 @@
 """A stage leaves its record, curve, weights and checkpoint."""
 
+import dataclasses
 import json
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from awd.corpora.counts import unigram_loss
 from awd.errors import InputError
 from awd.evaluation.evaluate import evaluate_stage
 from awd.runs.checkpoint import Checkpoint
@@ -264,3 +267,104 @@ def test_an_evaluation_that_fails_is_left_to_its_own_job(
     folder, spec = evaluated(corpus, tmp_path)
     assert "trained; not yet evaluated" in caplog.text
     assert take(tmp_path, folder, spec) is None
+
+
+# trainings that cannot win ------------------------------------------------------------------
+
+HOPELESS = {
+    "initial_range": 5,
+    "learning_rate": 0,
+    "stop_hopeless": 2,
+    "epochs": 5,
+    "finetune_epochs": 1,
+}
+
+
+def test_a_training_no_better_than_word_frequencies_ends(corpus, tmp_path):
+    folder, record = stage_of(corpus, tmp_path, **HOPELESS)
+    assert (record["status"], record["result"]["epochs"]) == ("hopeless", 2)
+    assert len((folder / "train.csv").read_text().splitlines()) == 3
+    level = math.exp(unigram_loss(corpus.train, corpus.valid[1:], 12))
+    best = record["result"]["valid_perplexity"]
+    assert best >= level
+    assert record["reason"] == (
+        f"the best validation perplexity of 2 epochs is {best:.2f}; that of word frequencies is "
+        f"{level:.2f}"
+    )
+
+
+@pytest.mark.parametrize("above", [1e-9, 0.0, -1e-9])
+def test_a_training_at_word_frequencies_is_hopeless_and_one_below_goes_on(
+    corpus, tmp_path, monkeypatch, above
+):
+    level = unigram_loss(corpus.train, corpus.valid[1:], 12)
+    losses = iter([level + 1, level + above, *[level + 2] * 3])
+    monkeypatch.setattr(Trainer, "validate", lambda _: (next(losses), 0.0))
+    monkeypatch.setattr(module, "observe", lambda _: {})
+    _, record = stage_of(corpus, tmp_path, **HOPELESS)
+    expected = ("hopeless", 2) if above >= 0 else ("done", 5)
+    assert (record["status"], record["result"]["epochs"]) == expected
+
+
+def test_word_frequencies_are_those_of_the_text_that_is_trained_on(corpus):
+    """Of its first part; and line by line, the first words are not predicted."""
+    corpus = dataclasses.replace(corpus, vocabulary=["<eos>", *corpus.vocabulary[1:]])
+    for settings in ({"train_tokens": 300}, {"reading": "sentences"}):
+        trainer = Trainer(spec_of(**settings, stop_hopeless=1), corpus, "train", CPU)
+        train = corpus.train[: settings.get("train_tokens")]
+        words = corpus.valid[1:]
+        if "reading" in settings:
+            words = words[corpus.valid[:-1] != 0]
+        assert trainer.unigram_loss == unigram_loss(train, words, 12)
+
+
+def test_a_hopeless_training_is_not_fine_tuned(corpus, tmp_path):
+    """The stage leaves the same weights and an empty curve, and the evaluation says why."""
+    folder, trained = stage_of(corpus, tmp_path, **HOPELESS)
+    folder, spec = evaluated(corpus, tmp_path, "finetune", **HOPELESS)
+    record = json.loads((folder / "finetune.json").read_text())
+    assert (record["status"], record["reason"]) == ("hopeless", trained["reason"])
+    assert record["result"]["epochs"] == 0
+    assert len((folder / "finetune.csv").read_text().splitlines()) == 1
+    one, other = (load_file(folder / f"{stage}.safetensors") for stage in ("train", "finetune"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    early = take(tmp_path, folder, spec, "finetune")
+    assert (early["status"], early["splits"]) == ("hopeless", {})
+    assert early["reason"] == trained["reason"]
+
+
+@pytest.mark.parametrize("killed_at", [1, 2, "record"])
+def test_a_hopeless_training_that_was_killed_ends_as_one_that_was_not(
+    corpus, tmp_path, monkeypatch, killed_at
+):
+    """After each epoch, and between the last checkpoint and the record."""
+    settings = HOPELESS | {"learning_rate": 0.01, "weight_drop": 0.5}
+    usual, record_of = module.Progress.epoch, module._record
+    whole, expected = stage_of(corpus, tmp_path / "whole", **settings)
+
+    def dies(progress, line):
+        usual(progress, line)
+        if line["epoch"] == killed_at:
+            raise RuntimeError("killed")
+
+    def dies_at_the_end(*_):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(module.Progress, "epoch", dies)
+    if killed_at == "record":
+        monkeypatch.setattr(module, "_record", dies_at_the_end)
+    monkeypatch.setattr(Checkpoint, "due", lambda *_, **__: True)
+    with pytest.raises(RuntimeError, match="killed"):
+        stage_of(corpus, tmp_path, **settings)
+    monkeypatch.setattr(module.Progress, "epoch", usual)
+    monkeypatch.setattr(module, "_record", record_of)
+    folder, record = stage_of(corpus, tmp_path, **settings)
+    assert record["resumes"] == 1
+    assert (record["status"], record["reason"]) == ("hopeless", expected["reason"])
+    assert record["weights_sha256"] == expected["weights_sha256"]
+    assert record["result"] == expected["result"]
+    curves = [
+        [line.split(",")[:-2] for line in (each / "train.csv").read_text().splitlines()]
+        for each in (whole, folder)
+    ]
+    assert curves[0] == curves[1]
