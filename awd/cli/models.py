@@ -58,7 +58,7 @@ def generate(run, words):
     last), results. The same keys give the same text.
     """
     from awd.evaluation.generate import generate as sample
-    from awd.evaluation.generate import in_lines, read_prompt
+    from awd.evaluation.generate import in_lines, lines_of, read_prompt
     from awd.evaluation.trained_model import open_run
     from awd.machine import devices
     from awd.runs.find import find_run
@@ -73,7 +73,8 @@ def generate(run, words):
     model, corpus, _ = open_run(place, _stage(given), devices.prepare())
     prompt = read_prompt(corpus, given.get("prompt", ""))
     _note_unknown(prompt.unknown, "the prompt")
-    ids = sample(model, prompt.ids, length, temperature=temperature, seed=seed)
+    lines = lines_of(corpus, model.spec.reading)
+    ids = sample(model, prompt.ids, length, temperature=temperature, seed=seed, lines=lines)
     click.echo(in_lines(corpus, [*prompt.ids[1:], *ids]))
 
 

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from awd.corpora import Corpus
 from awd.corpora.new_text import NewText, read_text
+from awd.corpora.sentences import Sentences, line_end
 from awd.errors import InputError
 from awd.model.arithmetic import look_up, softmax
 from awd.model.language_model import LanguageModel
@@ -15,6 +17,30 @@ from awd.vocabulary import END
 
 LEAST_TEMPERATURE = 0.01
 """Smallest temperature above zero; below it the most probable word is certain all the same."""
+
+
+class Lines(NamedTuple):
+    """What a model that reads line by line does not predict: how lines begin.
+
+    end: the token that ends a line.
+    first: (types), how often each word begins a line of the training text.
+    """
+
+    end: int
+    first: list[int]
+
+
+def lines_of(corpus: Corpus, reading: str) -> Lines | None:
+    """Return how lines of the training text begin; None if the text is read as one stream.
+
+    Lines without words are left out, as in training.
+    """
+    end = line_end(reading, corpus.vocabulary)
+    if end is None:
+        return None
+    starts = Sentences(torch.from_numpy(corpus.train.astype(np.int64)), end).starts
+    first = np.bincount(corpus.train[starts], minlength=len(corpus.vocabulary))
+    return Lines(end, first.tolist())
 
 
 @torch.no_grad()
@@ -25,6 +51,7 @@ def generate(
     *,
     temperature: float = 1.0,
     seed: int = 1,
+    lines: Lines | None = None,
 ) -> list[int]:
     """Return ``length`` word ids that follow ``context``, drawn from what the model predicts.
 
@@ -36,6 +63,8 @@ def generate(
         context: (tokens), at least one, which the model reads first, from a state of zeros.
         temperature: what logarithms of probabilities are divided by: below 1 frequent words become
             more frequent; 0 always takes the most probable word.
+        lines: of a model that reads line by line. Then each line begins from a state of zeros, with
+            a word that is drawn as often as it begins lines (at temperature 0 the most frequent).
 
     Raises InputError if the model predicts words from those after them, or for a temperature that
     is not allowed.
@@ -54,10 +83,17 @@ def generate(
     draw = Random(seed)
     words: list[int] = []
     tokens = torch.from_numpy(context.astype(np.int64)).to(model.embedding.device)
+    if lines is not None:  # of which earlier ones have no part in what follows
+        ends = (tokens == lines.end).nonzero().flatten().tolist()
+        tokens = tokens[max(ends, default=-1) + 1 :]
     state = model.initial_state(1)
     if spec.objective == "both-directions":
         state = state[: len(model.layers)]
     while len(words) < length:
+        if lines is not None and (not len(tokens) or tokens[-1] == lines.end):
+            words += _first_word(lines.first, temperature, draw)
+            tokens, state = tokens.new_tensor(words[-1:]), model.initial_state(1)
+            continue
         output, state = model.read(look_up(tokens[:, None], model.embedding), state)
         logarithms = model.log_probabilities(output[-1])
         if temperature:
@@ -68,6 +104,12 @@ def generate(
             words.append(int(logarithms.argmax()))
         tokens = tokens.new_tensor(words[-1:])
     return words
+
+
+def _first_word(counts: list[int], temperature: float, draw: Random) -> list[int]:
+    if not temperature:
+        return [counts.index(max(counts))]
+    return draw.choices(range(len(counts)), counts)
 
 
 def read_prompt(corpus: Corpus, prompt: str) -> NewText:

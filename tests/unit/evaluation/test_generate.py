@@ -8,7 +8,7 @@ import torch
 
 from awd.corpora import Corpus
 from awd.errors import InputError
-from awd.evaluation.generate import generate, in_lines, read_prompt
+from awd.evaluation.generate import Lines, generate, in_lines, lines_of, read_prompt
 from awd.model.language_model import LanguageModel
 from awd.study.spec import RunSpec
 
@@ -129,3 +129,31 @@ def test_a_prompt_begins_a_line_and_stays_open():
 
 def test_words_become_lines():
     assert in_lines(corpus(), [0, 2, 3, 3, 4]) == "a b\n\nc"
+
+
+def test_a_model_of_sentences_begins_each_line_anew():
+    """Its first word is drawn as lines begin; the others depend on their own line alone."""
+    model = model_of(reading="sentences")
+    lines = Lines(3, [3, 0, 0, 0, 1, 0])
+    words = generate(model, np.array([3]), 3000, lines=lines)
+    text = " ".join(map(str, words)).split(" 3 ")
+    first = Counter(line.split()[0] for line in text)
+    assert len(text) > 100
+    assert set(first) == {"0", "4"}
+    share = first["0"] / len(text)
+    assert share == pytest.approx(0.75, abs=5 * (0.75 * 0.25 / len(text)) ** 0.5)
+    most = generate(model, np.array([1, 3, 2]), 20, temperature=0, lines=lines)
+    context = [2]
+    for word in most:
+        fresh = not context or context[-1] == 3
+        context = [] if fresh else context
+        assert word == (0 if fresh else int(next_words(model, context).argmax()))
+        context.append(word)
+
+
+def test_how_lines_begin_is_counted():
+    """A line without words is no line that training reads."""
+    text = np.array([0, 2, 3, 3, 0, 4, 3, 2, 5, 3], dtype=np.uint16)
+    corpus = Corpus("mine", "f" * 64, WORDS, text, text, text, info={})
+    assert lines_of(corpus, "sentences") == Lines(3, [2, 0, 1, 0, 0, 0])
+    assert lines_of(corpus, "stream") is None
