@@ -324,8 +324,8 @@ def corpus(name, words, configfile):
 def clean(words, yes):
     """List what takes room in results and can go, and delete it when told to.
 
-    Keys: what: checkpoints, logs, texts, weights (default: all); suites: take these studies out of
-    page and tables instead; scale: only there; results. Records are never deleted.
+    Keys: what: checkpoints, logs, texts, trials, weights (default: all); suites: take these studies
+    out of page and tables instead; scale: only there; results. Records are never deleted.
     """
     from awd.runs import clean as room
     from awd.study.dialect import parse

@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 
 from awd.errors import InputError, nearest
+from awd.files import read_json
 from awd.study import parts
 from awd.study.suite import EPOCHS
+from awd.study.tuning import FIRST_SEED
 
 STAGES = ("train", "finetune")
 
@@ -70,6 +72,14 @@ class Results:
             return False
         return any(folder.glob(f"{stage}.*.json")) or (folder / "finetune.json").exists()
 
+    def is_trial(self, run: Path) -> bool:
+        """Whether a search trained the run in this folder: its seed is none of a study."""
+        try:
+            spec = read_json(run / "train.json")["spec"]
+            return bool(spec["seed"] >= FIRST_SEED)
+        except (InputError, KeyError, TypeError):  # not over, or unknown: it stays
+            return False
+
 
 def _checkpoints(results: Results) -> Iterator[Path]:
     for stage in STAGES:
@@ -93,6 +103,12 @@ def _texts(results: Results) -> Iterator[Path]:
             yield path
 
 
+def _trials(results: Results) -> Iterator[Path]:
+    for path in results.folder.glob("runs/*/train.safetensors"):
+        if path.parent.name not in results.planned and results.is_trial(path.parent):
+            yield path
+
+
 def _logs(results: Results) -> Iterator[Path]:
     for path in results.folder.glob("logs/*.log"):
         rule, _, rest = path.stem.partition("-")
@@ -106,6 +122,9 @@ KINDS = {
     "logs": Kind("logs of runs that no plan has", "nobody needs them", _logs),
     "texts": Kind(
         "texts of corpora that are encoded", "fetched again if one is encoded anew", _texts
+    ),
+    "trials": Kind(
+        "weights of the trials of searches", "a search reads their records alone", _trials
     ),
     "weights": Kind(
         "weights and losses of each token of runs that are evaluated",

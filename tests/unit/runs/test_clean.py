@@ -1,5 +1,6 @@
 """What can go from the folder of results, and above all what cannot."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,24 @@ def test_weights_stay_while_a_row_is_to_be_evaluated_with_them(results):
     found = names(results, "weights")
     assert not any(run in name for name in found)
     assert any("one-more-full" in name for name in found)
+
+
+def test_weights_of_trials_go_once_they_have_a_record(results):
+    """They are in no plan, and have seeds that no study has; all else without a plan stays."""
+    for run, seed, names_ in (
+        ("trial", 1001, ("train.safetensors", "train.json")),
+        ("unfinished-trial", 1002, ("train.safetensors",)),
+        ("of-no-plan", 3, ("train.safetensors", "train.json")),
+    ):
+        for name in names_:
+            write(results / "runs" / run / name, json.dumps({"spec": {"seed": seed}}))
+    assert names(results, "trials") == {"runs/trial/train.safetensors"}
+    assert not any("trial" in name for name in names(results, "weights"))
+    plan = make_plan(corpora=("ptb",), name="one")
+    record = results / "runs/ptb-lstm-s1-one-full/train.json"
+    write(record, json.dumps(json.loads(record.read_text()) | {"spec": {"seed": 1001}}))
+    assert "ptb-lstm-s1-one-full" in plan["runs"]
+    assert names(results, "trials") == {"runs/trial/train.safetensors"}
 
 
 def test_weights_of_an_ensembles_members_stay_while_it_is_to_be_evaluated(results):
