@@ -99,11 +99,12 @@ class WorkflowPlan(Plan):
         return "../envs/awd.yaml" if self._deployed else None
 
     def corpus_record(self, *outputs: str) -> Callable[..., list[Path]]:
-        """Return the function from a job's wildcards to its corpus.json, if the job needs it.
+        """Return the function from a job's wildcards to its corpus.json, if that is to be made.
 
-        ``outputs`` are the names of the job's files in the folder of its run. Without this
-        function, Snakemake would train each finished run again when a corpus was deleted and
-        another run needs it.
+        A corpus that is there is no input: it is never made again, and if Snakemake saw a reason
+        to (another rule after an upgrade), it would skip the runs that read it, and succeed. Nor
+        is one that was deleted an input of a finished run, which would be trained again as soon as
+        another run needs the corpus. ``outputs`` are the job's files in the folder of its run.
         """
 
         def record(wildcards) -> list[Path]:
@@ -111,8 +112,8 @@ class WorkflowPlan(Plan):
             path = self.corpus_folder(run.spec.corpus) / "corpus.json"
             files = [run.folder / name.format_map(vars(wildcards)) for name in outputs]
             done = run.name in self._finished or all(file.exists() for file in files)
-            needed = path.exists() or not done or self._is_asked_for(run)
-            return [path] if needed else []
+            wanted = not path.exists() and (not done or self._is_target(run))
+            return [path] if wanted or self._is_forced else []
 
         return record
 
@@ -130,11 +131,15 @@ class WorkflowPlan(Plan):
                     unfinished.update([run.name, *members])
         return self.runs.keys() - unfinished
 
-    def _is_asked_for(self, run: Run) -> bool:
-        """Return whether jobs of the run are to be done although their outputs may exist."""
+    @property
+    def _is_forced(self) -> bool:
+        """Whether Snakemake was told to do again what is done."""
         asked = self._workflow.dag_settings  # not there yet when the Snakefile is read
-        forced = asked.forceall or asked.forcetargets or asked.forcerun
-        return bool(self._in_job or forced or any(run.name in target for target in asked.targets))
+        return bool(asked.forceall or asked.forcetargets or asked.forcerun)
+
+    def _is_target(self, run: Run) -> bool:
+        """Return whether files of the run were asked for by their names."""
+        return any(run.name in target for target in self._workflow.dag_settings.targets)
 
     def spec(self, wildcards) -> str:
         """Return the run's hyperparameters as JSON."""

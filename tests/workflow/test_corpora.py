@@ -1,10 +1,11 @@
 """What happens to corpora trains no finished run again, and skips no other run."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from projects import make_project, snakemake
+from projects import make_project, run, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -74,14 +75,33 @@ def test_records_without_weights_and_corpus_are_enough(project):
     assert (project / "results/demo/report.html").exists()
 
 
-@pytest.mark.parametrize("words", [[], ["mirror=elsewhere"]], ids=["touched", "other mirror"])
-def test_a_corpus_that_is_there_is_not_made_again(project, words):
-    """And a run that was asked for by its file is trained in the same command."""
-    before = trained(project)
+def touched(project: Path) -> None:
     for path in (corpora(project) / "raw").iterdir():
         path.touch()
+
+
+def upgraded(project: Path) -> None:
+    """The rules say more than they did when the corpus was made."""
+    rules = project / "workflow/rules/corpora.smk"
+    text = rules.read_text().replace("    params:\n", '    params:\n        new="1",\n')
+    rules.write_text(text)
+
+
+def without_raw_text(project: Path) -> None:
+    shutil.rmtree(corpora(project) / "raw")
+
+
+@pytest.mark.parametrize("change", [touched, upgraded, without_raw_text])
+def test_a_corpus_that_is_there_is_not_made_again(project, change):
+    """And a run that was asked for by its file is trained in the same command."""
+    before = trained(project)
+    change(project)
     encoded = (corpora(project) / "corpus.json").stat().st_mtime_ns
-    snakemake(project, "--config", "seeds=[1,2]", *words)
+    words = ["seeds=[2]", "mirror=elsewhere"]
+    (name,) = re.findall(r"^mine-\S+-s2-\S+", run(["awd", "plan", *words], project).stdout, re.M)
+    target = f"results/runs/{name}/finetune.stream.json"
+    snakemake(project, target, "--config", *words)
+    assert (project / target).exists()
     assert_only_new_runs(before, project, 1)
     assert (corpora(project) / "corpus.json").stat().st_mtime_ns == encoded
 

@@ -131,6 +131,21 @@ def test_a_finished_run_needs_a_corpus_only_if_it_is_asked_for(plan, tmp_path):
     assert record(wildcards) == []
 
 
+def test_a_corpus_that_is_there_is_no_input(plan, tmp_path):
+    made = plan("cpu", results=str(tmp_path))
+    run = next(iter(made.runs.values()))
+    wildcards = SimpleNamespace(run=run.name)
+    record = made.corpus_record("train.json")
+    (path,) = record(wildcards)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert record(wildcards) == []
+    made._workflow.dag_settings.targets = {f"{run.folder}/train.json"}
+    assert record(wildcards) == []
+    made._workflow.dag_settings.forceall = True
+    assert record(wildcards) == [path]
+
+
 def test_one_machine_has_as_many_as_its_gpus_have_slots(plan):
     assert plan("auto", installed=2, slots=3).gpus == 6
     assert plan("auto").gpus == 0
