@@ -39,6 +39,7 @@ OMITTED = re.compile(
     "|Conda environments: ignored|Terminating processes on user request"
     "|Removing output files of failed job|Exiting because a job execution failed"
     "|WorkflowError:\nAt least one job did not complete|Trying to restart job|Complete log"
+    "|Restored previous version of"
     "|Shutting down, this might take|(RuleException:\n)?CalledProcessError in file"
 )
 """Snakemake's messages that add nothing to those of `Narrator`."""
@@ -232,8 +233,9 @@ class Narrator(logging.Handler):
             for name in job.log:
                 lines.append(f"  the end of {name}:")
                 lines += [f"    {line}" for line in _tail(Path(name))]
+        done = f"{self.done} of {self.total} steps are" if self.total else "No step is"
         lines += [
-            f"{self.done} of {self.total} steps are done. To see each run: python -m awd status",
+            f"{done} done. To see each run: python -m awd status",
             f"To try again: {again}",
         ]
         return "\n".join(lines)

@@ -1,4 +1,5 @@
-# From records to what people read. None of this needs torch, a corpus or a GPU.
+# From records to what people read. None of this needs torch, a corpus or a GPU. All of it reads the
+# plan: without it among the inputs, no job would write again a part that was deleted.
 
 
 # Relative paths: braces in the path of the project are no wildcards.
@@ -46,6 +47,7 @@ rule collect:
 
 rule table:
     input:
+        rules.plan.output,
         rules.collect.output,
     output:
         report(
@@ -70,6 +72,7 @@ rule table:
 
 rule combined:
     input:
+        rules.plan.output,
         rules.collect.output,
     output:
         report(
@@ -96,6 +99,7 @@ rule combined:
 # those whose inputs have not changed are kept.
 rule figures:
     input:
+        rules.plan.output,
         rules.collect.output,
     output:
         [
@@ -124,6 +128,7 @@ rule figures:
 
 rule page:
     input:
+        rules.plan.output,
         rules.collect.output,
         rules.figures.output,
     output:

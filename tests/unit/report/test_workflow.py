@@ -89,7 +89,7 @@ def test_failed_jobs_are_listed_with_the_ends_of_their_logs(narrator, tmp_path):
     assert "line 5" not in said
     assert "(empty: the job was killed, or could not start)" in said
     assert "(No such file or directory)" in said
-    assert "python -m awd status" in said
+    assert "No step is done. To see each run: python -m awd status" in said
     assert said.endswith("To try again: snakemake --config 'a=b c'")
 
 
@@ -144,6 +144,7 @@ def test_a_running_training_has_a_bar(tmp_path):
         (event("job_info"), False),
         (event("", "Select jobs to execute..."), False),
         (event("", "RuleException:\nCalledProcessError in file x"), False),
+        (event("", "Restored previous version of a.png (updating job failed)."), False),
         (event("run_info", "Job stats:"), True),
         (event("error", "LockException: Directory cannot be locked"), True),
         (event("", "Job 3 has been submitted with SLURM jobid 5"), True),
