@@ -258,17 +258,6 @@ def scales_of(given: Mapping, results: Path) -> list[str]:
     return [name] if name and ("scale" in given or (results / name).is_dir()) else []
 
 
-@main.command(
-    examples={
-        "awd snakefile": "print where it is",
-        'snakemake -s "$(awd snakefile)" -c all': "run an installed awd",
-    }
-)
-def snakefile():
-    """Print the path of the workflow, to run it from any folder."""
-    click.echo(SNAKEFILE)
-
-
 @main.group(cls=Commands)
 def new():
     """Write an example to begin with."""
@@ -514,9 +503,7 @@ def _snakemake(words: list[str], cores: str, profile: Path | None, configfile: P
 @main.command(
     "tune-cache",
     examples={
-        "awd tune-cache results/corpora/ptb-* results/runs/RUN window=500,2000 weight=0.1": (
-            "two settings"
-        )
+        "awd tune-cache results/corpora/ptb-* results/runs/RUN window=500,2000": "18 settings"
     },
 )
 @folder("corpus")
@@ -548,6 +535,17 @@ def tune_cache(corpus, run, words):
     click.echo("window  theta  weight  validation perplexity")
     for window, theta, weight, perplexity in sorted(tried, key=lambda trial: trial[-1]):
         click.echo(f"{window:6d}  {theta:5g}  {weight:6g}  {perplexity:.2f}")
+
+
+@main.command(
+    examples={
+        "awd snakefile": "print where it is",
+        'snakemake -s "$(awd snakefile)" -c all': "run an installed awd",
+    }
+)
+def snakefile():
+    """Print the path of the workflow, to run it from any folder."""
+    click.echo(SNAKEFILE)
 
 
 def _numbers(given: Mapping, key: str, kind: type, usual: tuple) -> list:

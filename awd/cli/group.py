@@ -33,12 +33,15 @@ class Command(click.Command):
             raise
 
     def format_epilog(self, ctx, formatter):  # noqa: ARG002 - click's signature
-        """Write the examples, each with what it does."""
-        if self.examples:
-            width = max(map(len, self.examples))
-            with formatter.section("Examples"):
-                for line, meaning in self.examples.items():
-                    formatter.write(f"  {line:{width}}  # {meaning}\n")
+        """Write the examples with what they do: beside them, or above where that is too wide."""
+        if not self.examples:
+            return
+        width = max(map(len, self.examples))
+        beside = [f"  {line:{width}}  # {meaning}" for line, meaning in self.examples.items()]
+        above = [f"  # {meaning}\n  {line}" for line, meaning in self.examples.items()]
+        with formatter.section("Examples"):
+            for text in above if max(map(len, beside)) > formatter.width else beside:
+                formatter.write(f"{text}\n")
 
 
 class Commands(click.Group):
