@@ -167,7 +167,8 @@ def _style_text(style: Path | None) -> str:
     try:
         return read_text(style)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"figure_style: {style} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"figure_style: {style} cannot be read: {reason}") from error
 
 
 @cache

@@ -4,6 +4,7 @@ A model is a class of pydantic. `validate` makes one of plain data; what is wron
 InputError that names the place, what is allowed and, for a key, the nearest valid one.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
@@ -215,10 +216,10 @@ def _hint(kind: str, value: object) -> str:
         if kind == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
             return f"; write {value.replace(',', '.')} with a decimal point"
         try:
-            float(value)
+            if math.isfinite(float(value)):
+                return f"; write {value} without quotes"
         except ValueError:
-            return ""
-        return f"; write {value} without quotes"
+            pass
     return ""
 
 

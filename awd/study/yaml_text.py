@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from awd.errors import InputError
-from awd.files import read_bytes
+from awd.files import open_regular
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 AMBIGUOUS = "!ambiguous"
@@ -34,6 +34,12 @@ ADVICE = {
     "number": "is a different number to different programs; write it with plain digits, or put "
     "text in quotes",
 }
+
+
+LARGEST = 10_000_000
+"""Bytes of a file; more is a mistake."""
+MOST = 1_000_000
+"""Values in a text, with all repetitions by aliases; more is a mistake."""
 
 
 class RefusedError(yaml.constructor.ConstructorError):
@@ -86,9 +92,12 @@ def read_yaml(path: Path) -> object:
     Raises InputError, with the line, if the file is missing, not UTF-8 or not YAML.
     """
     try:
-        content = read_bytes(path)
+        with open_regular(path) as stream:
+            content = stream.read(LARGEST + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > LARGEST:
+        raise InputError(f"{path} is larger than {LARGEST:,} bytes; no YAML here is")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}, line 1: the file is UTF-16; save it as UTF-8")
     try:
@@ -110,7 +119,10 @@ def parse_yaml(text: str, where: str, *, lines: bool = True) -> object:
     Raises InputError that begins with ``where`` and, if ``lines`` matter, has the line.
     """
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - derived from the safe loader
+        value = yaml.load(text, Loader)  # noqa: S506 - derived from the safe loader
+        if _size(value, {}) > MOST:
+            raise ValueError(f"its aliases make more than {MOST:,} values")
+        return value
     except yaml.reader.ReaderError as error:
         # The character's number; of the C library it counts bytes, which may be a few more.
         number = text.count("\n", 0, error.position) + 1
@@ -127,6 +139,22 @@ def parse_yaml(text: str, where: str, *, lines: bool = True) -> object:
         raise InputError(f"{where}{line}: {kind}{problem}") from error
     except (ValueError, RecursionError, TypeError) as error:
         raise InputError(f"{where}: not valid YAML: {error}") from error
+
+
+def _size(value: object, known: dict[int, int]) -> int:
+    """Count ``value`` and all in it, what aliases repeat as often as it is there.
+
+    ``known`` has the counts of collections by identity. Raises ValueError if one is in itself.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 0  # while it is counted
+        parts = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    elif known[id(value)] == 0:
+        raise ValueError("an alias refers to what it is in")
+    return known[id(value)]
 
 
 def _tab(text: str, mark: yaml.Mark | None) -> bool:

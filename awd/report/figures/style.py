@@ -68,7 +68,8 @@ def read_style(path: Path) -> dict:
     try:
         lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be read: {reason}") from error
     found = matplotlib.RcParams()
     names = matplotlib.rcParams.keys()
     for number, line in enumerate(lines, 1):

@@ -102,6 +102,13 @@ def test_mistakes_in_the_configuration(key, value, sentence):
     assert complaint({**CONFIGURATION, key: value}, Config).startswith(sentence)
 
 
+@pytest.mark.parametrize("word", ["nan", "inf", "-Infinity", "ten"])
+def test_a_word_that_is_no_number_without_quotes_either(word):
+    """YAML has .nan and .inf, and neither is allowed."""
+    said = complaint({**CONFIGURATION, "checkpoint_minutes": word}, Config)
+    assert said == f"checkpoint_minutes must be a number, not '{word}'"
+
+
 def test_a_name_is_at_most_sixty_letters():
     """A run's folder has the name of its corpus in its own."""
     name = "abcdefghij" * 6

@@ -115,6 +115,25 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, make, said):
         read_yaml(tmp_path / "suite.yaml")
 
 
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    with (tmp_path / "sparse.yaml").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match=r"sparse\.yaml is larger than 10,000,000 bytes"):
+        read_yaml(tmp_path / "sparse.yaml")
+
+
+def test_aliases_that_multiply_are_refused():
+    """A few hundred bytes would become more values than any memory holds, in some message."""
+    lines = ["x0: &x0 [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
+    lines += [f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 12)]
+    assert complaint("\n".join(lines)) == (
+        "x: not valid YAML: its aliases make more than 1,000,000 values"
+    )
+    assert len(parse_yaml("\n".join(lines[:4]), "x")["x3"]) == 9
+    for text in ("&a [*a]", "&a {b: {c: *a}}"):
+        assert complaint(text) == "x: not valid YAML: an alias refers to what it is in"
+
+
 def test_a_byte_order_mark_of_utf_8_is_no_mistake(tmp_path):
     (tmp_path / "marked.yaml").write_bytes("\ufeffa: é".encode())
     assert read_yaml(tmp_path / "marked.yaml") == {"a": "é"}
