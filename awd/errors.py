@@ -16,6 +16,16 @@ class InputError(Exception):
         super().__init__(sentence)
 
 
+def words_of(error: OSError) -> str:
+    """Say what the system complains of, and of which file.
+
+    >>> words_of(PermissionError(13, "Permission denied", "config.yaml"))
+    'Permission denied (config.yaml)'
+    """
+    place = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{place}"
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Say which of the ``allowed`` words was probably meant, or list them all.
 

@@ -30,6 +30,21 @@ SPECIAL = {
 """What a path may name that is no regular file: opening or reading it may never end."""
 
 
+def is_there(path: str | os.PathLike) -> bool:
+    """Return whether there is a file, or a link to nowhere, of that name.
+
+    If that cannot be found out, as in a folder that is protected, there may be: whoever reads the
+    file then gets the error.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def open_regular(path: str | os.PathLike) -> BufferedReader:
     """Open a regular file for reading bytes.
 

@@ -1,7 +1,8 @@
 """Where the project keeps its data, and where results go."""
 
-import os
 from pathlib import Path
+
+from awd.files import is_there
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = (PACKAGE.parent / "workflow" / "Snakefile").is_file()
@@ -32,7 +33,7 @@ def config_file() -> Path:
     own = CONFIG.relative_to(HOME)
     if project() != Path.cwd():
         own = project() / own
-    return own if os.path.lexists(own) else CONFIG
+    return own if is_there(own) else CONFIG
 
 
 def data_folders(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from awd.errors import InputError, nearest
+from awd.errors import InputError, nearest, words_of
 from awd.machine.interrupt import STOPPED
 
 log = logging.getLogger("awd")
@@ -101,8 +101,7 @@ class Commands(click.Group):
         except InputError as error:
             sentence = str(error)
         except OSError as error:
-            place = f" ({error.filename})" if error.filename else ""
-            sentence = f"{error.strerror or error}{place}; nothing was left half-written"
+            sentence = f"{words_of(error)}; nothing was left half-written"
         except Exception as error:
             log.exception("awd: unexpected error, please report it: %s", type(error).__name__)
             sys.exit(1)

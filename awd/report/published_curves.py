@@ -1,12 +1,11 @@
 """Published learning curves of a suite: a file of logs -> epochs by row and corpus."""
 
-import os
 from pathlib import Path
 
 import pandas as pd
 
 from awd.errors import InputError
-from awd.files import open_regular
+from awd.files import is_there, open_regular
 from awd.study.published_studies import published_file
 
 COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss", "valid_perplexity"]
@@ -24,7 +23,7 @@ def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
     if not named:
         return pd.DataFrame(columns=COLUMNS)
     path = folder / named["file"] if folder else published_file(named["file"])
-    if not os.path.lexists(path):
+    if not is_there(path):
         return pd.DataFrame(columns=COLUMNS)
     try:
         with open_regular(path) as stream:

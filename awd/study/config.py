@@ -171,8 +171,13 @@ def load_config(path: Path | None = None, overrides: Mapping = {}) -> dict:
 
 
 def read_config(path: Path) -> dict:
-    """Return the plain content of ``path`` alone; raises InputError as `load_config` does."""
+    """Return the plain content of ``path`` alone; raises InputError as `load_config` does.
+
+    Of an empty file, or one of comments alone, that is no key.
+    """
     content = read_yaml(path)
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise InputError(f"{path}: the file must be a mapping, not {type(content).__name__}")
     return content

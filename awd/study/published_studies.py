@@ -1,12 +1,12 @@
 """Published studies: who wrote them, and their numbers. Each number stands in one file only."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from awd.errors import InputError, nearest
+from awd.files import is_there
 from awd.places import PUBLISHED, data_folders
 from awd.study.base_model import (
     ADDRESS,
@@ -92,7 +92,7 @@ def study_file(name: str) -> Path:
 def published_file(name: str) -> Path:
     """Return a file of workflow/published; the one of the user's project wins."""
     first, *own = [folder / name for folder in data_folders(PUBLISHED)]
-    return next((path for path in own if os.path.lexists(path)), first)
+    return next((path for path in own if is_there(path)), first)
 
 
 def read_study(name: str, where: str) -> Study:
@@ -102,7 +102,7 @@ def read_study(name: str, where: str) -> Study:
     in the file.
     """
     path = study_file(name)
-    if not os.path.lexists(path):
+    if not is_there(path):
         folders = data_folders(PUBLISHED)
         known = [each.stem for folder in folders for each in folder.glob("[!.]*.yaml")]
         raise InputError(f"{where}: no published study '{name}'; {nearest(name, known)}")

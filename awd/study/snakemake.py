@@ -44,6 +44,8 @@ class WorkflowPlan(Plan):
                 "the module statement has a prefix, which names no folder inside records; "
                 "set results in its config instead"
             )
+        if workflow.is_main_process and not workflow.output_settings.dryrun:
+            _refuse_protected_folder()
         super().__init__(*configuration(workflow, config))
         self._check_wildcards()
         self._in_job = not workflow.is_main_process
@@ -305,3 +307,14 @@ class WorkflowPlan(Plan):
         if limit is not None:
             return limit
         return (len(gpu_lease.visible()) or least) * self.config.gpu_slots
+
+
+def _refuse_protected_folder() -> None:
+    """Raise InputError if Snakemake cannot write here, which it would report by a traceback."""
+    there = [each for each in map(Path, (".snakemake", ".snakemake/locks")) if each.exists()]
+    for folder in there or [Path()]:
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(
+                f"{folder.resolve()} cannot be written, and Snakemake keeps its locks and logs in "
+                ".snakemake: change its permissions, or work in a copy (snakemake --directory)"
+            )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from awd.errors import InputError, nearest
+from awd.files import is_there
 from awd.places import SUITES, data_folders
 from awd.study.base_model import (
     PATTERN,
@@ -284,10 +285,14 @@ def suite_files() -> dict[str, Path]:
     """Return name -> file of the suites there are.
 
     Hidden files, copies and files with a reserved name are no suites. A suite of the user's project
-    replaces one of the same name.
+    replaces one of the same name. Raises InputError if a folder of suites cannot be read.
     """
     folders = data_folders(SUITES)
-    files = {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    try:
+        paths = [path for each in folders if is_there(each) for path in sorted(each.iterdir())]
+    except OSError as error:
+        raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
+    files = {path.stem: path for path in paths if path.suffix == ".yaml"}
     return {
         name: path
         for name, path in files.items()

@@ -8,7 +8,6 @@ same values.
 import hashlib
 import json
 import math
-import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import yaml
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from awd.errors import InputError, nearest
-from awd.files import write_text
+from awd.files import is_there, write_text
 from awd.places import TUNING, data_folders
 from awd.study.base_model import (
     Model,
@@ -165,7 +164,7 @@ def identity(space: Mapping[str, Range | list], spec: RunSpec, fingerprint: str)
 def file_of(suite: str, scale: str) -> Path:
     """Return where the choices for a suite at a scale are; the trials are in a csv file beside."""
     own = own_file(suite, scale)
-    return own if os.path.lexists(own) else TUNING / own.name
+    return own if is_there(own) else TUNING / own.name
 
 
 def own_file(suite: str, scale: str) -> Path:
@@ -179,7 +178,7 @@ def read_choices(suite: str, scale: str) -> dict[str, dict[str, Choice]]:
     Raises InputError for a mistake in the file.
     """
     path = file_of(suite, scale)
-    if not os.path.lexists(path):
+    if not is_there(path):
         return {}
     return validate(Choices, read_yaml(path), f"{TUNING.name}/{path.name}").corpora
 

@@ -143,7 +143,6 @@ def test_a_mistake_on_the_command_line(override, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "config.yaml: the file must be a mapping, not NoneType"),
         ("- scale\n", "config.yaml: the file must be a mapping, not list"),
         ("scale: [demo\n", "config.yaml, line 2: not valid YAML"),
         ("scale: demo\nseeds: 1\nscale: demo\n", "config.yaml, line 3: 'scale' is given twice"),

@@ -2,7 +2,13 @@
 
 import pytest
 
-from awd.errors import LONGEST, InputError, nearest
+from awd.errors import LONGEST, InputError, nearest, words_of
+
+
+def test_an_error_of_the_system_is_told_in_its_words():
+    assert words_of(PermissionError(13, "Permission denied", "a")) == "Permission denied (a)"
+    assert words_of(OSError(28, "No space left on device")) == "No space left on device"
+    assert words_of(OSError("some text")) == "some text"
 
 
 def test_an_error_is_one_line():

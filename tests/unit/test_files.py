@@ -17,6 +17,7 @@ from awd.errors import InputError, nearest
 from awd.files import (
     alone,
     atomic,
+    is_there,
     read_bytes,
     read_json,
     read_text,
@@ -186,6 +187,20 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, read, make, said):
     with pytest.raises((InputError, OSError), match=said) as caught, read(tmp_path / "file"):
         pass
     assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_what_may_be_there_is_there(tmp_path, monkeypatch):
+    """A link to nowhere, and a file in a folder that is protected; reading gives the error."""
+    assert not is_there(tmp_path / "file")
+    assert not is_there(tmp_path / "file" / "inside")
+    (tmp_path / "link").symlink_to("nowhere")
+    assert is_there(tmp_path / "link")
+
+    def refuse(_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("awd.files.os.lstat", refuse)
+    assert is_there(tmp_path / "file")
 
 
 def test_a_link_to_a_regular_file_is_one(tmp_path):

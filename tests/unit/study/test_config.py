@@ -23,7 +23,7 @@ def test_changes_win_and_mappings_are_merged(tmp_path):
     assert load_config(path, changes) == load_config(CONFIG) | expected
 
 
-@pytest.mark.parametrize("text", ["", "[]", "a"])
+@pytest.mark.parametrize("text", ["[]", "a"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)
@@ -56,6 +56,12 @@ def test_base_rows_have_several_seeds_unless_that_is_switched_off(
     changes = {"seeds": seeds, "base_seeds": base_seeds}
     config = validate(Config, load_config(CONFIG, changes), "x")
     assert config.base_seed_list(1, of_suite) == expected
+
+
+def test_a_file_without_keys_changes_nothing(tmp_path):
+    """As where all lines are comments."""
+    (tmp_path / "config.yaml").write_text("# scale: small\n")
+    assert load_config(tmp_path / "config.yaml") == load_config(CONFIG)
 
 
 def test_a_job_gets_the_configuration_as_json():

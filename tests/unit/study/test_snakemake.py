@@ -18,7 +18,16 @@ def plan(monkeypatch, tmp_path):
     """A plan on a machine with so many GPUs, under a limit or in a job that was given GPUs."""
 
     def plan(
-        device, *, installed=0, slots=1, limit=None, in_job=False, given=None, prefix=None, **more
+        device,
+        *,
+        installed=0,
+        slots=1,
+        limit=None,
+        in_job=False,
+        given=None,
+        prefix=None,
+        dryrun=False,
+        **more,
     ):
         machine = tmp_path / f"{installed}-gpus"
         for number in range(installed):
@@ -34,6 +43,7 @@ def plan(monkeypatch, tmp_path):
         workflow = SimpleNamespace(
             is_main_process=not in_job,
             global_resources=limits,
+            output_settings=SimpleNamespace(dryrun=dryrun),
             config_settings=SimpleNamespace(configfiles=[], config=changes),
             modifier=SimpleNamespace(
                 is_main_snakefile=lambda: True, path_modifier=SimpleNamespace(prefix=prefix)
@@ -47,6 +57,15 @@ def plan(monkeypatch, tmp_path):
         return WorkflowPlan(workflow, {})
 
     return plan
+
+
+def test_a_folder_that_cannot_be_written_is_refused_first(plan, monkeypatch):
+    """Snakemake ends with two tracebacks; a dry run needs no lock."""
+    monkeypatch.setattr("awd.study.snakemake.os.access", lambda *_: False)
+    with pytest.raises(InputError, match="cannot be written, and Snakemake keeps its locks"):
+        plan("cpu")
+    assert plan("cpu", dryrun=True)
+    assert plan("cpu", in_job=True)
 
 
 @pytest.mark.parametrize(

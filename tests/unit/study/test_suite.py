@@ -143,6 +143,15 @@ def test_files_that_are_no_suites_are_left_out(tmp_path, monkeypatch):
     assert suite_files() == {name: tmp_path / f"{name}.yaml" for name in ("mine", "fewer-epochs")}
 
 
+def test_a_folder_of_suites_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    """It may have a suite that is to replace one of the same name."""
+    monkeypatch.setattr(awd.study.suite, "SUITES", tmp_path / "suites")
+    assert suite_files() == {}
+    (tmp_path / "suites").touch()
+    with pytest.raises(InputError, match=r"the folder .*/suites cannot be read: Not a directory"):
+        suite_files()
+
+
 @pytest.mark.parametrize("name", [*RESERVED_OF_SUITES, "mine-epochs"])
 def test_a_suite_with_a_reserved_name_does_not_run(tmp_path, monkeypatch, name):
     """Although its file is there: its tables would replace others, or be hidden by them."""
