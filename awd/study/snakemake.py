@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from snakemake.io import PeriodicityDetector
 
@@ -30,6 +31,9 @@ USUAL = {
 }
 """Keys that decide where and how to train, and how figures look, with one value each."""
 
+ROOM = 100_000
+"""Bytes that must be free for Snakemake to start."""
+
 
 class WorkflowPlan(Plan):
     """A Plan whose methods take Snakemake's wildcards.
@@ -45,7 +49,7 @@ class WorkflowPlan(Plan):
                 "set results in its config instead"
             )
         if workflow.is_main_process and not workflow.output_settings.dryrun:
-            _refuse_protected_folder()
+            _refuse_folder_without_room()
         super().__init__(*configuration(workflow, config))
         self._check_wildcards()
         self._in_job = not workflow.is_main_process
@@ -309,12 +313,16 @@ class WorkflowPlan(Plan):
         return (len(gpu_lease.visible()) or least) * self.config.gpu_slots
 
 
-def _refuse_protected_folder() -> None:
-    """Raise InputError if Snakemake cannot write here, which it would report by a traceback."""
+def _refuse_folder_without_room() -> None:
+    """Raise InputError if Snakemake cannot write here, which it would report by tracebacks."""
     there = [each for each in map(Path, (".snakemake", ".snakemake/locks")) if each.exists()]
     for folder in there or [Path()]:
-        if not os.access(folder, os.W_OK | os.X_OK):
+        try:
+            with TemporaryFile(dir=folder) as file:
+                file.write(bytes(ROOM))
+                file.flush()
+        except OSError as error:
             raise InputError(
-                f"{folder.resolve()} cannot be written, and Snakemake keeps its locks and logs in "
-                ".snakemake: change its permissions, or work in a copy (snakemake --directory)"
-            )
+                f"{folder.resolve()} cannot be written ({error.strerror}): Snakemake keeps its "
+                f"locks and logs there, which need {ROOM // 1000} kB"
+            ) from error

@@ -1,5 +1,7 @@
 """Which jobs ask for a GPU: on one machine, sent to a cluster, and as the cluster's job."""
 
+import errno
+import os
 import shlex
 from types import SimpleNamespace
 
@@ -59,10 +61,16 @@ def plan(monkeypatch, tmp_path):
     return plan
 
 
-def test_a_folder_that_cannot_be_written_is_refused_first(plan, monkeypatch):
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_folder_that_cannot_be_written_is_refused_first(plan, monkeypatch, code):
     """Snakemake ends with two tracebacks; a dry run needs no lock."""
-    monkeypatch.setattr("awd.study.snakemake.os.access", lambda *_: False)
-    with pytest.raises(InputError, match="cannot be written, and Snakemake keeps its locks"):
+
+    def refuse(**_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("awd.study.snakemake.TemporaryFile", refuse)
+    said = rf"cannot be written \({os.strerror(code)}\): Snakemake keeps its locks"
+    with pytest.raises(InputError, match=said):
         plan("cpu")
     assert plan("cpu", dryrun=True)
     assert plan("cpu", in_job=True)
