@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from io import BufferedReader
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from awd.errors import InputError
 
@@ -106,6 +107,22 @@ def atomic(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder that becomes ``path`` when the block succeeds, or else is removed.
+
+    Raises InputError if ``path`` exists and is not an empty folder.
+    """
+    if is_there(path) and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} exists: name a new folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
+        made = Path(temporary) / path.name  # has the permissions of any new folder
+        made.mkdir()
+        yield made
+        made.replace(path)
 
 
 def _new_file(path: Path) -> Path:

@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from awd.errors import InputError
-from awd.files import read_bytes, read_json
+from awd.files import new_folder, read_bytes, read_json
 from awd.report.model_card import model_card, plain_reader_misses
 from awd.runs.find import corpus_of, trained_record
 from awd.study.spec import make_spec
@@ -26,24 +25,19 @@ def export_model(folder: Path, destination: Path, stage: str | None = None) -> l
     Returns the files. Raises InputError if ``destination`` exists and is not an empty folder, if
     the run has no such weights or failed, or if its corpus is not there.
     """
-    if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-        raise InputError(f"{destination} exists: name a new folder")
-    record = trained_record(folder, stage)
-    vocabulary = corpus_of(folder, record).vocabulary
-    files = {
-        "weights.safetensors": _weights(folder, record),
-        "vocabulary.txt": "".join(f"{word}\n" for word in vocabulary).encode(),
-        "README.md": model_card(record, list(_evaluations(folder, record)), vocabulary).encode(),
-    }
-    if plain_reader_misses(make_spec(record["spec"], str(folder))) is None:
-        files["model.py"] = PROGRAM.read_bytes()
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{destination.name}-", dir=destination.parent) as temporary:
-        made = Path(temporary) / destination.name
-        made.mkdir()
+    with new_folder(destination) as made:
+        record = trained_record(folder, stage)
+        vocabulary = corpus_of(folder, record).vocabulary
+        card = model_card(record, list(_evaluations(folder, record)), vocabulary)
+        files = {
+            "weights.safetensors": _weights(folder, record),
+            "vocabulary.txt": "".join(f"{word}\n" for word in vocabulary).encode(),
+            "README.md": card.encode(),
+        }
+        if plain_reader_misses(make_spec(record["spec"], str(folder))) is None:
+            files["model.py"] = PROGRAM.read_bytes()
         for name, content in files.items():
             (made / name).write_bytes(content)
-        made.replace(destination)
     return [destination / name for name in files]
 
 

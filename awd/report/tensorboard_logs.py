@@ -1,12 +1,15 @@
 """Learning curves as the event files that TensorBoard shows."""
 
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 
 from awd.errors import InputError
+from awd.files import new_folder
 from awd.report.build import choose, gather, read_plan
 from awd.vocabulary import Stage
 
@@ -29,7 +32,7 @@ def write_logs(
     time at which its epoch would have ended in a training without a break.
 
     Raises InputError if tensorboard is not installed, if there is no curve, or if ``destination``
-    has files: TensorBoard would show old events beside new ones.
+    has files: TensorBoard would show old events beside new ones. On any error nothing is written.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -37,8 +40,6 @@ def write_logs(
         raise InputError(
             "tensorboard is not installed; install it with pip install tensorboard"
         ) from error
-    if destination.exists() and any(destination.iterdir()):
-        raise InputError(f"{destination} is not empty; name a new folder")
     plan = read_plan(results, scale)
     chosen = choose(plan, suites)
     names = {item["run"] for suite in chosen for row in suite["rows"] for item in row["runs"]}
@@ -49,10 +50,12 @@ def write_logs(
         .dropna()
         .itertuples(index=False)
     }
-    written = []
-    for run, lines in curves[curves["run"].isin(names)].groupby("run", sort=False):
-        folder = destination / str(run)
-        with SummaryWriter(str(folder)) as writer:
+    wanted = curves[curves["run"].isin(names)]
+    if wanted.empty:
+        raise InputError(f"{results / scale} has no learning curve of these studies yet")
+    with new_folder(destination) as made, _quiet_threads():
+        for run, lines in wanted.groupby("run", sort=False):
+            writer = SummaryWriter(str(made / str(run)))
             last = 0
             for stage in Stage:
                 part = lines[lines["stage"] == stage].sort_values("epoch")
@@ -62,7 +65,19 @@ def write_logs(
                         if pd.notna(value):
                             writer.add_scalar(tag, value, last + epoch, walltime=time)
                 last += int(part["epoch"].max()) if len(part) else 0
-        written.append(folder)
-    if not written:
-        raise InputError(f"{results / scale} has no learning curve of these studies yet")
-    return written
+            writer.close()
+    return [destination / str(run) for run in wanted["run"].unique()]
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Keep the tracebacks of other threads from the terminal.
+
+    TensorBoard writes in a thread of its own; its error, as of a full disk, is raised here, too.
+    """
+    before = threading.excepthook
+    threading.excepthook = lambda _: None
+    try:
+        yield
+    finally:
+        threading.excepthook = before

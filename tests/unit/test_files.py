@@ -18,6 +18,7 @@ from awd.files import (
     alone,
     atomic,
     is_there,
+    new_folder,
     read_bytes,
     read_json,
     read_text,
@@ -105,6 +106,25 @@ def test_a_flush_that_fails_for_another_reason_is_an_error(tmp_path, monkeypatch
         write_json(tmp_path / "record.json", {})
     assert caught.value.filename == str(tmp_path / "record.json")
     assert names(tmp_path) == []
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+
+    def half(made):
+        (made / "file").touch()
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError), new_folder(tmp_path / "a" / "made") as made:
+        half(made)
+    assert names(tmp_path / "a") == []
+    with new_folder(tmp_path / "a" / "made") as made:
+        (made / "file").touch()
+        assert not (tmp_path / "a" / "made").exists()
+    assert names(tmp_path / "a" / "made") == ["file"]
+    assert names(tmp_path / "a") == ["made"]
+    for taken in (tmp_path / "a", tmp_path / "a" / "made" / "file"):
+        with pytest.raises(InputError, match="exists: name a new folder"), new_folder(taken):
+            pass
 
 
 def test_a_failure_keeps_the_old_file(tmp_path):

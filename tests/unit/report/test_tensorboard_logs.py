@@ -1,5 +1,6 @@
 """Learning curves as TensorBoard reads them: the committed records, read back."""
 
+import errno
 import sys
 from pathlib import Path
 
@@ -45,7 +46,23 @@ def test_every_epoch_can_be_read_back(tmp_path):
 def test_a_folder_with_files_and_an_unknown_study_are_refused(tmp_path):
     pytest.importorskip("tensorboard")
     (tmp_path / "old").touch()
-    with pytest.raises(InputError, match="is not empty; name a new folder"):
+    with pytest.raises(InputError, match="exists: name a new folder"):
         write_logs(RESULTS, "paper", tmp_path)
     with pytest.raises(InputError, match="suite 'kim2042' is not in the plan"):
         write_logs(RESULTS, "paper", tmp_path / "logs", ["kim2042"])
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_full_disk_leaves_no_folder_and_no_traceback(tmp_path, monkeypatch, capfd):
+    """The thread that writes ends with an error, which is raised to the caller."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_logs(RESULTS, "paper", tmp_path / "logs", ["kim2024"])
+    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in capfd.readouterr().err
