@@ -49,12 +49,15 @@ def report(
     shown as missing. If there is no record under runs/ but {scale}/records.csv is there (a copy
     without its run folders), the report is built from that.
 
-    Raises InputError if there is no plan, a suite is not in it, or a record cannot be read.
+    Raises InputError if there is no plan, a suite is not in it, or a record cannot be read, and if
+    there are tables whose records are not there.
     """
     folder = Path(folder)
     plan = _complete_plan(folder, scale)
     chosen = choose(plan, suites)
     records, curves, copied = gather(folder, scale, plan, checkpoints)
+    if records.empty and curves.empty and not copied:
+        _refuse_to_replace(folder / scale)
     written: list[Path] = []
     if "records" in parts and not copied:
         written += run_records.write(records, curves, folder / scale)
@@ -95,6 +98,19 @@ def report(
         shown = {each.stem.name: drawn.current(each) for each in pictures}
         written.append(page.write(path, plan, built, records, curves, shown))
     return written
+
+
+def _refuse_to_replace(place: Path) -> None:
+    """Raise InputError if the tables in ``place`` are from records that are not here.
+
+    `report` leaves records.csv beside the tables that it makes, whether there are records or not.
+    """
+    if not (place / "records.csv").exists() and any((place / "tables").glob("*")):
+        raise InputError(
+            f"{place} has tables, but neither {place / 'records.csv'} nor any record that they are "
+            "of, so they would lose their numbers; to make them anew, run the study: "
+            f"snakemake --cores all --config scale={place.name}"
+        )
 
 
 def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:

@@ -36,9 +36,24 @@ def test_before_the_first_run(tmp_path):
     """A plan alone gives a table of missing rows and figures that say so."""
     write_json(tmp_path / "demo/plans/merity2018.json", make_plan(scale="demo"))
     report(tmp_path, "demo")
+    report(tmp_path, "demo")
     table = pd.read_csv(tmp_path / "demo/tables/merity2018.csv")
     assert set(table["status"]) == {"missing"}
     assert table["params"].notna().all()
+
+
+def test_tables_whose_records_are_elsewhere_keep_their_numbers(results):
+    """As in a copy of plans and tables alone; without numbers to lose they are made again."""
+    report(results, "demo")
+    (results / "runs").rename(results / "elsewhere")
+    table = results / "demo/tables/merity2018.md"
+    before = table.read_text()
+    report(results, "demo")
+    assert table.read_text() == before, "it is made from the copy of the records"
+    (results / "demo/records.csv").unlink()
+    with pytest.raises(InputError, match=r"neither .* run the study: snakemake .* scale=demo$"):
+        report(results, "demo")
+    assert table.read_text() == before
 
 
 def test_parts_and_suites_can_be_chosen(results):
