@@ -205,7 +205,7 @@ def _report_choice(given: Mapping, results: Path) -> None:
     """Write the LaTeX table that the words choose."""
     from awd.report.build import chosen_table, scales
     from awd.report.tables.choice import Choice
-    from awd.study.base_model import PATTERN
+    from awd.study.validation import PATTERN
 
     suites = chosen(given, "suites")
     if suites is None or len(suites) != 1:

@@ -24,7 +24,7 @@ from awd.evaluation.trained_model import load_model
 from awd.files import atomic, write_json
 from awd.model.language_model import LanguageModel
 from awd.runs.checkpoint import Checkpoint
-from awd.runs.folder import FORMAT, read_record
+from awd.runs.folder import RECORD_FORMAT, read_record
 from awd.runs.protocol import make_protocol
 from awd.runs.provenance import now, provenance
 from awd.study.methods import Method
@@ -81,7 +81,7 @@ def evaluate_stage(
         }
         status, reason = _judge(spec, corpus, splits, ahead)
     record = {
-        "format": FORMAT,
+        "format": RECORD_FORMAT,
         "run": trained["run"],
         "stage": stage,
         "method": method.name,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from awd.errors import InputError, nearest
 from awd.files import read_json, write_text
-from awd.report import drawn, tables
+from awd.report import figure_cache, tables
 from awd.report import records as run_records
 from awd.report.equal_epochs import equal_epochs, partial_rows
 from awd.report.noise import by_split
@@ -23,7 +23,7 @@ from awd.study.dialect import listed
 from awd.study.suite import EPOCHS
 
 PARTS = ("records", "tables", "combined", "figures", "page")
-FORMATS = (*tables.FORMATS, *drawn.FORMATS)
+FORMATS = (*tables.FORMATS, *figure_cache.FORMATS)
 
 
 def report(
@@ -81,21 +81,23 @@ def report(
             if "csv" in formats and len(epochs):
                 written.append(stem.with_name(f"{stem.name}{EPOCHS}.csv"))
                 write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
-    drawing = "figures" in parts and bool(set(formats) & set(drawn.FORMATS))
+    drawing = "figures" in parts and bool(set(formats) & set(figure_cache.FORMATS))
     with_page = "page" in parts and suites is None and "html" in formats
-    pictures: list[drawn.Task] = []
+    pictures: list[figure_cache.Task] = []
     for suite, table in zip(chosen, built, strict=True) if drawing or with_page else ():
         frames = {"table": table, "curves": curves, "records": records}
         frames["published"] = published_curves(suite)
-        pictures += drawn.tasks(folder / scale / "figures", suite, plan["scale"], frames, style)
+        pictures += figure_cache.tasks(
+            folder / scale / "figures", suite, plan["scale"], frames, style
+        )
     if drawing:
         wanted = [each for each in pictures if figures is None or each.name in figures]
-        written += drawn.draw(wanted, formats)
+        written += figure_cache.draw(wanted, formats)
     if with_page:
         from awd.report import page
 
         path = folder / scale / "report.html"
-        shown = {each.stem.name: drawn.current(each) for each in pictures}
+        shown = {each.stem.name: figure_cache.current(each) for each in pictures}
         written.append(page.write(path, plan, built, records, curves, shown))
     return written
 

@@ -13,7 +13,7 @@ from awd.report.status import terminal_or_wide
 from awd.runs.clean import size
 from awd.runs.measured_speed import MeasuredSpeed
 from awd.runs.progress import duration
-from awd.study import cost, requests
+from awd.study import cost, job_requests
 from awd.study.plan import Plan, Run
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import Device, Stage
@@ -136,7 +136,7 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
             if not needed:
                 continue
             longest, name = max(needed)
-            each = requests.minutes(longest) if minutes is None else minutes
+            each = job_requests.minutes(longest) if minutes is None else minutes
             if longest <= tries * each * 60:
                 continue
             sentences.append(

@@ -14,10 +14,10 @@ from awd.report import structures
 from awd.report.comparability import Protocol
 from awd.report.curves import CURVE_TYPES, READING, typed
 from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devices
+from awd.runs.folder import RECORD_FORMAT
 from awd.runs.progress import curve_file
 from awd.vocabulary import FAILED, HELD_OUT, Stage, Status
 
-FORMAT = 2  # of run records
 LARGEST_LOSS = 709  # of which the exponential is finite
 
 # One line of `records` is one run x stage x method x split.
@@ -298,9 +298,9 @@ def _status(evaluated: dict, path: Path) -> str:
 
 def _record(path: Path, keys: tuple[str, ...]) -> dict:
     record = read_json(path)
-    if record.get("format") != FORMAT:
+    if record.get("format") != RECORD_FORMAT:
         raise InputError(
-            f"{path} has format {record.get('format')!r}; this version of awd reads {FORMAT}"
+            f"{path} has format {record.get('format')!r}; this version of awd reads {RECORD_FORMAT}"
         )
     for key in keys:
         if key not in record:

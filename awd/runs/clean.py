@@ -16,7 +16,7 @@ STAGES = ("train", "finetune")
 
 
 @dataclass(frozen=True)
-class Room:
+class Removable:
     """Files of one ``kind`` that can go, and the bytes that they take."""
 
     kind: str
@@ -139,7 +139,7 @@ def scales(results: Path) -> list[Path]:
     return sorted({path.parents[1] for path in Path(results).glob(f"*/{parts.FOLDER}/*.json")})
 
 
-def find(results: Path, kinds: list[str]) -> list[Room]:
+def find(results: Path, kinds: list[str]) -> list[Removable]:
     """Return what can go of each kind, kinds without files included.
 
     Raises InputError for an unknown kind.
@@ -148,14 +148,14 @@ def find(results: Path, kinds: list[str]) -> list[Room]:
         if kind not in KINDS:
             raise InputError(f"what: no '{kind}'; {nearest(kind, KINDS)}")
     known = Results(results)
-    rooms = []
+    found = []
     for kind in kinds:
         files = sorted(path for path in KINDS[kind].find(known) if not path.is_symlink())
-        rooms.append(Room(kind, files, sum(path.stat().st_size for path in files)))
-    return rooms
+        found.append(Removable(kind, files, sum(path.stat().st_size for path in files)))
+    return found
 
 
-def find_suites(results: Path, suites: list[str], scale: str | None = None) -> Room:
+def find_suites(results: Path, suites: list[str], scale: str | None = None) -> Removable:
     """Return the part of the plan, tables and figures of these suites, of one scale or of all.
 
     Without them the suites are no longer in the page and the combined table. Raises InputError if
@@ -179,22 +179,22 @@ def find_suites(results: Path, suites: list[str], scale: str | None = None) -> R
                     for path in folder.glob(f"figures/{suite}-*")
                     if _owner(path.name, known) == suite
                 )
-    return Room("suites", files, sum(path.stat().st_size for path in files))
+    return Removable("suites", files, sum(path.stat().st_size for path in files))
 
 
-def meaning(room: Room) -> str:
+def meaning(removable: Removable) -> str:
     """Return what the files are, and what their absence costs."""
-    if room.kind not in KINDS:
+    if removable.kind not in KINDS:
         return "plan, tables and figures of these studies; records stay"
-    kind = KINDS[room.kind]
+    kind = KINDS[removable.kind]
     return f"{kind.what}; {kind.cost}"
 
 
-def delete(room: Room) -> None:
+def delete(removable: Removable) -> None:
     """Delete the files, and the folders that this leaves empty. Each is whole or gone."""
-    for path in room.files:
+    for path in removable.files:
         path.unlink(missing_ok=True)
-    for folder in {path.parent for path in room.files}:
+    for folder in {path.parent for path in removable.files}:
         with suppress(OSError):  # it holds other files
             folder.rmdir()
 

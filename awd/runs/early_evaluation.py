@@ -13,7 +13,7 @@ from pathlib import Path
 
 from awd.errors import InputError
 from awd.files import atomic, read_json
-from awd.runs.folder import FORMAT, read_record
+from awd.runs.folder import RECORD_FORMAT, read_record
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def adopt(checkpoints: Path, folder: Path, stage: str, method: str, spec: Mappin
     if record is not None:
         same = all(record.get(key) == trained[key] for key in ("run", "weights_sha256"))
         same = same and record.get("spec") == trained["spec"] == spec
-        if same and record.get("format") == FORMAT and (early / f"{name}.npz").exists():
+        if same and record.get("format") == RECORD_FORMAT and (early / f"{name}.npz").exists():
             for suffix in SUFFIXES:
                 with atomic(folder / f"{name}{suffix}") as temporary:
                     temporary.write_bytes((early / f"{name}{suffix}").read_bytes())

@@ -8,16 +8,18 @@ from pathlib import Path
 from awd.errors import InputError
 from awd.files import read_json
 
-FORMAT = 2
-"""Of records; 1 had the devices as one text."""
+RECORD_FORMAT = 2
+"""Of the records of stages and of evaluations; 1 had the devices as one text."""
 
 
 def read_record(folder: Path, stage: str) -> dict:
     """Read the record that ``stage`` left in ``folder``; raises InputError if it is none."""
     path = folder / f"{stage}.json"
     record = read_json(path)
-    if record.get("format") != FORMAT:
-        raise InputError(f"{path} has format {record.get('format')!r}; this version reads {FORMAT}")
+    if record.get("format") != RECORD_FORMAT:
+        raise InputError(
+            f"{path} has format {record.get('format')!r}; this version reads {RECORD_FORMAT}"
+        )
     for key in ("run", "status", "reason", "spec", "corpus", "weights_sha256"):
         if key not in record:
             raise InputError(f"{path} is not a training record: it lacks '{key}'")

@@ -4,10 +4,10 @@ import json
 
 from awd.files import write_text
 from awd.places import SCHEMAS
-from awd.study.base_model import Model
 from awd.study.config import Config
 from awd.study.published_studies import Study
 from awd.study.suite import Suite
+from awd.study.validation import Model
 
 MODELS: dict[str, type[Model]] = {"config": Config, "suite": Suite, "published": Study}
 

@@ -12,7 +12,9 @@ from pydantic_core import PydanticCustomError
 from awd.corpora.catalogue import entries
 from awd.errors import InputError
 from awd.places import CONFIG, config_file
-from awd.study.base_model import (
+from awd.study.dialect import PRECISIONS
+from awd.study.tuning import Trials
+from awd.study.validation import (
     FOLDER,
     Model,
     Name,
@@ -24,8 +26,6 @@ from awd.study.base_model import (
     refuse,
     split_at_commas,
 )
-from awd.study.dialect import PRECISIONS
-from awd.study.tuning import Trials
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import DEFAULT, RESERVED
 

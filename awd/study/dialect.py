@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from awd.errors import InputError
-from awd.study.base_model import split_at_commas
+from awd.study.validation import split_at_commas
 from awd.study.yaml_text import parse_word
 
 KEY = re.compile(r"[a-zA-Z_][\w-]*\w")

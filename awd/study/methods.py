@@ -12,7 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, Field
 
 from awd.errors import InputError, nearest
-from awd.study.base_model import Model, Whole, described, refuse, validate
+from awd.study.validation import Model, Whole, described, refuse, validate
 
 Kind = Literal["stream", "cache", "dynamic", "ensemble"]
 DIGITS = 24

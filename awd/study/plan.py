@@ -14,7 +14,6 @@ from awd import __version__, corpora
 from awd.errors import InputError, nearest
 from awd.places import RESULTS
 from awd.study import cost, parts, tuning
-from awd.study.base_model import validate
 from awd.study.config import Config
 from awd.study.dialect import folder_name, plain
 from awd.study.methods import Method
@@ -22,6 +21,7 @@ from awd.study.published_studies import Study, study_file
 from awd.study.spec import HYPERPARAMETERS, RunSpec
 from awd.study.suite import Suite, citation, read_suite, suite_files
 from awd.study.tuning import Trial
+from awd.study.validation import validate
 from awd.vocabulary import DEFAULT, Stage
 
 

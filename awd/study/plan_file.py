@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints
 
-from awd.study.base_model import PATTERN, Model, Name, Positive, validate
 from awd.study.published_studies import Curves
+from awd.study.validation import PATTERN, Model, Name, Positive, validate
 
 RunName = Annotated[str, StringConstraints(pattern=PATTERN)]
 

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 from awd.errors import InputError, nearest
 from awd.files import is_there
 from awd.places import PUBLISHED, data_folders
-from awd.study.base_model import (
+from awd.study.validation import (
     ADDRESS,
     FILE,
     Model,

@@ -14,9 +14,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from awd.errors import InputError
-from awd.study.base_model import refuse, validate
 from awd.study.methods import MethodSettings
 from awd.study.spec import DEFAULTS, Hyperparameters
+from awd.study.validation import refuse, validate
 
 FACTOR = r"^x[0-9]{1,6}(\.[0-9]{1,6})?$"
 """The one way to write a relative value."""

@@ -14,7 +14,7 @@ from snakemake.io import PeriodicityDetector
 from awd.errors import InputError
 from awd.machine import gpu_lease
 from awd.places import CHECKOUT, HOME
-from awd.study import cost, parts, requests
+from awd.study import cost, job_requests, parts
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
 from awd.study.spec import RunSpec
@@ -268,10 +268,10 @@ class WorkflowPlan(Plan):
         def runtime(wildcards, attempt: int) -> int:
             run = self._run(wildcards)
             if rule in list(Stage):
-                return requests.minutes(self._seconds(run.spec, rule), attempt)
+                return job_requests.minutes(self._seconds(run.spec, rule), attempt)
             models = 1 + len(self._members(wildcards))
             epoch = self._seconds(run.spec.changed(epochs=1), Stage.TRAIN)
-            return requests.minutes(None if epoch is None else epoch * models, attempt)
+            return job_requests.minutes(None if epoch is None else epoch * models, attempt)
 
         return runtime
 
@@ -293,7 +293,7 @@ class WorkflowPlan(Plan):
         run = self._run(wildcards)
         vocabulary = (self.sizes[run.spec.corpus] or {}).get("vocabulary")
         gpu = bool(self.gpus)
-        return requests.megabytes(run.spec, vocabulary, gpu=gpu, attempt=attempt)
+        return job_requests.megabytes(run.spec, vocabulary, gpu=gpu, attempt=attempt)
 
     def _count_gpus(self, limit: int | None) -> int:
         """The limit that a profile or a command line gives, or the slots on this machine's GPUs.

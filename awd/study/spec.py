@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from awd.errors import InputError
-from awd.study.base_model import Model, Name, Whole, described, refuse, validate
+from awd.study.validation import Model, Name, Whole, described, refuse, validate
 
 RECIPE = 1
 """Raised when the training code changes what a spec means; every run is then trained anew."""

@@ -10,7 +10,13 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 from awd.errors import InputError, nearest
 from awd.files import is_there
 from awd.places import SUITES, data_folders
-from awd.study.base_model import (
+from awd.study.config import refuse_recipe
+from awd.study.methods import Kind, Method, MethodSettings, make_method
+from awd.study.published_studies import Study, read_study
+from awd.study.settings import Changes, Settings, is_factor, multiplied, stacked
+from awd.study.spec import RunSpec, make_spec
+from awd.study.tuning import Choice, Range, Space, Value, file_of, read_choices
+from awd.study.validation import (
     PATTERN,
     Label,
     Model,
@@ -21,12 +27,6 @@ from awd.study.base_model import (
     refuse,
     validate,
 )
-from awd.study.config import refuse_recipe
-from awd.study.methods import Kind, Method, MethodSettings, make_method
-from awd.study.published_studies import Study, read_study
-from awd.study.settings import Changes, Settings, is_factor, multiplied, stacked
-from awd.study.spec import RunSpec, make_spec
-from awd.study.tuning import Choice, Range, Space, Value, file_of, read_choices
 from awd.study.yaml_text import read_yaml
 from awd.vocabulary import COMBINED, RESERVED_OF_SUITES
 

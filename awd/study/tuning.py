@@ -20,7 +20,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from awd.errors import InputError, nearest
 from awd.files import is_there, write_text
 from awd.places import TUNING, data_folders
-from awd.study.base_model import (
+from awd.study.spec import Hyperparameters, RunSpec
+from awd.study.validation import (
     Model,
     Name,
     Positive,
@@ -31,7 +32,6 @@ from awd.study.base_model import (
     refuse,
     validate,
 )
-from awd.study.spec import Hyperparameters, RunSpec
 from awd.study.yaml_text import read_yaml
 
 SEED = 1

@@ -48,13 +48,18 @@ class Average:
     def expect(self) -> None:
         """Count one more update; ``take`` will give it its weight in the mean."""
         self.count += 1
-        self.weight.fill_(1 / self.count)
+        self.weight.fill_(self.share)
+
+    @property
+    def share(self) -> float:
+        """Weight of the newest update in the mean: each update counts the same."""
+        return 1 / self.count
 
     @torch.no_grad()
     def take(self) -> None:
         """Take the parameters as they are now into the mean: operations on tensors alone."""
         if defined(self.parameters[0]):
-            kernels.operators.average(self.means, self.parameters, 1 / self.count)
+            kernels.operators.average(self.means, self.parameters, self.share)
             return
         for mean, parameter in zip(self.means, self.parameters, strict=True):
             mean.lerp_(parameter.double(), self.weight)

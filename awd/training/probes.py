@@ -34,7 +34,7 @@ from torch.nn import functional
 
 from awd.corpora import Corpus
 from awd.corpora.batching import Chunk
-from awd.model.language_model import LanguageModel, Output, RecurrentLayer
+from awd.model.language_model import LanguageModel, RecurrentLayer
 from awd.study.spec import GATES, RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
 from awd.training.trainer import Diverged, Trainer
@@ -296,8 +296,8 @@ def _of_penalties(twin: Trainer) -> dict:
     ones = torch.ones(LENGTH, 2, 3, device=twin.device)
     rising = ones.cumsum(0)
     return {
-        "activation_regularization": float(twin.penalty(Output(ones, 0 * ones, []))),
-        "temporal_activation_regularization": float(twin.penalty(Output(0 * ones, rising, []))),
+        "activation_regularization": float(twin.penalty(ones, 0 * ones)),
+        "temporal_activation_regularization": float(twin.penalty(0 * ones, rising)),
     }
 
 
@@ -369,7 +369,7 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
     The weights are afterwards what they were.
     """
     loss, penalty = twin.model.loss, twin.penalty
-    twin.model.loss, twin.penalty = lambda *given: factor * loss(*given), lambda _: 0.0
+    twin.model.loss, twin.penalty = lambda *given: factor * loss(*given), lambda *_: 0.0
     twin.optimizer = twin.new_optimizer()
     if factor:  # the decay is seen where nothing else moves the weights
         twin.optimizer.param_groups[0]["weight_decay"] = 0.0

@@ -19,7 +19,7 @@ from awd.files import alone, atomic, half_written, read_json, write_json
 from awd.machine.out_of_memory import peak_memory
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.early_evaluation import early_folder
-from awd.runs.folder import FORMAT, read_record
+from awd.runs.folder import RECORD_FORMAT, read_record
 from awd.runs.progress import Progress, curve_file, progress_file
 from awd.runs.provenance import now, provenance
 from awd.runs.weights import read_weights
@@ -188,7 +188,7 @@ def _record(
     run: str, trainer: Trainer, mechanisms: dict, corpus: Corpus, status: str, reason: str | None
 ) -> dict:
     return {
-        "format": FORMAT,
+        "format": RECORD_FORMAT,
         "run": run,
         "stage": trainer.stage,
         "status": status,

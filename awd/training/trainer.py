@@ -15,6 +15,7 @@ from itertools import chain
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from awd.corpora import Corpus, batching
 from awd.corpora.counts import unigram_loss
@@ -23,10 +24,9 @@ from awd.errors import InputError
 from awd.evaluation.perplexity import mean_loss, perplexity, text_losses
 from awd.machine.devices import describe
 from awd.machine.energy import Meter
-from awd.model.language_model import LanguageModel, Output
+from awd.model.language_model import LanguageModel
 from awd.model.regularizers import activation_regularization, temporal_activation_regularization
 from awd.runs.checkpoint import Checkpoint
-from awd.runs.folder import FORMAT
 from awd.runs.progress import Progress
 from awd.runs.provenance import now
 from awd.study.spec import FEWEST_STEPS, RunSpec
@@ -152,19 +152,19 @@ class Trainer:
         """``_update``, recorded by ``capture`` and replayed."""
         return Replayed(self._update, capture, self.memory, (self._random, self._set_random))
 
-    def memory(self) -> list[torch.Tensor]:
+    def memory(self) -> list[Tensor]:
         """All tensors that an update changes."""
         average = self.average.means if self.average else []
         moments = [part for state in self.optimizer.state.values() for part in state.values()]
-        tensors = [part for part in moments if isinstance(part, torch.Tensor)]
+        tensors = [part for part in moments if isinstance(part, Tensor)]
         hidden = list(chain.from_iterable(self.hidden))
         return [*self.parameters, *average, *tensors, *hidden, self.loss_sum]
 
-    def _random(self) -> torch.Tensor:
+    def _random(self) -> Tensor:
         on_gpu = self.device.type == Device.CUDA
         return torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state()
 
-    def _set_random(self, state: torch.Tensor) -> None:
+    def _set_random(self, state: Tensor) -> None:
         if self.device.type == Device.CUDA:
             torch.cuda.set_rng_state(state, self.device)
         else:
@@ -261,7 +261,7 @@ class Trainer:
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
-            if isinstance(group["lr"], torch.Tensor):
+            if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
             else:
                 group["lr"] = rate
@@ -275,7 +275,7 @@ class Trainer:
         model.train()
         text = self.batches[self.start + torch.arange(length + 1, device=self.device)]
         output = model(text[:-1], self.hidden)
-        self._descend(output, text[1:], length)
+        self._descend(output.dropped, output.raw, text[1:], length)
         with torch.no_grad():
             for layer, after in zip(self.hidden, output.state, strict=True):
                 for part, value in zip(layer, after, strict=True):
@@ -292,17 +292,19 @@ class Trainer:
         output = model(batch.tokens[:-1], model.initial_state(batch.tokens.shape[1]))
         targets = batch.tokens[1:].flatten()[batch.real]
         dropped, raw = output.dropped.flatten(0, 1), output.raw.flatten(0, 1)
-        # Changes of the output are those from each prediction of a line to its next one.
-        ends = [raw[batch.going_on + late] for late in (0, batch.tokens.shape[1])]
-        changes = torch.stack(ends) if len(batch.going_on) else raw.new_zeros(2, 1, 1)
-        real = Output(dropped[batch.real][:, None], changes, output.state)
-        self._descend(real, targets[:, None], len(targets))
+        # TAR compares each prediction of a line with the line's next one: two time steps.
+        now, after = batch.going_on, batch.going_on + batch.tokens.shape[1]
+        steps = torch.stack([raw[now], raw[after]]) if len(now) else raw.new_zeros(2, 1, 1)
+        self._descend(dropped[batch.real][:, None], steps, targets[:, None], len(targets))
         return len(targets)
 
-    def _descend(self, output: Output, targets: torch.Tensor, weight: int) -> None:
-        """Step down the gradient; the loss counts ``weight`` times in the epoch's mean."""
-        loss = self.model.loss(output.dropped, targets)
-        (loss + self.penalty(output)).backward()
+    def _descend(self, dropped: Tensor, raw: Tensor, targets: Tensor, weight: int) -> None:
+        """Step down the gradient of an output, as `model.Output` has it with and without dropout.
+
+        The loss counts ``weight`` times in the epoch's mean.
+        """
+        loss = self.model.loss(dropped, targets)
+        (loss + self.penalty(dropped, raw)).backward()
         clip = self.spec.clip
         self.optimizer.scale = optimizers.clip(self.parameters, clip) if clip else 1.0
         self.optimizer.step()
@@ -315,14 +317,14 @@ class Trainer:
         """Mean loss of this epoch so far in nats; None on a GPU, for which the host would wait."""
         return self.loss_sum.item() / self.token_steps if self.device.type == Device.CPU else None
 
-    def penalty(self, output: Output) -> torch.Tensor | float:
-        """What AR and TAR add to the loss."""
+    def penalty(self, dropped: Tensor, raw: Tensor) -> Tensor | float:
+        """What AR and TAR add to the loss, for an output with and without dropout."""
         spec, penalty = self.spec, 0.0
         if spec.activation_regularization:
-            penalty += spec.activation_regularization * activation_regularization(output.dropped)
+            penalty += spec.activation_regularization * activation_regularization(dropped)
         if spec.temporal_activation_regularization:
             penalty += spec.temporal_activation_regularization * temporal_activation_regularization(
-                output.raw
+                raw
             )
         return penalty
 
@@ -330,7 +332,7 @@ class Trainer:
         """Mean losses of validation and test text in nats, the latter for the curve alone."""
         return self.loss_of(self.valid), self.loss_of(self.test)
 
-    def loss_of(self, text: torch.Tensor) -> float:
+    def loss_of(self, text: Tensor) -> float:
         """Mean loss of ``text`` (tokens) in nats."""
         return mean_loss(text_losses(self.model, text, self.vocabulary, VALIDATION_BATCH))
 
@@ -403,7 +405,7 @@ class Trainer:
         self.epoch_seconds += time.perf_counter() - started
         return loss_sum
 
-    def _weights(self) -> dict[str, torch.Tensor]:
+    def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def energy(self) -> float | None:
@@ -426,10 +428,10 @@ class Trainer:
             "loss_sum": self.loss_sum,
             "energy": self.energy(),
             **{name: getattr(self, name) for name in PLAIN_STATE},
-            "format": FORMAT,
+            "format": CHECKPOINT_FORMAT,
         }
 
-    def _random_device(self) -> list[torch.Tensor]:
+    def _random_device(self) -> list[Tensor]:
         return [self._random()] if self.device.type == Device.CUDA else []
 
     def restore(self, state: dict) -> None:
@@ -468,6 +470,8 @@ class Trainer:
         self.update = self.new_update()  # what was recorded is of the tensors before
 
 
+CHECKPOINT_FORMAT = 2
+"""Of `Trainer.state`; raised if its parts change, for which older checkpoints are refused."""
 PLAIN_STATE = (
     "epoch",
     "position",

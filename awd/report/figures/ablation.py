@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from awd.report import words
 from awd.report.figures.drawing import SUPERSCRIPTS, draw_points, nothing, panels, stack
 from awd.report.figures.seeds import seed_differences
-from awd.report.figures.style import BASE, GREY, INK, PALETTE, scaled, styled
+from awd.report.figures.style import GREY, INK, MAIN, PALETTE, scaled, styled
 from awd.report.tables.build import compared
 from awd.report.words import text_name
 from awd.vocabulary import FAILED, Status
@@ -108,7 +108,7 @@ def _draw_bars(axis: Axes, bars: list[tuple[float, float]]) -> None:
     deltas, places = zip(*bars, strict=True)
     # seaborn counts widths in the smallest distance of two places.
     nearest = min(np.diff(places), default=1.0)
-    look = {"color": BASE, "alpha": 0.55, "saturation": 1, "linewidth": 0, "zorder": 1}
+    look = {"color": MAIN, "alpha": 0.55, "saturation": 1, "linewidth": 0, "zorder": 1}
     sns.barplot(
         x=deltas,
         y=places,

@@ -102,10 +102,10 @@ def draw_trace(
         seen.add("lowered")
         values = np.interp(lowered, mean.index, mean)
         axis.plot(lowered, values, "v", color=color, ms=3.4, mec="w", mew=0.3, zorder=4)
-    if mark_events and trace.switch is not None:
-        seen.add("switch")
+    if mark_events and trace.averaging_starts is not None:
+        seen.add("averaging starts")
         size = 3.5 if line["lw"] > 1 else 2.8
-        at = trace.switch
+        at = trace.averaging_starts
         place = (at, np.interp(at, mean.index, mean))
         axis.plot(*place, "D", color=color, ms=size, mec="w", mew=0.3, zorder=4)
     if trace.exclusion in ENDS:
@@ -155,9 +155,9 @@ def draw_points(axis: Axes, points: list[tuple], kind: str, **look) -> None:
 
 def explanations(seen: Iterable[str]) -> list[Line2D]:
     """Legend entries for what `draw_trace` has drawn."""
-    switch = f"{Event.AVERAGING_STARTS} (NT-ASGD)"
+    starts = f"{Event.AVERAGING_STARTS} (NT-ASGD)"
     entries = {
-        "switch": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=switch),
+        "averaging starts": Line2D([], [], marker="D", ms=3.5, lw=0, color=GREY, label=starts),
         "lowered": Line2D(
             [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
         ),

@@ -15,14 +15,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from awd.report.figures.drawing import draw_trace, explanations, mark_boundary, write_in_the_middle
-from awd.report.figures.style import BASE, COLUMN, PAGE, PALETTE, scaled, width
+from awd.report.figures.style import COLUMN, MAIN, PAGE, PALETTE, scaled, width
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import text_name
 
 LOOKS = {
     "train": {"color": PALETTE[1], "ls": (0, (3, 1)), "lw": 0.9, "zorder": 2},
-    "valid": {"color": BASE, "ls": "-", "lw": 1.2, "zorder": 3},
-    "test": {"color": BASE, "ls": "-", "lw": 1.2, "zorder": 3},
+    "valid": {"color": MAIN, "ls": "-", "lw": 1.2, "zorder": 3},
+    "test": {"color": MAIN, "ls": "-", "lw": 1.2, "zorder": 3},
 }
 PALE = "0.72"
 TITLE_WIDTH = {1: 50, 2: 46, 3: 38, 4: 27}  # characters before a title is broken, by columns

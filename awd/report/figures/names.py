@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from awd.report.figures.style import BASE, INK, scaled
+from awd.report.figures.style import INK, MAIN, scaled
 
 WIDTH = 28  # characters of a name before it is broken
 HEIGHT = 8.2 / 72  # inches that a line of text takes
@@ -68,7 +68,7 @@ def write_names(axis: Axes, names: list[Name]) -> None:
             linespacing=1.0,
             fontsize=scaled(6.5),
             fontweight="bold" if name.strong else "normal",
-            color=BASE if name.strong else INK,
+            color=MAIN if name.strong else INK,
         )
 
 

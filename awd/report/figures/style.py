@@ -27,7 +27,8 @@ FIXED = {
 }
 """Settings that no style may change."""
 PALETTE = sns.color_palette("colorblind").as_hex()
-BASE, INK, GREY = PALETTE[0], "0.15", "0.45"
+MAIN, INK, GREY = PALETTE[0], "0.15", "0.45"
+"""Of the base row and of everything that has one colour; of words; of what explains."""
 OTHERS = [
     *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
     (0.2, 0.2, 0.2),
@@ -126,4 +127,4 @@ def looks(suite: dict) -> dict[str, tuple]:
     base = suite.get("base")
     others = [name for name in dict.fromkeys(r["row"] for r in suite["rows"]) if name != base]
     pairs = zip(itertools.cycle(DASHES), itertools.cycle(OTHERS), strict=False)
-    return dict(zip(others, pairs, strict=False)) | {base: ("-", BASE)}
+    return dict(zip(others, pairs, strict=False)) | {base: ("-", MAIN)}

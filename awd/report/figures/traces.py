@@ -44,7 +44,7 @@ class Trace(NamedTuple):
         return self.trained if Stage.FINETUNE in self.stages else None
 
     @property
-    def switch(self) -> float | None:
+    def averaging_starts(self) -> float | None:
         """The epoch at which averaging starts: the median of the seeds that do."""
         if Stage.TRAIN not in self.stages:
             return None

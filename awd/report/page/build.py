@@ -80,7 +80,7 @@ def write(
 
     ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
     ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
-    figure by format, as report.drawn.current returns them.
+    figure by format, as report.figure_cache.current returns them.
     """
     write_text(path, render(plan, frames, records, curves, figures))
     return path

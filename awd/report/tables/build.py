@@ -58,6 +58,15 @@ COLUMNS = [
 ]
 """Of the csv file. In the frame, ``remarks`` (report.remarks) stands in place of ``note``, and
 ``incomparable`` has what differs (report.comparability), or None."""
+TYPES = {
+    **{"params": "Int64", "n": "int64", "incomparable": "object"},
+    **dict.fromkeys(["published_train", "published_valid", "published_test"], "float64"),
+    **dict.fromkeys(["train", "valid", "valid_sd", "test", "test_sd"], "float64"),
+    **dict.fromkeys(["delta_test", "delta_low", "delta_high", "p", "p_holm"], "float64"),
+    **dict.fromkeys(["noise_valid", "noise_test", "noise_freedom"], "float64"),
+    **dict.fromkeys(["seconds_per_epoch", "distance"], "float64"),
+}
+"""Of columns that are no text, also where no row has a value."""
 COUNTED = (Status.DONE, Status.PARTIAL)
 """The states whose values may be compared with others."""
 ORDERED = [
@@ -112,10 +121,7 @@ def build(
     columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
     frame = pd.DataFrame(lines, columns=columns)
     frame["p_holm"] = frame.groupby("corpus", sort=False)["p"].transform(holm)
-    numbers = {"distance", *COLUMNS[COLUMNS.index("params") : COLUMNS.index("status")]}
-    numbers -= {"interval"}
-    kinds = dict.fromkeys(numbers, "float64")
-    return frame.astype(kinds | {"params": "Int64", "n": "int64", "incomparable": "object"})
+    return frame.astype(TYPES)
 
 
 def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.DataFrame]:
@@ -241,7 +247,7 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["status"] = line.status
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
-        result["epochs"], result["switch"] = line.epochs, line.switch_epoch
+        result["epochs"], result["averaging_starts"] = line.epochs, line.switch_epoch
         result["seconds"] = line.seconds_per_epoch
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
@@ -276,7 +282,7 @@ def _never_averaged(
     if row["stage"] != Stage.TRAIN or "nt-asgd" not in [spec.get("optimizer") for spec in specs]:
         return None
     finished = [result for result in results.values() if _counts(result)]
-    plain = [result for result in finished if pd.isna(result["switch"])]
+    plain = [result for result in finished if pd.isna(result["averaging_starts"])]
     if not plain or pd.isna(plain[0]["epochs"]):
         return None
     return NeverAveraged(int(plain[0]["epochs"]), len(plain), len(finished))

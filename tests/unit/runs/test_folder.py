@@ -5,10 +5,10 @@ import json
 import pytest
 
 from awd.errors import InputError
-from awd.runs.folder import FORMAT, read_record
+from awd.runs.folder import RECORD_FORMAT, read_record
 
 RECORD = {
-    "format": FORMAT,
+    "format": RECORD_FORMAT,
     "run": "a-run",
     "status": "done",
     "reason": None,
@@ -37,7 +37,7 @@ def test_a_key_that_is_missing_is_named(tmp_path, key):
 @pytest.mark.parametrize("number", [1, 3, None])
 def test_another_format_is_refused(tmp_path, number):
     write(tmp_path, RECORD | {"format": number})
-    with pytest.raises(InputError, match=f"has format {number}; this version reads {FORMAT}"):
+    with pytest.raises(InputError, match=f"has format {number}; this version reads {RECORD_FORMAT}"):
         read_record(tmp_path, "train")
 
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from awd.errors import InputError
-from awd.study.base_model import validate
 from awd.study.config import CONFIG, Config, load_config, parse_config
+from awd.study.validation import validate
 
 
 def test_the_file_has_every_key_in_the_order_of_the_model():

@@ -7,8 +7,8 @@ import pytest
 
 from awd.errors import InputError
 from awd.places import SCHEMAS
-from awd.study.base_model import validate
 from awd.study.settings import FACTOR, NUMBERS, Changes, Settings, is_factor, multiplied, stacked
+from awd.study.validation import validate
 
 
 def resolved(base: dict, *changes: dict) -> dict:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from awd.errors import InputError
 from awd.study import spec as spec_module
-from awd.study.base_model import described
 from awd.study.cost import parameters
 from awd.study.spec import HYPERPARAMETERS, RunSpec, make_spec, parse_spec, without_defaults
+from awd.study.validation import described
 
 PRINT = "f" * 64
 AWD = {

@@ -9,8 +9,8 @@ import awd.study.suite
 from awd.errors import InputError
 from awd.places import SUITES
 from awd.study import tuning
-from awd.study.base_model import validate
 from awd.study.suite import OWN, Suite, citation, read_suite, suite_files
+from awd.study.validation import validate
 from awd.vocabulary import RESERVED_OF_SUITES
 
 

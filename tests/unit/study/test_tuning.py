@@ -6,10 +6,10 @@ import pytest
 
 from awd.errors import InputError
 from awd.study import tuning
-from awd.study.base_model import validate
 from awd.study.spec import make_spec
 from awd.study.suite import Scale
 from awd.study.tuning import Choice, Range
+from awd.study.validation import validate
 
 SPACE = {
     "learning_rate": Range(low=0.1, high=10.0, log=True),

@@ -1,19 +1,19 @@
 """The page of all keys is the one that the models make, and leaves none out."""
 
 from awd.places import HOME
-from awd.study import keys
+from awd.study import keys_page
 from awd.study.config import Config
 from awd.study.spec import Hyperparameters
 from awd.study.suite import Row, Suite
 
 
 def test_the_page_is_up_to_date():
-    """`python -m awd.study.keys > docs/keys.md` makes it."""
-    assert (HOME / "docs/keys.md").read_text(encoding="utf-8") == keys.page()
+    """`python -m awd.study.keys_page > docs/keys.md` makes it."""
+    assert (HOME / "docs/keys.md").read_text(encoding="utf-8") == keys_page.page()
 
 
 def test_every_key_is_on_the_page_with_a_meaning():
-    page = keys.page()
+    page = keys_page.page()
     for model in (Config, Suite, Row, Hyperparameters):
         for key, field in model.model_fields.items():
             (line, *_) = [line for line in page.splitlines() if line.startswith(f"| `{key}` |")]
@@ -22,7 +22,7 @@ def test_every_key_is_on_the_page_with_a_meaning():
 
 
 def test_bounds_and_defaults_are_on_the_page():
-    page = keys.page()
+    page = keys_page.page()
     assert "| `layers` | whole number, at least 1, below 1,000 | `1` |" in page
     assert "| `weight_drop` | number, at least 0, below 1 | `0` |" in page
     assert "| `cell` | `lstm`, `gru`, `rnn` | `lstm` |" in page

@@ -9,7 +9,7 @@ import pytest
 from figure_study import study
 
 from awd.errors import InputError
-from awd.report import drawn
+from awd.report import figure_cache
 
 
 @pytest.fixture
@@ -22,29 +22,31 @@ def inputs(tmp_path):
 @pytest.fixture
 def count(monkeypatch):
     """The names of the figures that are drawn, in this process."""
-    names, draw = [], drawn._draw
+    names, draw = [], figure_cache._draw
 
     def counted(task, formats):
         names.append(task.name)
         return draw(task, formats)
 
-    monkeypatch.setattr(drawn, "_draw", counted)
-    monkeypatch.setattr(drawn, "MOST_PROCESSES", 1)
+    monkeypatch.setattr(figure_cache, "_draw", counted)
+    monkeypatch.setattr(figure_cache, "MOST_PROCESSES", 1)
     return names
 
 
 def tasks(folder, inputs, style=None):
     frames = {name: inputs[name] for name in ("table", "curves", "records")}
-    return drawn.tasks(folder, inputs["suite"], inputs["scale"], frames, style)
+    return figure_cache.tasks(folder, inputs["suite"], inputs["scale"], frames, style)
 
 
 def test_nothing_is_drawn_twice(tmp_path, inputs, count):
-    paths = drawn.draw(tasks(tmp_path, inputs))
+    paths = figure_cache.draw(tasks(tmp_path, inputs))
     assert count == ["schedules", "parameters"]
-    assert [path.name for path in paths[:3]] == [f"merity2018-schedules.{k}" for k in drawn.FORMATS]
+    assert [path.name for path in paths[:3]] == [
+        f"merity2018-schedules.{k}" for k in figure_cache.FORMATS
+    ]
     for path in paths:
         os.utime(path, (1, 1))
-    assert drawn.draw(tasks(tmp_path, inputs)) == paths
+    assert figure_cache.draw(tasks(tmp_path, inputs)) == paths
     assert len(count) == 2
     assert all(path.stat().st_mtime > 1 for path in paths), "they count as made now"
 
@@ -52,27 +54,27 @@ def test_nothing_is_drawn_twice(tmp_path, inputs, count):
 @pytest.mark.parametrize("frame", ["table", "curves", "records"])
 def test_a_changed_number_is_drawn(tmp_path, inputs, count, frame):
     """Be it the last digit."""
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
     column = {"table": "test", "curves": "learning_rate", "records": "perplexity"}[frame]
     changed = inputs[frame].copy()
     changed.loc[0, column] *= 1 + 1e-15
-    drawn.draw(tasks(tmp_path, inputs | {frame: changed}), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs | {frame: changed}), ("svg",))
     assert len(count) == 4
 
 
 def test_a_run_of_another_suite_changes_nothing(tmp_path, inputs, count):
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
     more = {}
     for name in ("curves", "records"):
         frame = inputs[name]
         more[name] = pd.concat([frame, frame[:1].assign(run="another-run")])
-    drawn.draw(tasks(tmp_path, inputs | more), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs | more), ("svg",))
     assert len(count) == 2
 
 
 @pytest.mark.parametrize("change", ["label", "base", "scale", "code", "library", "font"])
 def test_whatever_else_a_figure_shows_is_an_input(tmp_path, inputs, count, change, monkeypatch):
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
     if change == "label":
         inputs["suite"]["rows"][0]["label"] = "another name"
     elif change == "base":
@@ -80,18 +82,18 @@ def test_whatever_else_a_figure_shows_is_an_input(tmp_path, inputs, count, chang
     elif change == "scale":
         inputs["scale"] = "paper"
     else:
-        drawn._surroundings.cache_clear()
+        figure_cache._surroundings.cache_clear()
         if change == "code":
             (tmp_path / "awd").mkdir()
             (tmp_path / "awd/__init__.py").write_text("# other code")
-            monkeypatch.setattr(drawn, "package", str(tmp_path / "awd/__init__.py"))
+            monkeypatch.setattr(figure_cache, "package", str(tmp_path / "awd/__init__.py"))
         elif change == "library":
-            monkeypatch.setattr(drawn.metadata, "version", lambda _: "0")
+            monkeypatch.setattr(figure_cache.metadata, "version", lambda _: "0")
         else:
             fonts = ["Comic Sans MS"]
             monkeypatch.setattr(matplotlib.font_manager, "get_font_names", lambda: fonts)
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
-    drawn._surroundings.cache_clear()
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache._surroundings.cache_clear()
     assert len(count) == 4
 
 
@@ -100,62 +102,64 @@ def test_an_edited_style_file_is_an_input(tmp_path, inputs, count):
     style.write_text("font.size: 8")
     for content, expected in (("font.size: 8", 2), ("font.size: 9", 4), ("font.size: 9", 4)):
         style.write_text(content)
-        drawn.draw(tasks(tmp_path, inputs, style), ("svg",))
+        figure_cache.draw(tasks(tmp_path, inputs, style), ("svg",))
         assert len(count) == expected
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
     assert len(count) == 6
     with pytest.raises(InputError, match=r"figure_style: .*absent cannot be read"):
         tasks(tmp_path, inputs, tmp_path / "absent")
 
 
 def test_a_file_that_was_deleted_or_edited_is_drawn(tmp_path, inputs, count):
-    first, *_, last = drawn.draw(tasks(tmp_path, inputs), ("png", "svg"))
+    first, *_, last = figure_cache.draw(tasks(tmp_path, inputs), ("png", "svg"))
     before = first.read_bytes()
     last.unlink()
-    assert drawn.draw(tasks(tmp_path, inputs), ("png",))[0] == first
+    assert figure_cache.draw(tasks(tmp_path, inputs), ("png",))[0] == first
     assert len(count) == 2, "nobody asked for the other format"
-    drawn.draw(tasks(tmp_path, inputs), ("png", "svg"))
+    figure_cache.draw(tasks(tmp_path, inputs), ("png", "svg"))
     assert count[2:] == ["parameters"]
     first.write_bytes(before + b"!")
-    drawn.draw(tasks(tmp_path, inputs), ("png", "svg"))
+    figure_cache.draw(tasks(tmp_path, inputs), ("png", "svg"))
     assert count[3:] == ["schedules"]
     assert first.read_bytes() == before
 
 
 @pytest.mark.parametrize("notes", ["", "[]", "{}", '{"merity2018-schedules": 3}', "\xff"])
 def test_damaged_notes_are_no_notes(tmp_path, inputs, count, notes):
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
-    (tmp_path / drawn.DRAWN).write_bytes(notes.encode("latin-1"))
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
+    (tmp_path / figure_cache.DRAWN).write_bytes(notes.encode("latin-1"))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
     assert len(count) == 4
-    drawn.draw(tasks(tmp_path, inputs), ("svg",))
+    figure_cache.draw(tasks(tmp_path, inputs), ("svg",))
     assert len(count) == 4
 
 
 def test_a_file_of_other_inputs_is_not_current(tmp_path, inputs):
     """A figure made anew as png alone leaves the old svg behind, which nobody may be shown."""
-    drawn.draw(tasks(tmp_path, inputs), ("png", "svg"))
-    assert all(set(drawn.current(task)) == {"png", "svg"} for task in tasks(tmp_path, inputs))
+    figure_cache.draw(tasks(tmp_path, inputs), ("png", "svg"))
+    assert all(
+        set(figure_cache.current(task)) == {"png", "svg"} for task in tasks(tmp_path, inputs)
+    )
     inputs["suite"]["rows"][0]["label"] = "another name"
-    assert not any(drawn.current(task) for task in tasks(tmp_path, inputs))
-    drawn.draw(tasks(tmp_path, inputs), ("png",))
-    assert all(set(drawn.current(task)) == {"png"} for task in tasks(tmp_path, inputs))
+    assert not any(figure_cache.current(task) for task in tasks(tmp_path, inputs))
+    figure_cache.draw(tasks(tmp_path, inputs), ("png",))
+    assert all(set(figure_cache.current(task)) == {"png"} for task in tasks(tmp_path, inputs))
 
 
 def test_side_by_side_gives_the_same_files(tmp_path, inputs, monkeypatch):
-    monkeypatch.setattr(drawn, "_cores", lambda: 2)
-    together = drawn.draw(tasks(tmp_path / "together", inputs))
-    monkeypatch.setattr(drawn, "_cores", lambda: 1)
-    alone = drawn.draw(tasks(tmp_path / "alone", inputs))
+    monkeypatch.setattr(figure_cache, "_cores", lambda: 2)
+    together = figure_cache.draw(tasks(tmp_path / "together", inputs))
+    monkeypatch.setattr(figure_cache, "_cores", lambda: 1)
+    alone = figure_cache.draw(tasks(tmp_path / "alone", inputs))
     assert [path.read_bytes() for path in together] == [path.read_bytes() for path in alone]
-    assert json.loads((tmp_path / "together" / drawn.DRAWN).read_text()) == json.loads(
-        (tmp_path / "alone" / drawn.DRAWN).read_text()
+    assert json.loads((tmp_path / "together" / figure_cache.DRAWN).read_text()) == json.loads(
+        (tmp_path / "alone" / figure_cache.DRAWN).read_text()
     )
 
 
 def test_a_mistake_in_a_style_file_ends_all_with_its_sentence(tmp_path, inputs, monkeypatch):
-    monkeypatch.setattr(drawn, "_cores", lambda: 2)
+    monkeypatch.setattr(figure_cache, "_cores", lambda: 2)
     style = tmp_path / "my.mplstyle"
     style.write_text("font.sice: 8")
     with pytest.raises(InputError, match=r"line 1: no setting 'font\.sice'; did you mean 'font"):
-        drawn.draw(tasks(tmp_path, inputs, style))
+        figure_cache.draw(tasks(tmp_path, inputs, style))

@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from awd.errors import InputError
 from awd.places import HOME, SCHEMAS
 from awd.study.__main__ import schemas
-from awd.study.base_model import Model, validate
 from awd.study.config import CONFIG, Config, load_config
 from awd.study.published_studies import Study
 from awd.study.suite import Suite
+from awd.study.validation import Model, validate
 from awd.study.yaml_text import read_yaml
 
 CONFIGURATION = load_config(CONFIG)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from awd.study.base_model import Model
 from awd.study.config import CONFIG, Config, load_config
 from awd.study.methods import MethodSettings
 from awd.study.published_studies import Curves, Number, Study
 from awd.study.spec import Hyperparameters
 from awd.study.suite import Row, Scale, Suite
+from awd.study.validation import Model
 
 SECTIONS: Mapping[str, tuple[str, type[Model]]] = {
     "Configuration": (
@@ -42,7 +42,7 @@ SECTIONS: Mapping[str, tuple[str, type[Model]]] = {
 HEAD = """\
 # Every key
 
-<!-- Made by `python -m awd.study.keys > docs/keys.md`; do not edit. -->
+<!-- Made by `python -m awd.study.keys_page > docs/keys.md`; do not edit. -->
 
 What a file may hold, with the values that are allowed and the default. A key without a default is
 required.
