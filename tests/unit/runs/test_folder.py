@@ -37,7 +37,9 @@ def test_a_key_that_is_missing_is_named(tmp_path, key):
 @pytest.mark.parametrize("number", [1, 3, None])
 def test_another_format_is_refused(tmp_path, number):
     write(tmp_path, RECORD | {"format": number})
-    with pytest.raises(InputError, match=f"has format {number}; this version reads {RECORD_FORMAT}"):
+    with pytest.raises(
+        InputError, match=f"has format {number}; this version reads {RECORD_FORMAT}"
+    ):
         read_record(tmp_path, "train")
 
 
