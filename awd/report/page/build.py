@@ -198,7 +198,7 @@ def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
             "Training time",
             words.cost(costs.hours(costs.seconds), costs.energy(costs.seconds)) or "none yet",
         ),
-        ("Corpora", ", ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
+        ("Corpora", "; ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
         ("Seeds", f"{max((len(row['runs']) for row in planned), default=0):,}"),
         ("Latest result", max(ended)[:10] if ended else "none yet"),
     ]
