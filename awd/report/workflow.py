@@ -40,9 +40,13 @@ OMITTED = re.compile(
     "|Removing output files of failed job|Exiting because a job execution failed"
     "|WorkflowError:\nAt least one job did not complete|Trying to restart job|Complete log"
     "|Restored previous version of"
+    "|No SLURM account given|No account was given|Unable to guess SLURM account"
     "|Shutting down, this might take|(RuleException:\n)?CalledProcessError in file"
 )
 """Snakemake's messages that add nothing to those of `Narrator`."""
+RESTART = re.compile(r"Trying to restart job (\d+)")
+ADVICE = re.compile(r" ?Detailed failure reason unavailable.*| ?For further error details.*")
+"""What executors add to the reason of a failure."""
 TAIL = 3
 """Lines of a failed job's log that are shown."""
 PAUSE = 0.5
@@ -91,7 +95,7 @@ class Narrator(logging.Handler):
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, TaskID | None] = {}
         self.finished: list[int] = []
-        self.failed: list[int] = []
+        self.failed: dict[int, str] = {}
         self.done = self.total = 0
         self.interrupted = False
         columns = ("{task.description}", "{task.fields[words]}")
@@ -135,19 +139,29 @@ class Narrator(logging.Handler):
             self.running[record.jobid] = None
         elif event == "job_finished":
             self._remove(record.job_id)
+            self.failed.pop(record.job_id, None)  # it was tried again
             self.finished.append(record.job_id)
         elif event == "job_error":
             self._remove(record.jobid)
-            if record.jobid not in self.failed:
-                self.failed.append(record.jobid)
+            self.failed[record.jobid] = _reason(record)
         elif event == "progress":
             self.done, self.total = record.done, record.total
             for number in self.finished:
                 if (found := self.jobs.get(number)) and found.output:
                     self._print(f"{self.done}/{self.total} {found.name()}{self._result(found)}")
             self.finished.clear()
+        elif restart := RESTART.match(record.getMessage()):
+            self._restart(int(restart.group(1)))
         elif record.getMessage().startswith("Terminating processes on user request"):
             self.interrupted = True
+
+    def _restart(self, number: int) -> None:
+        """Print that a job that has failed is tried again, and why it has failed."""
+        job = self.jobs[number]
+        logs = [path for path in map(Path, job.log) if path.is_file()]
+        last = [line for path in logs for line in _tail(path)[-1:]]
+        reasons = [self.failed.pop(number, ""), *last]
+        self._print(f"again: {job.name()}: {'; '.join(filter(None, reasons))}")
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -227,9 +241,9 @@ class Narrator(logging.Handler):
                 f"To continue, run the same command: {again}"
             )
         lines = []
-        for number in self.failed:
+        for number, reason in self.failed.items():
             job = self.jobs[number]
-            lines.append(f"Failed: {job.name()}")
+            lines.append(f"Failed: {job.name()}{reason and f': {reason}'}")
             for name in job.log:
                 lines.append(f"  the end of {name}:")
                 lines += [f"    {line}" for line in _tail(Path(name))]
@@ -244,6 +258,12 @@ class Narrator(logging.Handler):
 def _event(record: logging.LogRecord) -> str:
     event = getattr(record, "event", None)
     return "" if event is None else str(getattr(event, "value", event))
+
+
+def _reason(record: logging.LogRecord) -> str:
+    """Return why an executor takes a job for failed; nothing if it gives no reason."""
+    first, *_ = str(getattr(record, "rule_msg", None) or "").strip().split("\n")
+    return ADVICE.sub("", first)
 
 
 def _tail(path: Path) -> list[str]:

@@ -93,6 +93,35 @@ def test_failed_jobs_are_listed_with_the_ends_of_their_logs(narrator, tmp_path):
     assert said.endswith("To try again: snakemake --config 'a=b c'")
 
 
+def test_a_job_that_is_tried_again_is_a_line_with_the_reason(narrator, terminal, tmp_path):
+    """At the end it is not among those that failed, unless it fails again."""
+    log = tmp_path / "train.log"
+    log.write_text("epoch 2\nstopped by SIGTERM in epoch 3\n")
+    begin(narrator, 1, "train", RUN, [str(log)])
+    message = (
+        "SLURM-job '3' failed, SLURM status is: 'TIMEOUT'. Detailed failure reason unavailable "
+        "(status command is not 'sacct').For further error details see the log"
+    )
+    narrator.emit(event("job_error", jobid=1, rule_msg=message))
+    narrator.emit(event("", "Trying to restart job 1."))
+    reason = "SLURM-job '3' failed, SLURM status is: 'TIMEOUT'."
+    assert terminal.getvalue() == (f"again: train a-run: {reason}; stopped by SIGTERM in epoch 3\n")
+    assert "Failed" not in narrator.explain_failure(["snakemake"])
+    narrator.emit(event("job_error", jobid=1, rule_msg=message))
+    assert f"Failed: train a-run: {reason}\n" in narrator.explain_failure(["snakemake"])
+    end(narrator, 1, 1, 1)
+    assert "Failed" not in narrator.explain_failure(["snakemake"])
+
+
+def test_of_a_job_that_slurm_refuses_the_reason_is_shown(narrator):
+    begin(narrator, 1, "train", RUN)
+    message = "SLURM sbatch failed. The error message was 'invalid partition'.\n    sbatch call:\n"
+    narrator.emit(event("job_error", jobid=1, rule_msg=message))
+    said = narrator.explain_failure(["snakemake"])
+    assert "Failed: train a-run: SLURM sbatch failed. The error message was 'invalid part" in said
+    assert "sbatch call" not in said
+
+
 @pytest.mark.parametrize(("saved", "words"), [(True, "1 training"), (False, "0 trainings")])
 def test_a_stopped_workflow_is_one_paragraph(narrator, tmp_path, saved, words):
     """Only a training that has a checkpoint has saved one."""
