@@ -22,6 +22,8 @@ REPORT_KEYS = (
     *("scale", "recipe", "precision", "suites", "results"),
     *("parts", "formats", "figures", "figure_style"),
 )
+LONGEST = 3
+"""Items of a list that `awd mechanisms` prints."""
 CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name")
 
 
@@ -371,9 +373,17 @@ def mechanisms(words, configfile):
                 observed[name] = observe_spec(plan.runs[name].spec, sizes["vocabulary"])
             found = differences(observed[run], observed[base], plan.runs[run].spec)
             changed = [
-                f"{key} {there} \N{RIGHTWARDS ARROW} {here}" for key, (here, there) in found.items()
+                f"{key} {_brief(there)} \N{RIGHTWARDS ARROW} {_brief(here)}"
+                for key, (here, there) in found.items()
             ]
             click.echo(f"{row['corpus']}  {row['row']}: {', '.join(changed) or 'as the base row'}")
+
+
+def _brief(value: object) -> object:
+    """Return a long list as its beginning and its length, all else as it is."""
+    if not isinstance(value, list) or len(value) <= LONGEST:
+        return value
+    return f"[{', '.join(map(str, value[:LONGEST]))}, ... {len(value)} in all]"
 
 
 @main.command(examples={"awd compare before after scale=small": "of two folders of results"})

@@ -162,13 +162,18 @@ def find_suites(results: Path, suites: list[str], scale: str | None = None) -> R
     no plan has a suite.
     """
     files: list[Path] = []
-    folders = [each for each in scales(results) if scale in (None, each.name)]
-    known = {path.stem for folder in folders for path in parts.files(folder)}
+    folders = {each.name: each for each in scales(results)}
+    if not folders:
+        raise InputError(f"{results} holds no plan")
+    if scale is not None and scale not in folders:
+        raise InputError(f"no plan at scale '{scale}'; {nearest(scale, folders)}")
+    folders = {scale: folders[scale]} if scale is not None else folders
+    known = {path.stem for folder in folders.values() for path in parts.files(folder)}
     for suite in suites:
         if suite not in known:
             where = f"at scale {scale}" if scale else "at any scale"
             raise InputError(f"no plan {where} has suite '{suite}'; {nearest(suite, known)}")
-        for folder in folders:
+        for folder in folders.values():
             part = parts.part_file(folder, suite)
             if part.exists():
                 # The part goes first: what is left of an interrupted removal is only files.

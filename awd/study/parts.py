@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from awd.errors import InputError
+from awd.errors import InputError, nearest
 from awd.files import read_json, write_json
+from awd.study.dialect import SCALES
 from awd.study.plan_file import check_plan
 from awd.study.spec import without_defaults
 
@@ -104,6 +105,8 @@ def read(folder: Path, order: Sequence[str] = ()) -> dict:
     one cannot be read.
     """
     parts = [read_part(path) for path in files(folder)]
+    if not parts and (name := Path(folder).name).partition("-")[0] not in SCALES:
+        raise InputError(f"no scale '{name}'; {nearest(name, SCALES)}")
     if not parts:
         raise InputError(
             f"{Path(folder) / FOLDER} holds no plan; run a study at this scale first, for example "

@@ -162,8 +162,13 @@ def test_mistakes_are_sentences(results):
         clean.find(results, ["wieghts"])
     with pytest.raises(InputError, match="no plan at any scale has suite 'onne'; did you mean"):
         clean.find_suites(results, ["onne"])
-    with pytest.raises(InputError, match="no plan at scale paper has suite 'one'"):
-        clean.find_suites(results, ["one"], "paper")
+    with pytest.raises(InputError, match="no plan at scale 'papr'; allowed: demo"):
+        clean.find_suites(results, ["one"], "papr")
+
+
+def test_no_suite_can_be_removed_where_there_is_no_plan(tmp_path):
+    with pytest.raises(InputError, match="holds no plan"):
+        clean.find_suites(tmp_path, ["one"])
 
 
 def test_no_results_at_all_means_nothing_to_clean(tmp_path):

@@ -135,6 +135,8 @@ def test_a_part_whose_row_names_a_run_that_it_lacks_is_refused(tmp_path):
 def test_no_parts_is_a_sentence(tmp_path):
     with pytest.raises(InputError, match="holds no plan; run a study at this scale first"):
         parts.read(tmp_path / "small")
+    with pytest.raises(InputError, match="no scale 'papr'; did you mean 'paper'"):
+        parts.read(tmp_path / "papr")
 
 
 def test_suites_have_the_order_that_is_asked_for_then_their_names(tmp_path):
