@@ -45,8 +45,13 @@ OMITTED = re.compile(
 )
 """Snakemake's messages that add nothing to those of `Narrator`."""
 RESTART = re.compile(r"Trying to restart job (\d+)")
-ADVICE = re.compile(r" ?Detailed failure reason unavailable.*| ?For further error details.*")
+ADDED = re.compile(
+    "SLURM sbatch failed. The error message was '"
+    "| ?Detailed failure reason unavailable.*| ?For further error details.*"
+)
 """What executors add to the reason of a failure."""
+MISSING = "(missing: the job could not start)"
+EMPTY = "(empty: the job was killed, or could not start)"
 TAIL = 3
 """Lines of a failed job's log that are shown."""
 PAUSE = 0.5
@@ -158,10 +163,11 @@ class Narrator(logging.Handler):
     def _restart(self, number: int) -> None:
         """Print that a job that has failed is tried again, and why it has failed."""
         job = self.jobs[number]
-        logs = [path for path in map(Path, job.log) if path.is_file()]
-        last = [line for path in logs for line in _tail(path)[-1:]]
-        reasons = [self.failed.pop(number, ""), *last]
-        self._print(f"again: {job.name()}: {'; '.join(filter(None, reasons))}")
+        reason = self.failed.pop(number, "")
+        last = [_tail(Path(name))[-1] for name in job.log]
+        if reason:  # says more than that there is no log
+            last = [line for line in last if line not in (EMPTY, MISSING)]
+        self._print(f"again: {job.name()}: {'; '.join(filter(None, [reason, *last]))}")
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -263,15 +269,17 @@ def _event(record: logging.LogRecord) -> str:
 def _reason(record: logging.LogRecord) -> str:
     """Return why an executor takes a job for failed; nothing if it gives no reason."""
     first, *_ = str(getattr(record, "rule_msg", None) or "").strip().split("\n")
-    return ADVICE.sub("", first)
+    return ADDED.sub("", first)
 
 
 def _tail(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return [MISSING]
     except OSError as error:
         return [f"({error.strerror})"]
-    return lines[-TAIL:] or ["(empty: the job was killed, or could not start)"]
+    return lines[-TAIL:] or [EMPTY]
 
 
 def narrate(workflow, results: Path, checkpoints: Path) -> Narrator:

@@ -88,7 +88,7 @@ def test_failed_jobs_are_listed_with_the_ends_of_their_logs(narrator, tmp_path):
     assert "    line 6\n    line 7\n    line 8\n" in said
     assert "line 5" not in said
     assert "(empty: the job was killed, or could not start)" in said
-    assert "(No such file or directory)" in said
+    assert "(missing: the job could not start)" in said
     assert "No step is done. To see each run: python -m awd status" in said
     assert said.endswith("To try again: snakemake --config 'a=b c'")
 
@@ -113,12 +113,21 @@ def test_a_job_that_is_tried_again_is_a_line_with_the_reason(narrator, terminal,
     assert "Failed" not in narrator.explain_failure(["snakemake"])
 
 
-def test_of_a_job_that_slurm_refuses_the_reason_is_shown(narrator):
-    begin(narrator, 1, "train", RUN)
-    message = "SLURM sbatch failed. The error message was 'invalid partition'.\n    sbatch call:\n"
+def test_of_a_job_that_slurm_refuses_the_reason_is_shown(narrator, terminal, tmp_path):
+    """Its log was never begun."""
+    begin(narrator, 1, "train", RUN, [str(tmp_path / "none.log")])
+    message = (
+        "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition: gpu\n"
+        "sbatch: error: Batch job submission failed'.\n    sbatch call:\n"
+    )
+    for _ in range(2):
+        narrator.emit(event("job_error", jobid=1, rule_msg=message))
+        narrator.emit(event("", "Trying to restart job 1."))
     narrator.emit(event("job_error", jobid=1, rule_msg=message))
+    reason = "train a-run: sbatch: error: invalid partition: gpu\n"
+    assert terminal.getvalue() == f"again: {reason}" * 2
     said = narrator.explain_failure(["snakemake"])
-    assert "Failed: train a-run: SLURM sbatch failed. The error message was 'invalid part" in said
+    assert said.startswith(f"Failed: {reason}")
     assert "sbatch call" not in said
 
 
