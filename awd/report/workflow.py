@@ -39,7 +39,7 @@ OMITTED = re.compile(
     "|Conda environments: ignored|Terminating processes on user request"
     "|Removing output files of failed job|Exiting because a job execution failed"
     "|WorkflowError:\nAt least one job did not complete|Trying to restart job|Complete log"
-    "|Restored previous version of"
+    "|Restored previous version of|Cleaning up SLURM log files"
     "|No SLURM account given|No account was given|Unable to guess SLURM account"
     "|Shutting down, this might take|(RuleException:\n)?CalledProcessError in file"
 )

@@ -101,7 +101,7 @@ def explain(figure: Figure, corner: Axes | None, entries: list[Line2D]) -> None:
 
 def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:
     axis.set_title(textwrap.fill(trace.label, TITLE_WIDTH[columns]), fontsize=scaled(7))
-    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=2))
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     axis.yaxis.set_major_locator(MaxNLocator(4))
     if not shown:
         write_in_the_middle(

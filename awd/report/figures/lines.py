@@ -60,7 +60,7 @@ def line_figure(
     for axis, (corpus, grouped) in zip(axes, groups.items(), strict=True):
         axis.set_title(text_name(suite, corpus))
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
         panel = Panel(axis, [], [])
         drawn.append(panel)
         for group in grouped:

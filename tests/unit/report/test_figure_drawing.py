@@ -13,6 +13,8 @@ def test_one_epoch_is_a_dot_and_several_seeds_have_a_band(tmp_path):
     means = [line for line in axis.lines if line.get_gid() == "mean"]
     assert means
     assert {(line.get_marker(), len(line.get_xdata())) for line in means} == {("o", 1)}
+    low, high = axis.get_xlim()
+    assert [tick for tick in axis.get_xticks() if low <= tick <= high] == [1]
     (axis, *_) = curves.draw(**inputs).axes
     means = [line for line in axis.lines if line.get_gid() == "mean"]
     assert {line.get_marker() for line in means} <= {"", "None"}
