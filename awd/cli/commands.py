@@ -342,11 +342,22 @@ def clean(words, yes):
     if not found:
         click.echo("There is nothing to delete.")
     for each in found:
-        if yes or click.confirm(f"Delete {each.kind}?"):
+        if yes or _confirm(f"Delete {each.kind}?"):
             room.delete(each)
             click.echo(f"Deleted {len(each.files):,} files, {room.size(each.size)}.")
     if suites and found:
         click.echo("`awd report` makes page and combined table anew.")
+
+
+def _confirm(question: str) -> bool:
+    """Ask; raises InputError if there is no answer: Ctrl-C, the end of input, or no terminal."""
+    try:
+        return click.confirm(question)
+    except (click.Abort, RuntimeError) as error:  # Python's where a standard stream is closed
+        raise InputError(
+            f"no answer to '{question}', so nothing more is deleted; --yes with what=... or "
+            "suites=... deletes without asking"
+        ) from error
 
 
 @main.command(

@@ -83,6 +83,14 @@ class Commands(click.Group):
         """Return the names in the order of this file."""
         return list(self.commands)
 
+    def main(self, *args, **options):
+        """Do as the base class does; report that the help cannot be printed, as on a full disk."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            print(f"awd: {words_of(error)}", file=sys.stderr)
+            sys.exit(1)
+
     def invoke(self, ctx):
         """Run the command; report the user's mistakes and the disk's errors as one sentence.
 

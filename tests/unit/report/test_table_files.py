@@ -21,6 +21,27 @@ def test_columns_and_order(tmp_path):
     assert list(zip(table["row"], table["corpus"], strict=True)) == wanted
 
 
+def test_what_a_spreadsheet_reads(tmp_path):
+    """Text that it would compute is marked as text; numbers stay numbers; accents are UTF-8."""
+    labels = ["=1+1", "+3", "-x", "@at", "\tx", "caf\u00e9 \u4e2d", "a=b", "\u2212 dropout", "'x"]
+
+    def change(plan):
+        for row, label in zip(plan["suites"][0]["rows"], labels, strict=False):
+            row["label"] = label
+
+    _, table = study(tmp_path, change=change)
+    text = csv(table)
+    assert not text.startswith("\ufeff")
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    read = pd.read_csv(tmp_path / "table.csv")
+    marked = [f"'{label}" for label in labels[:5]] + labels[5:]
+    assert list(read["label"][: len(labels)]) == marked
+    assert (read["delta_test"] < 0).any(), "they begin with a minus sign"
+    numbers = [column for column in table if table[column].dtype == "float64"]
+    for column in numbers:
+        pd.testing.assert_series_equal(read[column], table[column], check_dtype=False)
+
+
 def test_written_files(tmp_path):
     """csv keeps every digit; the files, or those asked for, appear under the stem."""
     suite, table = study(tmp_path)
