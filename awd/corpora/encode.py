@@ -6,6 +6,7 @@ The plan imports this module, so numpy is imported only where arrays are made.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 from array import array
 from collections.abc import Mapping
@@ -223,6 +224,15 @@ def _check_lengths(corpus: str, raw: Path, ids: Mapping[str, array]) -> None:
             )
 
 
+def same_texts(sha256: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each two splits that are copies of one file, as by mistake."""
+    return [
+        f"{one}.txt and {other}.txt are the same text, so perplexity there says nothing of new text"
+        for one, other in itertools.combinations(sha256, 2)
+        if sha256[one] == sha256[other]
+    ]
+
+
 def _log(record: Mapping) -> None:
     """Report what was changed in the text, and what of it training cannot teach."""
     if record["normalised"]:
@@ -241,6 +251,8 @@ def _log(record: Mapping) -> None:
             record["minimum_count"],
             UNKNOWN,
         )
+    for sentence in same_texts(record["sha256"]):
+        log.warning("corpus %s: %s", record["corpus"], sentence)
     for split, unseen in record["unseen"].items():
         if unseen["tokens"]:
             log.warning(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awd.corpora import catalogue
-from awd.corpora.encode import Corpus, encode, load
+from awd.corpora.encode import Corpus, encode, load, same_texts
 from awd.corpora.fetch import fetch
 from awd.errors import InputError
 from awd.vocabulary import END, UNKNOWN, Split
@@ -47,6 +47,7 @@ class Glance:
     unigram_perplexity: dict[str, float]  # of valid and test
     normalised: dict[str, int]  # what was changed in the text, and how often
     splits: dict[str, TextFile]
+    same: list[str]  # what two splits that are one text mean
     first: list[str]  # lines of train
 
 
@@ -113,6 +114,7 @@ def look(corpus: Corpus, lines: int = 3) -> Glance:
         corpus.info["unigram_perplexity"],
         corpus.info["normalised"],
         splits,
+        same_texts(corpus.info["sha256"]),
         [line.strip() for line in " ".join(words).split(END)[:-1]],
     )
 
@@ -136,6 +138,7 @@ def describe(glance: Glance, width: int = 78) -> str:
     if glance.normalised:
         changes = [f"{n:,} {what.replace('_', ' ')}" for what, n in glance.normalised.items()]
         lines.append(f"normalised: {', '.join(changes)}")
+    lines += glance.same
     if glance.minimum_count == 1 and glance.name not in catalogue.entries():
         share = max(split.share for split in glance.splits.values())
         if share >= NOTABLE:

@@ -96,3 +96,17 @@ def test_what_is_wrong_in_a_text_is_shown_in_the_users_file(tmp_path, text):
         opened("mine", tmp_path, {"mine": str(text)}),
     ):
         pass
+
+
+@pytest.mark.parametrize("copied", ["valid", "test"])
+def test_a_split_that_is_a_copy_of_another_is_told(tmp_path, text, caplog, copied):
+    """When it is looked at and when it is encoded: its perplexity would look too good."""
+    (text / f"{copied}.txt").write_text(TRAIN)
+    sentence = f"train.txt and {copied}.txt are the same text"
+    folders = {"mine": str(text)}
+    with opened("mine", tmp_path, folders) as corpus:
+        assert sentence in describe(look(corpus))
+    assert sentence not in caplog.text
+    fingerprint = corpora.fingerprint("mine", folders)
+    corpora.encode("mine", text, tmp_path / "out", fingerprint=fingerprint)
+    assert f"corpus mine: {sentence}" in caplog.text
