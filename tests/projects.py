@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
+
 import awd
 from awd.study.config import CONFIG, load_config
 
@@ -47,17 +49,18 @@ def write_texts(folder: Path, train: int = 300, valid: int = 60, test: int = 60)
     return folder
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """That of a program in ``folder``."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+
+
 def start(command: list, folder: Path, **options) -> subprocess.Popen:
     """A program of this environment in ``folder``; what it says is its stdout, errors included."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "XDG_CACHE_HOME": str(folder / "cache"),
-    }
     return subprocess.Popen(
         [sys.executable, "-m", *map(str, command)],
         cwd=folder,
-        env=environment,
+        env=environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -66,10 +69,9 @@ def start(command: list, folder: Path, **options) -> subprocess.Popen:
 
 
 def run(command: list, folder: Path) -> subprocess.CompletedProcess:
-    """Such a program, to its end."""
-    process = start(command, folder)
-    said, _ = process.communicate()
-    return subprocess.CompletedProcess(command, process.returncode, said)
+    """Such a program, to its end; forked, which is sooner."""
+    program, *words = command
+    return forked.run(program, words, folder, environment(folder), errors_apart=False)
 
 
 def snakemake(folder: Path, *options: str) -> str:

@@ -4,8 +4,8 @@ Loading torch takes longer than the trainings here. A server loads it once and f
 that comes out runs the same command line as ``python -m awd`` does.
 """
 
+import gc
 import json
-import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+from forked import PROCESSES
 
 import awd
 from awd import corpora
@@ -28,8 +29,6 @@ from awd.study.spec import make_spec
 PATIENCE = 300
 """Seconds after which a test gives up, also on a machine with much else to do."""
 ROOT = Path(awd.__file__).parents[1]
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["awd.cli", "awd.evaluation.evaluate", "awd.training.stage"])
 
 # Every random choice and every piece of state takes part; the average starts on the way.
 FULL = {
@@ -172,6 +171,7 @@ def wait_until_frozen(process) -> None:
 
 def command(words: list[str], said: Path, fault: Callable | None, arguments: dict) -> None:
     """``python -m awd`` with these ``words`` in this process."""
+    gc.freeze()  # a collection would copy all that is shared with the server
     sys.stdout = sys.stderr = said.open("a", buffering=1)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where nohup has started the tests
     if fault is not None:

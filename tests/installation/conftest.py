@@ -11,7 +11,7 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # before any environment is made
 def _on_request(request):
     if not request.config.getoption("--install", default=False):
         pytest.skip("takes minutes: pytest -n 0 tests/installation --install")

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import re
-import resource
 import shlex
 import shutil
 import subprocess
@@ -16,8 +15,10 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import forked
 import pytest
 import trained_runs
+from click.testing import CliRunner
 from synthetic import make_plan, write_runs
 
 import awd
@@ -38,17 +39,17 @@ ENVIRONMENT |= {f"{kind}_proxy": CLOSED for kind in ("http", "https", "all")}
 
 def call(*words: object, folder: Path = ROOT, limit: int | None = None):
     """Run ``python -m awd``; ``limit`` is the most bytes a file may have, as on a full disk."""
+    return forked.run("awd", words, folder, ENVIRONMENT, limit)
 
-    def full_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
+def call_afresh(*words: object):
+    """Run ``python -m awd`` as people do."""
     return subprocess.run(
         [sys.executable, "-m", "awd", *map(str, words)],
-        cwd=folder,
+        cwd=ROOT,
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        preexec_fn=full_disk if limit else None,
     )
 
 
@@ -88,7 +89,7 @@ def texts(folder: Path, **contents: str) -> Path:
 
 def test_the_plan_is_shown():
     """Each run with its rows, and a line on what all of it costs; nothing is written."""
-    answer = call("plan", "suites=merity2018", "scale=paper")
+    answer = call_afresh("plan", "suites=merity2018", "scale=paper")
     assert answer.returncode == 0, answer.stderr
     assert "1 suite, 20 rows, 1 to 3 seeds: 20 runs, 6 of them shared" in answer.stdout
     assert "24,221,600" in answer.stdout
@@ -187,7 +188,7 @@ def test_settings_that_cannot_be_read(text):
 
 def test_unknown_words_are_answered_with_known_ones():
     """Commands and options, too; the exit code is the usual one of a wrong command line."""
-    answer = call("pln")
+    answer = call_afresh("pln")
     assert answer.returncode == 2
     assert "plan" in answer.stderr
     assert call("plan", "--sett", "a=1").returncode == 2
@@ -353,13 +354,19 @@ def test_what_rows_change_is_shown_as_observed():
 # help ---------------------------------------------------------------------------------------
 
 
+def help_text(*path: str) -> str:
+    """The help of a command, in this process."""
+    answer = CliRunner().invoke(awd.cli.main, [*path, "--help"], "awd", terminal_width=80)
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
 def commands(*path: str) -> list[list[str]]:
     """The words of every command, found in the help itself."""
-    answer = call(*path, "--help")
-    assert answer.returncode == 0, answer.stderr
+    text = help_text(*path)
     found = []
     for heading in ("Commands:", "Steps of the workflow:"):
-        _, _, rest = answer.stdout.partition(heading)
+        _, _, rest = text.partition(heading)
         names = re.findall(r"^  (\S+)  ", rest.split("\n\n")[0], re.MULTILINE)
         for name in names:
             found += commands(*path, name) or [[*path, name]]
@@ -372,9 +379,9 @@ def test_every_command_has_whole_help_and_those_for_people_have_examples():
     assert [words[0] for words in found[-5:]] == [
         *("fetch", "encode", "train", "finetune", "evaluate")
     ]
-    assert "..." not in call("--help").stdout.replace("[KEY=VALUE]...", "").replace("[ARGS]...", "")
+    assert "..." not in help_text().replace("[KEY=VALUE]...", "").replace("[ARGS]...", "")
     for words in found[:-5]:
-        text = call(*words, "--help").stdout
+        text = help_text(*words)
         assert "Examples:" in text, words
         assert max(map(len, text.splitlines())) <= 80, words
         assert re.search(rf"^  awd {' '.join(words)}", text, re.MULTILINE)
@@ -383,9 +390,7 @@ def test_every_command_has_whole_help_and_those_for_people_have_examples():
 def test_the_examples_of_plan_and_report_are_commands_that_are_understood(project):
     """None has an unknown key; what is missing here is results and a text."""
     for command in ("plan", "status", "report", "clean", "corpus"):
-        lines = re.findall(
-            r"^  awd (.*?)(?:  +#.*)?$", call(command, "--help").stdout, re.MULTILINE
-        )
+        lines = re.findall(r"^  awd (.*?)(?:  +#.*)?$", help_text(command), re.MULTILINE)
         assert lines
         for line in lines:
             words = [word for word in shlex.split(line) if word not in ("--watch", "--yes")]

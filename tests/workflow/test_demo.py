@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import projects
 import pytest
-from projects import run, snakemake
+from projects import run, snakemake, start
 
 from awd.report.tables import COLUMNS
 
@@ -251,8 +251,9 @@ def test_the_report_needs_records_alone(project):
         unneeded.unlink()
     shutil.rmtree(folder / "corpora")
     (project / "torch.py").write_text("raise ImportError('torch was imported')")
-    answer = run(["awd", "report", "scale=demo"], project)
-    assert answer.returncode == 0, answer.stdout
+    process = start(["awd", "report", "scale=demo"], project)
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
     assert (folder / "demo/tables/tiny.csv").read_bytes() == before
 
 
