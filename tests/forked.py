@@ -1,4 +1,4 @@
-"""Programs in processes forked from a server that has loaded torch, Snakemake and what reports need.
+"""Programs in processes forked from a server that has loaded torch, Snakemake and libraries.
 
 To load them takes seconds, longer than most of what tests have them do. What comes out of the fork
 runs as ``python -m awd`` or ``python -m snakemake`` would, in its own folder and environment, with
@@ -27,7 +27,8 @@ PROCESSES.set_forkserver_preload(
         *("awd.cli.commands", "awd.cli.models", "awd.cli.plumbing", "awd.study.plan"),
         *("awd.training.stage", "awd.evaluation.evaluate", "awd.evaluation.generate"),
         *("awd.report.build", "awd.report.page.build", "snakemake.cli", "snakemake.api"),
-        "snakemake.workflow", "forked",
+        "snakemake.workflow",
+        "forked",
     ]
 )
 
@@ -82,14 +83,14 @@ def _become(program, words, folder, environment, largest_file, writers) -> None:
     os.dup2(writers[-1].fileno(), 2)
     for writer in writers:
         writer.close()
-    sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-    sys.stderr = open(2, "w", encoding="utf-8", buffering=1)  # noqa: SIM115, PTH123
+    sys.stdout = open(1, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", buffering=1)  # noqa: SIM115
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where nohup has started the tests
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.path.insert(0, str(folder))
-    if program == "snakemake" or (folder / "awd").is_dir() and folder != ROOT:
+    if program == "snakemake" or ((folder / "awd").is_dir() and folder != ROOT):
         for name in [each for each in sys.modules if each.partition(".")[0] == "awd"]:
             del sys.modules[name]  # the Snakefile and the folder have their own
     if largest_file is not None:

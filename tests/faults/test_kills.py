@@ -18,7 +18,7 @@ from awd.runs import provenance
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("KILLS", "52"))
+KILLS = int(os.environ.get("KILLS", "32"))
 LIVES = 8  # of a run, before it may come to its end
 KILLED = -signal.SIGKILL
 CASES = {

@@ -18,7 +18,7 @@ from awd.study.plan import Plan
 COMMITTED = ROOT / "docs/demo"
 REPEATED = {
     "merity2018": "minus-weight-drop",  # LSTM, NT-ASGD, fine-tuning
-    "yoon2019": "bilm",  # both directions
+    "yoon2019": "gru-trained",
     "bonetto2024": "adamw",
     "kim2024": "gru",  # SGD with steps
 }

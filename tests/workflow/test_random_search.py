@@ -10,9 +10,7 @@ SUITE = """\
 title: A search
 base: {hidden_size: 8, embedding_size: 8, epochs: 2, batch_size: 10, bptt: 10, train_tokens: 1500}
 base_row: lstm
-rows:
-  lstm: {label: LSTM}
-  gru: {label: GRU, set: {cell: gru}}
+rows: {lstm: {label: LSTM}}
 figures: [curves]
 scales:
   demo:
@@ -58,4 +56,4 @@ def test_a_search_continues_and_its_choice_is_what_the_study_trains(tmp_path):
     assert "Trained on the first 1,500 tokens of mine." in table
     assert "trial-001" not in table
     records = list(project.glob("results/runs/*/train.json"))
-    assert len(records) == 3 + 2
+    assert len(records) == 3 + 1

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import torch
 import awd
 from awd.runs import provenance
 
-CODE = "from awd.runs.provenance import commit; print(commit())"
 GIT = [*("git", "-c", "user.name=a", "-c", "user.email=a@b"), *("-c", "commit.gpgsign=false")]
 
 
@@ -44,17 +42,13 @@ def checkout(tmp_path_factory) -> Path:
     return folder
 
 
-def commit(folder: Path, **environment: str) -> str:
-    """Ask the package in ``folder`` for its commit, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-c", CODE],
-        cwd=folder,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
+def commit(folder: Path, **environment: str) -> str | None:
+    """What the package, if it lay in ``folder``, would find with these variables."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(awd, "__file__", str(folder / "awd" / "__init__.py"))
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return provenance.commit.__wrapped__()
 
 
 def test_the_commit_is_that_of_the_code(checkout):
@@ -75,11 +69,11 @@ def test_code_inside_another_project_has_no_commit(checkout, tmp_path):
     """As where it is installed in an environment that lies in a checkout."""
     outer = make_repository(tmp_path / "outer")
     shutil.copytree(checkout / "awd", outer / "environment" / "awd")
-    assert commit(outer / "environment") == "None"
+    assert commit(outer / "environment") is None
 
 
 def test_without_git_there_is_no_commit(checkout, tmp_path):
-    assert commit(checkout, PATH=str(tmp_path)) == "None"
+    assert commit(checkout, PATH=str(tmp_path)) is None
 
 
 def test_a_change_is_marked(checkout, tmp_path):
