@@ -225,9 +225,11 @@ def _table(plan: Plan, found: list[RunState], most: int | None = None) -> Group:
     counts = Counter(each.state for each in found)
     summary = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     hidden = len(ranked) - len(ranked[:most])
+    noun = "run" if len(found) == 1 else "runs"
     return Group(
         table,
-        f"{plan.name}: {len(found)} runs: {summary}" + (f" ({hidden} not shown)" if hidden else ""),
+        f"{plan.name}: {len(found)} {noun}: {summary}"
+        + (f" ({hidden} not shown)" if hidden else ""),
     )
 
 
