@@ -89,7 +89,7 @@ def _last_plan(results: Path):
 )
 @click.option("--power", is_flag=True, help="Show which differences 1 to 10 seeds can find.")
 @click.option("--settings", hidden=True, help="The whole configuration as JSON.")
-@click.option("--write", is_flag=True, help="Add the plan to results/SCALE/plans instead.")
+@click.option("--write", is_flag=True, hidden=True, help="Add it to results/SCALE/plans instead.")
 def plan(words, configfile, profile, power, settings, write):
     """Show what would run: the runs, who shares them, what is done, what the rest costs."""
     from awd.study.dialect import parse

@@ -78,6 +78,9 @@ def join(new: Mapping, old: Mapping, trained: Callable[[str], bool]) -> dict:
     rows += [row for row in others if row["corpus"] in kept]
     rows.sort(key=lambda row: row["corpus"])
     joined = suite | {"rows": rows}
+    # Members of an ensemble that is no longer planned count only if they are trained.
+    named = {each["run"] for row in rows for each in row["runs"]} | new["runs"].keys()
+    runs = {name: run for name, run in runs.items() if name in named or trained(name)}
     return {**new, "runs": _runs_of([joined], runs), "suites": [joined]}
 
 

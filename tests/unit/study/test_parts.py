@@ -72,6 +72,7 @@ def test_what_was_planned_but_never_trained_does_not_stay(tmp_path):
     parts.add(make_plan(seeds=(1,), corpora=("ptb",)), tmp_path, nothing)
     assert {key[1] for key in rows(tmp_path)} == {"ptb"}
     assert set(map(tuple, rows(tmp_path).values())) == {(1,)}
+    assert {run["spec"]["seed"] for run in parts.read(tmp_path)["runs"].values()} == {1}
 
 
 def test_a_row_whose_hyperparameters_changed_does_not_keep_seeds_of_the_old_ones(tmp_path):
