@@ -202,8 +202,9 @@ def _table(plan: Plan, found: list[RunState], most: int | None = None) -> Group:
     table = Table(box=None, pad_edge=False)
     table.add_column("run", no_wrap=True, overflow="ellipsis")
     table.add_column("row", no_wrap=True, overflow="ellipsis")
-    for heading in ("state", "stage"):
-        table.add_column(heading, no_wrap=True)
+    for heading, words in (("state", State), ("stage", Stage)):
+        # In a narrow terminal names are cut, but not these words.
+        table.add_column(heading, no_wrap=True, min_width=max(map(len, words)))
     for heading in ("epoch", "tokens/s", "valid perplexity", "time left"):
         table.add_column(heading, justify="right", no_wrap=True)
     order = list(State)

@@ -1,5 +1,6 @@
 """What a run is doing is told from its files alone."""
 
+import io
 import json
 import os
 import socket
@@ -148,6 +149,16 @@ def test_the_table_shows_what_runs_first_and_counts_the_rest(run, tmp_path, caps
     cut = module._table(plan, run_states(plan), most=1)
     assert cut.renderables[0].row_count == 1
     assert cut.renderables[1] == "demo: 3 runs: 1 running, 2 waiting (2 not shown)"
+
+
+def test_a_narrow_terminal_cuts_names_and_no_states(run):
+    long = Run(f"{'long-' * 12}run", SPEC, "f" * 64, ["a-suite/a-row"], {"train", "finetune"})
+    console = Console(file=io.StringIO(), width=80)
+    console.print(module._table(Plan(long, run), run_states(Plan(long, run))))
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(" waiting " in line and " train " in line for line in lines[1:3])
+    assert "\N{HORIZONTAL ELLIPSIS}" in lines[1]
 
 
 def test_a_program_reads_the_same_states(run, tmp_path, capsys):
