@@ -173,7 +173,7 @@ def report(words):
     from awd.report.build import report as build
     from awd.study.dialect import parse
 
-    given = parse(words)
+    given = parse(words, texts=("caption", "label", "name"))
     only(given, (*REPORT_KEYS, *CHOICE_KEYS))
     results = results_folder(given)
     if given.keys() & set(CHOICE_KEYS):
@@ -185,7 +185,7 @@ def report(words):
     if parts and "page" in parts and "html" not in formats:
         raise InputError("the command line: the page is html: add html to formats")
     figures, style = chosen(given, "figures"), _figure_style(given)
-    for name in scales_of(given, results) or scales(results):
+    for name in scales_of(given, results) or scales(results, suites or ()):
         for path in build(
             results, name, suites, parts or PARTS, figures, formats, style, _checkpoints(given)
         ):
@@ -217,9 +217,6 @@ def _report_choice(given: Mapping, results: Path) -> None:
         )
     for key, allowed in (("parts", "tables"), ("formats", "tex")):
         chosen(given, key, (allowed,))
-    for key in ("caption", "label", "name"):
-        if key in given and not isinstance(given[key], str):
-            raise InputError(f"the command line: {key} must be text; put it in quotes")
     if "name" in given and not re.fullmatch(PATTERN, given["name"]):
         raise InputError(f"the command line: name: '{given['name']}' must match {PATTERN}")
     if not isinstance(given.get("siunitx", False), bool):
@@ -235,7 +232,7 @@ def _report_choice(given: Mapping, results: Path) -> None:
         given.get("siunitx", False),
         given.get("name", Choice().name),
     )
-    for name in scales_of(given, results) or scales(results):
+    for name in scales_of(given, results) or scales(results, suites):
         click.echo(chosen_table(results, name, suites[0], choice))
 
 

@@ -155,11 +155,15 @@ def _complete_plan(folder: Path, scale: str) -> dict:
     return plan
 
 
-def scales(folder: Path) -> list[str]:
-    """The names of all plans; raises InputError if none has."""
-    found = sorted(
-        {path.parents[1].name for path in Path(folder).glob(f"*/{plan_parts.FOLDER}/*.json")}
-    )
+def scales(folder: Path, suites: Collection[str] = ()) -> list[str]:
+    """Return the names of the scales whose plans have all ``suites``; of all scales if none has.
+
+    Raises InputError if no scale has a plan.
+    """
+    planned: dict[str, set[str]] = {}
+    for path in sorted(Path(folder).glob(f"*/{plan_parts.FOLDER}/*.json")):
+        planned.setdefault(path.parents[1].name, set()).add(path.stem)
+    found = [scale for scale, known in planned.items() if known.issuperset(suites)] or [*planned]
     if not found:
         raise InputError(
             f"{folder} has no plan of any scale; run a study first: snakemake --cores all"
@@ -210,7 +214,10 @@ def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:
     known = [suite["suite"] for suite in plan["suites"]]
     for name in suites or []:
         if name not in known:
-            raise InputError(f"suite '{name}' is not in the plan; {nearest(name, known)}")
+            raise InputError(
+                f"suite '{name}' is not in the plan of scale {plan['scale']}; "
+                f"{nearest(name, known)}"
+            )
     return [suite for suite in plan["suites"] if suites is None or suite["suite"] in suites]
 
 

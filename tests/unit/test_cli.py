@@ -684,20 +684,23 @@ def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
     write_json(tmp_path / "paper/plans/merity2018.json", make_plan())
     write_runs(make_plan(), tmp_path / "runs", tokens=200)
     words = ("report", f"results={tmp_path}", "scale=paper", "suites=merity2018")
-    answer = call(*words, "rows=full", "columns=test", "caption=Mine", "name=main", "formats=tex")
+    answer = call(*words, "rows=full", "columns=test", r"caption=Mine: a \# b", "name=main")
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip() == str(tmp_path / "paper/tables/merity2018-main.tex")
     assert [path.name for path in (tmp_path / "paper/tables").iterdir()] == ["merity2018-main.tex"]
-    assert r"\caption{Mine}" in Path(answer.stdout.strip()).read_text(encoding="utf-8")
+    assert r"\caption{Mine: a \# b}" in Path(answer.stdout.strip()).read_text(encoding="utf-8")
     for word, sentence in {
         "rows=ful": "did you mean 'full'",
         "siunitx=3": "siunitx: no 3; allowed: true, false",
-        "caption=3": "caption must be text; put it in quotes",
         "name=../x": "name: '../x' must",
         "formats=csv": "formats: no 'csv'",
     }.items():
         answer = call(*words, "columns=test", word)
         assert answer.returncode == 1
         assert sentence in answer.stderr
+    (tmp_path / "demo/plans").mkdir(parents=True)
+    (tmp_path / "demo/plans/other.json").write_text("{}")
+    answer = call(*words[:2], words[3], "columns=test")
+    assert answer.stdout.strip() == str(tmp_path / "paper/tables/merity2018-chosen.tex")
     answer = call(*words[:3], "rows=full")
     assert "name its study, as in suites=kim2024" in answer.stderr

@@ -1,4 +1,4 @@
-"""What happens to corpora trains no finished run again, and skips no other run."""
+"""No finished run is trained again, and no other is skipped, whatever happened beside it."""
 
 import re
 import shutil
@@ -111,3 +111,14 @@ def test_weights_that_were_asked_for_are_trained_again(project):
     weights.unlink()
     snakemake(project, weights.relative_to(project))
     assert weights.read_bytes() == content
+
+
+def test_a_report_of_a_stopped_study_does_not_end_it(project):
+    """Its tables are newer than all that is there, but lack what is not."""
+    (evaluation,) = project.glob("results/runs/*/finetune.stream.json")
+    for path in (evaluation, evaluation.with_suffix(".npz")):
+        path.unlink()
+    assert run(["awd", "report"], project).returncode == 0
+    snakemake(project)
+    assert evaluation.exists()
+    assert "partial" not in (project / "results/demo/tables/one.md").read_text()
