@@ -352,10 +352,10 @@ def test_snakemake_is_stopped(project, undisturbed, request, number):
     code = process.wait(300)
     if number == signal.SIGKILL:
         locked = start(project, "--profile", PROFILE)
-        assert locked.wait(60) == 1
+        assert locked.wait(300) == 1
         assert "--unlock" in (project / "said").read_text(encoding="utf-8")
         slurm_command("scancel", *(training.job for training in runs.values()))
-        assert start(project, "--cores", "1", "--unlock").wait(60) == 0
+        assert start(project, "--cores", "1", "--unlock").wait(300) == 0
     else:
         assert code == 1
     finish(start(project, "--profile", PROFILE), project)
@@ -373,7 +373,7 @@ def test_jobs_outlive_snakemake(project, undisturbed, cluster):
     process.kill()
     thaw(runs)
     cluster.wait_for(lambda: ends(project) == {"COMPLETED": 2}, "both jobs have ended", 300)
-    assert start(project, "--cores", "1", "--unlock").wait(60) == 0
+    assert start(project, "--cores", "1", "--unlock").wait(300) == 0
     finish(start(project, "--profile", PROFILE), project)
 
     same(project, undisturbed)
@@ -387,7 +387,7 @@ def test_slurmctld_is_away(project, undisturbed, cluster):
     tried, polled = set(), set()
     cluster.stop_controller()
     process = start(project, "--profile", PROFILE)
-    cluster.wait_for(lambda: asked(process, "sbatch", tried) > 4, "sbatch was tried again", 120)
+    cluster.wait_for(lambda: asked(process, "sbatch", tried) > 4, "sbatch was tried again", 300)
     cluster.start_controller()
     runs = freeze(project, 2)
     cluster.stop_controller()

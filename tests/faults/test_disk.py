@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from trainings import PATIENCE, Training, freeze_after_save, wait_until_frozen
+from patience import PATIENCE
+from trainings import Training, freeze_after_save, wait_until_frozen
 
 from awd.runs.checkpoint import Checkpoint
 

@@ -10,7 +10,8 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from trainings import PATIENCE, Training, freeze_after_save, wait_until_frozen
+from patience import PATIENCE, wait_until
+from trainings import Training, freeze_after_save, wait_until_frozen
 
 from awd.machine.interrupt import STOPPED
 from awd.report.records import collect
@@ -137,9 +138,8 @@ def test_two_processes_of_one_training(training, undisturbed, killed):
     first = training.start(fault=freeze_after_save)
     wait_until_frozen(first)
     second = training.start()
-    while "waiting for it" not in training.said.read_text():
-        assert second.is_alive()
-        time.sleep(0.002)
+    wait_until(lambda: "waiting for it" in training.said.read_text() or not second.is_alive())
+    assert second.is_alive()
     os.kill(first.pid, signal.SIGKILL if killed else signal.SIGCONT)
     for process in (first, second):
         process.join(PATIENCE)

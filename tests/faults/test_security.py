@@ -4,6 +4,7 @@ import json
 import sys
 
 import pytest
+from patience import PATIENCE
 from projects import make_project, run, snakemake, write_texts
 from synthetic import make_plan, write_runs
 from trainings import PROCESSES, Training, command
@@ -132,6 +133,6 @@ def test_only_fetch_uses_the_network(texts, tmp_path):
         arguments = ([*map(str, words)], training.said, forbid_network, {})
         process = PROCESSES.Process(target=command, args=arguments)
         process.start()
-        process.join(120)
+        process.join(PATIENCE)
         assert process.exitcode == code, training.said.read_text()
     assert training.said.read_text().endswith(" was called\n")

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE, wait_until
 from projects import make_project, run, snakemake, start
 
 from awd import corpora
@@ -90,11 +91,9 @@ def start_training(project: Path) -> subprocess.Popen:
     """Snakemake, in a process group of its own, some epochs into the training."""
     words = ["--cores", "2", "--config", "checkpoint_minutes=0.001", "--", record(project)]
     process = start(["snakemake", *words], project, start_new_session=True)
-    deadline = time.monotonic() + 300
-    while not list(project.glob("results/checkpoints/mine-lstm1x12-*/train.checkpoint")):
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    saved = "results/checkpoints/mine-lstm1x12-*/train.checkpoint"
+    wait_until(lambda: list(project.glob(saved)) or process.poll() is not None)
+    assert process.poll() is None, process.stdout.read()
     return process
 
 
@@ -141,8 +140,8 @@ def test_interrupted_and_started_again(failed, project, times, jobs_too):
     process = start_training(project)
     for _ in range(times):
         (os.killpg if jobs_too else os.kill)(process.pid, signal.SIGINT)
-        time.sleep(0.05)  # two of a kind that come at once are one
-    said, _ = process.communicate(timeout=300)
+        time.sleep(0.05)  # two that come at once count as one, which is as good
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
     assert paragraph.startswith("Stopped. 0 of 1 steps are done; 1 training ended early and saved ")
@@ -160,7 +159,7 @@ def test_interrupted_while_it_is_planned(project):
         if line.startswith("Building DAG"):
             break
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "Traceback" not in said
     snakemake(project, "--dry-run", record(project))
@@ -174,7 +173,7 @@ def test_two_at_once(failed, project):
     os.killpg(process.pid, signal.SIGCONT)
     assert second.returncode == 1
     assert "cannot be locked" in second.stdout
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, said
     assert outcome(project) == outcome(failed)
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 from forked import PROCESSES
+from patience import PATIENCE, wait_until
 
 import awd
 from awd import corpora
@@ -26,8 +26,6 @@ from awd.cli import main
 from awd.runs.checkpoint import Checkpoint
 from awd.study.spec import make_spec
 
-PATIENCE = 300
-"""Seconds after which a test gives up, also on a machine with much else to do."""
 ROOT = Path(awd.__file__).parents[1]
 
 # Every random choice and every piece of state takes part; the average starts on the way.
@@ -124,10 +122,8 @@ class Training:
                 return path.stat().st_mtime_ns
             return None
 
-        before, deadline = written(), time.monotonic() + PATIENCE
-        while written() in (None, before) and alive():
-            assert time.monotonic() < deadline, self.said.read_text()
-            time.sleep(0.002)
+        before = written()
+        wait_until(lambda: written() not in (None, before) or not alive(), self.said.read_text)
 
     def record(self, stage: str = "train") -> dict:
         """What the stage's record says."""
@@ -163,10 +159,7 @@ def freeze_after_save() -> None:
 
 def wait_until_frozen(process) -> None:
     """Wait until a process that called `freeze_after_save` is stopped."""
-    deadline = time.monotonic() + PATIENCE
-    while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
 
 
 def command(words: list[str], said: Path, fault: Callable | None, arguments: dict) -> None:

@@ -6,10 +6,10 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE, wait_until
 from special_files import SPECIAL
 
 import awd
@@ -248,12 +248,9 @@ def test_a_folder_belongs_to_one_process_at_a_time(tmp_path, caplog):
         other = threading.Thread(target=second)
         other.start()
         with alone(tmp_path / "another") as another:
-            deadline = time.monotonic() + 60
-            while "waiting for it" not in caplog.text:
-                assert time.monotonic() < deadline
-                time.sleep(0.002)
+            wait_until(lambda: "waiting for it" in caplog.text)
             assert (first, another, waited) == (False, False, [])
-    other.join(60)
+    other.join(PATIENCE)
     assert waited == [True]
 
 

@@ -2,10 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import pytest
+from patience import PATIENCE
 
 HOME = Path(__file__).parents[2]
 COMMANDS = HOME / "workflow" / "profiles" / "slurm" / "bin"
@@ -22,7 +23,12 @@ def call(tmp_path):
             path.chmod(0o755)
         path = os.pathsep.join([str(COMMANDS), str(COMMANDS), str(tmp_path), os.environ["PATH"]])
         return subprocess.run(
-            words, cwd=tmp_path, env={"PATH": path}, capture_output=True, text=True, timeout=20
+            words,
+            cwd=tmp_path,
+            env={"PATH": path},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
 
     return call
@@ -82,9 +88,9 @@ def test_a_job_that_slurm_refuses_is_not_sent_again(call):
 )
 def test_a_training_asks_for_what_the_profile_says(profile, said):
     """Snakemake reads it, and the project's default profile with it."""
-    words = [sys.executable, "-m", "snakemake", "-n", "--forceall"]
+    words = ["-n", "--forceall"]
     words += ["--profile", f"workflow/profiles/{profile}", "--config", "suites=kim2024"]
-    answer = subprocess.run([*words, "device=cuda"], cwd=HOME, capture_output=True, text=True)
+    answer = forked.run("snakemake", [*words, "device=cuda"])
     assert answer.returncode == 0, answer.stderr
     announced = answer.stdout + answer.stderr
     assert "and workflow specific profile workflow/profiles/default" in announced
@@ -100,9 +106,9 @@ def test_a_training_asks_for_what_the_profile_says(profile, said):
 
 @pytest.mark.slow
 def test_without_a_gpu_a_training_asks_for_the_partition_without_gpus():
-    words = [sys.executable, "-m", "snakemake", "-n", "--forceall"]
+    words = ["-n", "--forceall"]
     words += ["--profile", "workflow/profiles/slurm", "--config", "suites=kim2024", "device=cpu"]
-    answer = subprocess.run(words, cwd=HOME, capture_output=True, text=True)
+    answer = forked.run("snakemake", words)
     assert answer.returncode == 0, answer.stderr
     announced = answer.stdout + answer.stderr
     requests = [line for line in announced.splitlines() if "checkpoint_minutes=" in line]

@@ -63,7 +63,7 @@ def test_the_server_does_refuse_the_default_user_agent(tmp_path, serve):
 
     client = requests.Session()
     client.trust_env = False
-    assert client.get(serve(tmp_path), timeout=5).status_code == 403
+    assert client.get(serve(tmp_path), timeout=60).status_code == 403
 
 
 def test_sources_are_tried_in_order_until_the_checksum_is_right(tmp_path, published, serve, caplog):

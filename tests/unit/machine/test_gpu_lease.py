@@ -8,6 +8,7 @@ from collections import Counter
 from subprocess import PIPE
 
 import pytest
+from patience import PATIENCE
 
 from awd.machine import devices, gpu_lease
 
@@ -56,7 +57,7 @@ def test_jobs_fill_the_slots_of_two_devices_and_others_wait(start, slots):
         ready, _, _ = select.select([job.stdout for job in waiting], [], [], 0)
         assert not ready, "all slots are taken"
         holder.communicate("")
-        ready, _, _ = select.select([job.stdout for job in waiting], [], [], 60)
+        ready, _, _ = select.select([job.stdout for job in waiting], [], [], PATIENCE)
         (job,) = [job for job in waiting if job.stdout in ready]
         assert device(job) == freed
         waiting.remove(job)

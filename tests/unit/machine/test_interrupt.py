@@ -10,7 +10,7 @@ import pytest
 
 from awd.machine import interrupt
 
-SLOW_MODULE = "print('loading', flush=True)\nimport time\ntime.sleep(60)\n"
+SLOW_MODULE = "print('loading', flush=True)\nimport time\ntime.sleep(600)\n"
 # What libraries make of an exception while they are loaded.
 CONVERTING = f"try:\n{'    '.join(['', *SLOW_MODULE.splitlines(True)])}except BaseException:\n"
 CONVERTING += "    raise ImportError('cannot load module') from None\n"
@@ -20,7 +20,7 @@ import sys, time
 interrupt.{install}()
 try:
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 except KeyboardInterrupt:
     print("once", flush=True)
     sys.stdin.readline()
@@ -63,7 +63,7 @@ def test_a_command_is_interrupted_once(tmp_path):
 def test_a_workflow_passes_it_on_and_then_asks_for_patience(tmp_path):
     child = (
         "import signal, sys, subprocess\n"
-        "code = 'import time; print(\"born\", flush=True); time.sleep(60)'\n"
+        "code = 'import time; print(\"born\", flush=True); time.sleep(600)'\n"
         "job = subprocess.Popen([sys.executable, '-c', code], stderr=subprocess.DEVNULL)\n"
     )
     end = 'print("job", job.wait(), flush=True)'
@@ -82,7 +82,7 @@ def test_a_workflow_passes_it_on_and_then_asks_for_patience(tmp_path):
 def test_a_workflow_that_has_not_begun_says_so_without_a_traceback(tmp_path):
     code = (
         "from awd.machine import interrupt\nimport time\ninterrupt.end_early()\n"
-        "print('ready', flush=True)\ntime.sleep(60)\n"
+        "print('ready', flush=True)\ntime.sleep(600)\n"
     )
     process = start(code, tmp_path)
     assert process.stdout.readline() == "ready\n"
@@ -96,17 +96,17 @@ def test_it_is_tried_again_where_snakemake_drops_it(tmp_path, install):
     (tmp_path / "snakemake").mkdir()
     (tmp_path / "snakemake/__init__.py").touch()
     (tmp_path / "snakemake/logging.py").write_text(
-        "import time\ndef emit():\n    print('ready', flush=True)\n    time.sleep(0.5)\n"
+        "import sys\ndef emit():\n    print('ready', flush=True)\n"
+        "    sys.stdin.readline()\n    print('returned', flush=True)\n"
     )
     code = WAITING.format(install=install).replace(
         'print("ready", flush=True)',
-        f"sys.path.insert(0, {str(tmp_path)!r}); from snakemake.logging import emit; emit(); "
-        'print("returned", flush=True)',
+        f"sys.path.insert(0, {str(tmp_path)!r}); from snakemake.logging import emit; emit()",
     )
     process = start(code, tmp_path)
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate("\n")
+    said, _ = process.communicate("\n\n")
     assert said == "returned\nonce\nended\n"
 
 

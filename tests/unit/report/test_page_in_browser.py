@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from patience import PATIENCE
 from synthetic import make_plan, write_runs
 
 from awd.files import write_json
@@ -17,7 +18,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAM is None, reason="no Chromium: apt-get install chromium"),
 ]
-SECONDS = 60  # that a condition may take on a machine with much else to do
 ORDER = "[...document.querySelectorAll('#table-merity2018-1 tbody .more')].map(b => b.textContent)"
 
 
@@ -36,10 +36,10 @@ def address(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def browser() -> playwright.Browser:
     with playwright.sync_playwright() as started:
-        playwright.expect.set_options(timeout=1000 * SECONDS)
+        playwright.expect.set_options(timeout=1000 * PATIENCE)
         # A sandbox needs rights that root and containers seldom have.
         with started.chromium.launch(
-            executable_path=PROGRAM, args=["--no-sandbox"], timeout=1000 * SECONDS
+            executable_path=PROGRAM, args=["--no-sandbox"], timeout=1000 * PATIENCE
         ) as browser:
             yield browser
 
@@ -51,7 +51,7 @@ def page(browser, address, request) -> playwright.Page:
     context = browser.new_context(
         viewport={"width": 1280, "height": 900}, color_scheme=prefers, reduced_motion="reduce"
     )
-    context.set_default_timeout(1000 * SECONDS)
+    context.set_default_timeout(1000 * PATIENCE)
     complaints, loaded = [], []
 
     def note(message: playwright.ConsoleMessage) -> None:

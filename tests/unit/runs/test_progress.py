@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+from patience import wait_until
 
 from awd.runs import progress as module
 from awd.runs.progress import Progress, duration, perplexity_in_words, progress_file
@@ -102,14 +103,9 @@ def test_the_file_is_there_while_it_trains_and_gone_with_the_record(tmp_path, mo
     path = progress_file(tmp_path, "a-run", "train")
     with Progress("a run", 2, live=False, tokens=1000, file=path) as told:
         told.chunk(1, 3, 10, lambda: 2.0)
-        deadline = time.monotonic() + 20
-        while not path.exists() or read(path)["fraction"] != 0.3:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: path.exists() and read(path)["fraction"] == 0.3)
         first = read(path)["written"]
-        while read(path)["written"] == first:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: read(path)["written"] != first)
     assert read(path)["pid"] == os.getpid()
     assert (read(path)["epoch"], read(path)["epochs"]) == (1, 2)
     (path.parent / f".{path.stem}-killed.json").write_text("{")
