@@ -31,6 +31,14 @@ SPECIAL = {
 """What a path may name that is no regular file: opening or reading it may never end."""
 
 
+def user_path(text: str | os.PathLike) -> Path:
+    """Return the path that a user wrote, ``~`` expanded; InputError if nobody has that home."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{text}: there is no home folder of that name") from error
+
+
 def is_there(path: str | os.PathLike) -> bool:
     """Return whether there is a file, or a link to nowhere, of that name.
 

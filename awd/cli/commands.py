@@ -12,6 +12,7 @@ import click
 
 from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
+from awd.files import user_path
 from awd.places import SNAKEFILE, config_file
 from awd.vocabulary import Stage
 
@@ -53,9 +54,9 @@ def results_folder(given: Mapping) -> Path:
     from awd.study.config import load_config
 
     if "results" in given:
-        return Path(str(given["results"])).expanduser()
+        return user_path(str(given["results"]))
     with suppress(InputError):  # results can be read whatever is wrong with the configuration
-        return Path(str(load_config().get("results", RESULTS))).expanduser()
+        return user_path(str(load_config().get("results", RESULTS)))
     return RESULTS
 
 
@@ -200,7 +201,7 @@ def _checkpoints(given: Mapping) -> Path | None:
     if "results" not in given:
         with suppress(InputError):
             found = load_config().get("checkpoints")
-    return Path(str(found)).expanduser() if found else None
+    return user_path(str(found)) if found else None
 
 
 def _report_choice(given: Mapping, results: Path) -> None:
@@ -244,7 +245,7 @@ def _figure_style(given: Mapping) -> Path | None:
     if "figure_style" not in given:
         with suppress(InputError):  # results can be read whatever is wrong with the configuration
             found = load_config().get("figure_style")
-    return Path(str(found)).expanduser() if found is not None else None
+    return user_path(str(found)) if found is not None else None
 
 
 def scales_of(given: Mapping, results: Path) -> list[str]:

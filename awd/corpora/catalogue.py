@@ -13,7 +13,7 @@ import yaml
 
 from awd.corpora import known_entropy
 from awd.errors import InputError, nearest
-from awd.files import readable
+from awd.files import readable, user_path
 from awd.vocabulary import RESERVED, Split
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -116,7 +116,7 @@ def own_folder(corpus: str, folders: Mapping[str, str] | None) -> Path | None:
         if name in entries():
             raise InputError(f"corpus_folders: the name '{name}' is taken by a built-in corpus")
     if corpus in folders:
-        return Path(folders[corpus]).expanduser()
+        return user_path(folders[corpus])
     if corpus in entries():
         return None
     raise InputError(

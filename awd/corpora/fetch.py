@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from awd.corpora import catalogue, known_entropy, networkx_docs
 from awd.corpora.archives import Limited, SourceError, unpack
 from awd.errors import InputError
-from awd.files import flush, open_regular, readable
+from awd.files import flush, open_regular, readable, user_path
 from awd.vocabulary import Split
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def mirror_sources(corpus: str, entry: Mapping, mirror: str) -> list[Source]:
     folder; what the public archives unpack to; the archives themselves.
     Raises InputError if ``mirror`` is neither a folder nor an address.
     """
-    root = mirror.rstrip("/") if _is_address(mirror) else str(Path(mirror).expanduser())
+    root = mirror.rstrip("/") if _is_address(mirror) else str(user_path(mirror))
     if not _is_address(root) and not Path(root).is_dir():
         raise InputError(
             f"mirror '{mirror}' is neither a folder nor an address that starts with http:// or "

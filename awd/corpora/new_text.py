@@ -47,7 +47,7 @@ def read_file(corpus: Corpus, path: Path) -> NewText:
 
 def read_text(corpus: Corpus, text: str, name: str) -> NewText:
     """Encode ``text`` as ``read_file`` does; ``name`` is what it is called in errors."""
-    return _read(corpus, io.BytesIO(text.encode()), name)
+    return _read(corpus, io.BytesIO(text.encode("utf-8", "surrogateescape")), name)
 
 
 def _read(corpus: Corpus, stream: Iterable[bytes], name: object) -> NewText:

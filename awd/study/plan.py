@@ -12,6 +12,7 @@ from pathlib import Path
 
 from awd import __version__, corpora
 from awd.errors import InputError, nearest
+from awd.files import is_there, user_path
 from awd.places import RESULTS
 from awd.study import cost, parts, tuning
 from awd.study.config import Config
@@ -73,10 +74,10 @@ class Plan:
         self.config = validate(Config, plain(config), where, places)
         self.scale = self.config.scale
         self.name = folder_name(self.config.model_dump())
-        self.results = Path(self.config.results).expanduser()
-        self.checkpoints = Path(
-            self.config.checkpoints or self.results / "checkpoints"
-        ).expanduser()
+        self.results = user_path(self.config.results)
+        self.checkpoints = user_path(self.config.checkpoints or self.results / "checkpoints")
+        for key, folder in (("results", self.results), ("checkpoints", self.checkpoints)):
+            _refuse_no_folder(folder, f"{places.get(key, where)}: {key}")
         self.seeds = self.config.seed_list()
         self.runs: dict[str, Run] = {}
         self.suites: dict[str, dict] = {}
@@ -348,7 +349,7 @@ class Plan:
             return corpora.recorded_sizes(path)
         folder = self.config.corpus_folders.get(corpus)
         if folder is not None:
-            return corpora.count(corpus, Path(folder).expanduser(), self.minimum_count(corpus))
+            return corpora.count(corpus, user_path(folder), self.minimum_count(corpus))
         return corpora.sizes(corpus)
 
     def parameters(self, run: Run) -> int | None:
@@ -400,6 +401,15 @@ class Plan:
 
     def _has_record(self, run: str) -> bool:
         return any((self.results / "runs" / run).glob("*.json"))
+
+
+def _refuse_no_folder(path: Path, where: str) -> None:
+    """Raise InputError if ``path`` is no folder and none can be made there."""
+    for place in (path, *path.parents):
+        if is_there(place):
+            if not place.is_dir():
+                raise InputError(f"{where}: {place} is no folder")
+            return
 
 
 def _listed(names: str | list[str]) -> list[str]:

@@ -4,27 +4,34 @@ Each is answered with one sentence or is as good as the original; the program ne
 """
 
 import copy
+import errno
 import io
 import json
+import os
 import re
 import shutil
 import unicodedata
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from synthetic import make_plan, write_runs
+from table_study import Page, study
 
 from awd import corpora
 from awd.errors import LONGEST, InputError
-from awd.files import write_json
+from awd.files import read_json, write_json
 from awd.places import SUITES
 from awd.report.build import report
 from awd.report.plan_overview import show_plan
+from awd.report.tables.files import csv
+from awd.report.tables.html import html
+from awd.report.tables.markdown import markdown
 from awd.runs.checkpoint import Checkpoint
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
@@ -49,6 +56,7 @@ NUMBERS += [float("nan"), float("inf"), -float("inf")]
 TEXTS = ["", " ", "x", "true", "1", "1e-3", "nan", "..", "/", "ä", "\u202e", "\U0001f600", "a\nb"]
 TEXTS += ["010", "1:30", "0,5", "1_000", "0x1F", "no", "On", "2020-01-01", "1,2", "a,b", "<<", "="]
 TEXTS += ["$(reboot)", "; reboot", "{run}", "'", '"', "x" * 5000, "-", "full", "ptb", "default"]
+TEXTS += ["all", "numbers", "con", "x-epochs", "~nobody/x", "/dev/null/x"]
 TREES = [None, True, False, [], {}, [[]], [None], {"": None}, {"x": {"x": {"x": []}}}, [1, "a"]]
 VALUES = some.sampled_from(NUMBERS + TEXTS + TREES)
 KEYS = some.sampled_from([*TEXTS, "set", "rows", "label", "layers", "seed", "corpus", 1, None, 2.5])
@@ -277,6 +285,67 @@ def test_a_text_with_what_is_reserved(folder, lines, data):
 def test_a_text_with_other_bytes(folder, content):
     """It is encoded, each word in one line of the vocabulary, or refused with a sentence."""
     assert is_encoded(folder, content)
+
+
+# labels -------------------------------------------------------------------------------------
+
+MARKUP = ["$", "$x^2$", "<b>", "</td>", "&amp;", "&", "|", "\\", "\\input{x}", "%", "#", "_"]
+MARKUP += ["{", "}", "`", "*", "~", "^", "'", '"', ",", "--", "=", "+", "-", "@", "[x](y)"]
+MARKUP += ["{{ x }}", "a", "\u00e9", "\u03c3"]
+LABELS = some.lists(some.sampled_from(MARKUP), min_size=1, max_size=8).map("".join)
+
+
+@pytest.fixture(scope="module")
+def made_table(tmp_path_factory):
+    return study(tmp_path_factory.mktemp("table"))
+
+
+@cases(200)
+@given(label=LABELS)
+def test_a_label_is_text_in_every_format(made_table, label):
+    """What a reader of the file gets is the label, whatever it is made of."""
+    suite, frame = made_table
+    row = frame["row"].iloc[1]
+    frame = frame.assign(label=[label if each == row else each for each in frame["row"]])
+    assert label in Page(html(frame, suite, "paper")).texts
+    read = pd.read_csv(io.StringIO(csv(frame)), keep_default_na=False)
+    found = read["label"][read["row"] == row].iloc[0]
+    assert found == (f"'{label}" if label[0] in "=+-@" else label)
+    assert len(read) == len(frame)
+    lines = [line for line in markdown(frame, suite, "paper").splitlines() if line[:1] == "|"]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, "cells of each line"
+
+
+# files --------------------------------------------------------------------------------------
+
+CODES = ["EINVAL", "ENOTSUP", "EPERM", "EACCES", "ENOSPC", "EDQUOT", "EROFS", "EIO", "ENOSYS"]
+
+
+@cases(200)
+@given(call=some.sampled_from(["os.fsync", "os.open", "Path.replace"]), data=some.data())
+def test_a_file_system_that_refuses(folder, call, data):
+    """The new content is there, or the old one and an error that names the file."""
+    place = folder / "refusing"
+    place.mkdir(exist_ok=True)
+    write_json(place / "record.json", {"n": 1})
+    code = getattr(errno, data.draw(some.sampled_from(CODES)))
+
+    def refuse(*what, **_):
+        raise OSError(code, os.strerror(code), what[0] if call == "os.open" else None)
+
+    error = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(f"awd.files.{call}", refuse)
+        try:
+            write_json(place / "record.json", {"n": 2})
+        except OSError as raised:
+            error = raised
+    if error is not None:
+        assert error.errno == code
+        assert "record" in str(error.filename)
+    written = 1 if error else 2
+    assert read_json(place / "record.json") == {"n": written}
+    assert [path.name for path in place.iterdir()] == ["record.json"]
 
 
 # records ------------------------------------------------------------------------------------

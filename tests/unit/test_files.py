@@ -23,6 +23,7 @@ from awd.files import (
     read_json,
     read_text,
     readable,
+    user_path,
     write_json,
     write_text,
 )
@@ -207,6 +208,13 @@ def test_what_is_no_regular_file_is_not_waited_for(tmp_path, read, make, said):
     with pytest.raises((InputError, OSError), match=said) as caught, read(tmp_path / "file"):
         pass
     assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_a_home_that_nobody_has(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert user_path("~/texts") == tmp_path / "texts"
+    with pytest.raises(InputError, match="~no-such-user/texts: there is no home folder of that"):
+        user_path("~no-such-user/texts")
 
 
 def test_what_may_be_there_is_there(tmp_path, monkeypatch):

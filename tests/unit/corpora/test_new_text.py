@@ -42,6 +42,7 @@ def test_a_text_is_normalised_if_the_corpus_was(tmp_path):
         ("a\na new\n", "the text, line 2: the corpus 'mine' has no word 'new', and no <unk>"),
         ("new\n", "the text, line 1: the corpus 'mine' has no word 'new'"),
         ("a <eos>\n", "the text, line 1, holds <eos>"),
+        ("a\udc80", "the text, line 1, is not UTF-8 text: byte 0x80 at position 2"),
         ("a\0b", "control character U\\+0000"),
         ("\n", "the text holds no words"),
     ],

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from special_files import make_broken_link, make_pipe
 
 import awd.study.suite
 from awd.errors import InputError
@@ -191,6 +192,17 @@ def test_the_demo_is_the_published_studies_in_the_order_of_the_configuration():
     plan = Plan(load_config(CONFIG))
     assert list(plan.suites) == ["merity2018", "yoon2019", "bonetto2024", "kim2024"]
     assert list(Plan(config(suites="kim2024,merity2018")).suites) == ["kim2024", "merity2018"]
+
+
+@pytest.mark.parametrize("key", ["results", "checkpoints"])
+@pytest.mark.parametrize("inside", ["", "/a/b"])
+@pytest.mark.parametrize("make", [Path.touch, make_pipe, make_broken_link])
+def test_results_cannot_be_in_what_is_no_folder(tmp_path, key, inside, make):
+    make(tmp_path / "there")
+    said = f"{key}: {tmp_path / 'there'} is no folder"
+    with pytest.raises(InputError, match=said):
+        Plan(config(**{key: f"{tmp_path / 'there'}{inside}"}))
+    assert Plan(config(**{key: str(tmp_path / "absent" / "too")}))
 
 
 def test_all_is_no_suite():
