@@ -172,10 +172,11 @@ def _training(spec: RunSpec, record: Mapping) -> list[str]:
     best = f"the weights are those of epoch {result['best_epoch']}"
     if result["best_epoch"] == 0:
         best = "the weights are those that fine-tuning started from"
+    how = "in parallel streams" if spec.reading == "stream" else "line by line"
     facts = {
         "stage": STAGES[Stage(record["stage"])],
         "epochs": f"{result['epochs']}; {best}, with the best validation perplexity, "
-        f"{result['valid_perplexity']:.2f} in parallel streams",
+        f"{result['valid_perplexity']:.2f} {how}",
         "device": "; ".join(devices),
         "time": f"{record['seconds']:,.0f} s, {record['started']} to {record['ended']}",
         "arithmetic": f"{record['precision']}, {record['arithmetic']}",

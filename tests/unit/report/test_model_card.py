@@ -52,6 +52,10 @@ def test_a_card_has_what_the_model_is_its_data_numbers_and_training(records):
     for value in ("commit", "awd", "weights_sha256", "started"):
         assert str(record[value]) in text
     assert f"the weights are those of epoch {record['result']['best_epoch']}" in text
+    best = f"{record['result']['valid_perplexity']:.2f}"
+    assert f"with the best validation perplexity, {best} in parallel streams" in text
+    spec = record["spec"] | {"reading": "sentences", "variable_bptt": False}
+    assert f"{best} line by line" in model_card(record | {"spec": spec}, [evaluation], WORDS)
 
 
 def test_limits_follow_the_records(records):
