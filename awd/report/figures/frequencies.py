@@ -3,6 +3,7 @@
 import math
 import textwrap
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -40,9 +41,11 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
     most = max(measured.values(), key=len)
     names = {row["row"]: row["label"] for row in suite["rows"]}
     highest = max(stack([names[row]], LABEL_WIDTH)[2] for row in most)
-    figure, axes = panels(list(measured), height=len(most) * highest + scaled(1.0))
-    for axis, (corpus, rows) in zip(axes, measured.items(), strict=True):
-        axis.set_title(text_name(suite, corpus))
+    with matplotlib.rc_context({"axes.titley": None}):  # titles above the headings of columns
+        figure, axes = panels(list(measured), height=len(most) * highest + scaled(1.0))
+        for axis, corpus in zip(axes, measured, strict=True):
+            axis.set_title(text_name(suite, corpus))
+    for axis, rows in zip(axes, measured.values(), strict=True):
         _draw(axis, rows, suite["base"], names)
     text = (
         "columns: how often a word occurs in the training text, and the share of the test text; "
