@@ -193,3 +193,11 @@ def test_copying_gives_the_table_for_a_paper(page):
     assert copied.startswith("% Needs")
     assert r"\toprule" in copied
     expect(page, "#message").to_have_text("copied")
+
+
+def test_no_column_of_a_table_is_cut_off(page):
+    """A p value that loses its last digit at the edge is a wrong one."""
+    page.set_viewport_size({"width": 900, "height": 900})
+    region = page.locator("section.suite > .scroll").first
+    shown, needed = (region.evaluate(f"each => each.{name}Width") for name in ("client", "scroll"))
+    assert 800 < needed <= shown
