@@ -704,3 +704,36 @@ def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
     assert answer.stdout.strip() == str(tmp_path / "paper/tables/merity2018-chosen.tex")
     answer = call(*words[:3], "rows=full")
     assert "name its study, as in suites=kim2024" in answer.stderr
+
+
+def test_a_mistake_in_awd_itself_is_in_the_log_of_the_job(tmp_path):
+    """Snakemake points to that log: it has the traceback."""
+    log = tmp_path / "log"
+    code = (
+        "import sys; from awd import cli, corpora; "
+        "corpora.fetch = lambda *_, **__: 1 / 0; "
+        "cli.main(['fetch', 'ptb', sys.argv[1], '--log', sys.argv[2]])"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "raw"), str(log)]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 1
+    first, *_, last = log.read_text().splitlines()
+    assert first == "awd: unexpected error, please report it: ZeroDivisionError"
+    assert last == "ZeroDivisionError: division by zero"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "</dev/null"])
+def test_cleaning_without_an_answer_deletes_nothing(tmp_path, closed):
+    """A closed terminal, and the end of input."""
+    runs = tmp_path / "results/corpora/mine-12345678"
+    (runs / "raw").mkdir(parents=True)
+    write_json(runs / "corpus.json", {})
+    (runs / "raw/train.txt").write_text("a")
+    command = shlex.join([sys.executable, "-m", "awd", "clean", f"results={tmp_path / 'results'}"])
+    answer = subprocess.run(
+        ["bash", "-c", f"{command} {closed}"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.returncode == 1
+    assert "no answer to 'Delete texts?', so nothing more is deleted" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert (runs / "raw/train.txt").exists()
