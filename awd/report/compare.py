@@ -15,13 +15,12 @@ from tabulate import tabulate
 from awd.errors import InputError
 from awd.report.build import gather, read_plan, scales
 from awd.report.noise import noise_of, results_by_row
-from awd.report.stats import Difference, Noise, Result, compare, holm
+from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
 from awd.report.words import DASH, MINUS, plural
 from awd.study import parts
 from awd.study.spec import DEFAULTS
 from awd.vocabulary import Status
 
-LEVEL = 0.05
 DIFFERENT, UNDECIDED = 3, 4
 """Exit codes; 0: no row differs beyond noise. 1 and 2 are those of wrong input."""
 TIMES = ("seconds", "tokens_per_second")  # of a learning curve: never the same twice
@@ -275,7 +274,7 @@ def _decided(row: Row, p: float) -> Row:
     outcome = row.outcome
     if outcome is Outcome.UNKNOWN and not math.isnan(p):
         outcome = Outcome.WITHIN
-        if p < LEVEL:
+        if beyond_noise(p):
             outcome = Outcome.HIGHER if row.difference.nats > 0 else Outcome.LOWER
     return Row(**{**row.__dict__, "p_holm": p, "outcome": outcome})
 

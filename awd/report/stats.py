@@ -45,6 +45,8 @@ FEWEST_BLOCKS = 10
 """The variance over fewer blocks has too few degrees of freedom."""
 UNSTEADY = 0.001
 """p value of the F test below which a row does not share the noise of the others."""
+LEVEL = 0.05
+"""Corrected p value below which a difference is beyond noise."""
 CAUTION = 18
 """How much more the noise of training weighs in the degrees of freedom, see `satterthwaite`."""
 
@@ -193,6 +195,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
         least = max(least, min(1.0, p * (len(tests) - rank)))
         corrected[place] = least
     return corrected
+
+
+def beyond_noise(p_holm: float) -> bool:
+    """Return whether a difference is beyond noise, by its p value from `holm`; nan never is.
+
+    Its interval does not decide: of many rows, some exclude zero by chance.
+    """
+    return p_holm < LEVEL
 
 
 def _within(group: Sequence[Result]) -> Noise:

@@ -23,6 +23,7 @@ from awd.places import CAPTIONS
 from awd.report import words
 from awd.report.agreement import TOLERANCE, Verdict
 from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
+from awd.report.stats import LEVEL, beyond_noise
 from awd.report.tables.build import compared
 from awd.report.tables.files import csv
 from awd.report.tables.latex import latex
@@ -114,6 +115,7 @@ def render(
         machines=_machines(records),
         signs=SIGNS,
         tolerance=f"{TOLERANCE:.0%}",
+        level=LEVEL,
         interval=words.interval,
         sources={suite.name: suite.sources for suite in suites},
     )
@@ -242,6 +244,16 @@ def _judged(rows: list[Row]) -> list[Row]:
     return [row for row in rows if isinstance(row.outcome, Verdict)]
 
 
+def outcomes(frame: pd.DataFrame) -> dict[str, int]:
+    """Count the rows of a table that are worse or better than the base row, and the undecided."""
+    decided = frame[frame["p_holm"].map(beyond_noise).astype(bool)]
+    return {
+        "worse": int((decided["delta_test"] > 0).sum()),
+        "better": int((decided["delta_test"] < 0).sum()),
+        "undecided": int(frame["p_holm"].notna().sum()) - len(decided),
+    }
+
+
 def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
     """A suite at a glance."""
     rows, judged = suite.rows, _judged(suite.rows)
@@ -252,11 +264,7 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
     else:
         done = sum(row.status == Status.DONE for row in rows)
         verdict = (f"{done} of {len(rows)}", "rows done")
-    outcomes = {
-        "worse": int((counted["delta_low"] > 0).sum()),
-        "better": int((counted["delta_high"] < 0).sum()),
-        "undecided": int(((counted["delta_low"] <= 0) & (counted["delta_high"] >= 0)).sum()),
-    }
+    found = outcomes(counted)
     best = []
     for table in suite.tables:
         lines = counted[counted["corpus"] == table.corpus].dropna(subset=["test"])
@@ -266,7 +274,7 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
     return {
         "suite": suite,
         "verdict": verdict,
-        "outcomes": outcomes if any(outcomes.values()) else None,
+        "outcomes": found if any(found.values()) else None,
         "best": best,
     }
 

@@ -4,6 +4,7 @@ import copy
 import html.parser
 import itertools
 import json
+import math
 import re
 
 import pandas as pd
@@ -12,6 +13,7 @@ from synthetic import make_plan, write_runs
 
 from awd.files import read_json, write_json
 from awd.report.build import report
+from awd.report.page.build import outcomes
 from awd.report.page.rows import command
 
 HOSTILE = '</script></title><script>alert("x")</script><img src=x onerror=alert(1)> " \' & <b>'
@@ -240,3 +242,17 @@ def test_energy_stands_beside_the_hours_of_a_row_whose_trainings_all_have_it(tmp
         (page,) = report(tmp_path, plan["scale"], parts=("page",))
         words = Outline(page.read_text(encoding="utf-8")).words
         assert bool(re.search(r"core-(hours|minutes), [\d,.]+ k?Wh", words)) is shown
+
+
+def test_a_card_calls_a_row_worse_only_beyond_noise_after_correction():
+    """An interval without zero is not enough; rows that are not tested do not count."""
+    lines = [
+        # delta, low, high, p_holm
+        (10.0, 8.0, 12.0, 0.001),
+        (-9.0, -11.0, -7.0, 0.002),
+        (3.0, 0.5, 5.5, 0.089),
+        (0.1, -2.0, 2.2, 0.9),
+        (math.nan,) * 4,
+    ]
+    frame = pd.DataFrame(lines, columns=["delta_test", "delta_low", "delta_high", "p_holm"])
+    assert outcomes(frame) == {"worse": 1, "better": 1, "undecided": 2}
