@@ -425,7 +425,8 @@ def compare(first, second, words):
 def pack(archive, words):
     """Write ARCHIVE, a zip file of results to attach to a paper; weights and text are not in it.
 
-    Keys: scale (one or several; default: all that have a plan), results.
+    ARCHIVE must be a new file. Keys: scale (one or several; default: all that have a plan),
+    results.
     """
     from awd.report.archive import digest
     from awd.report.archive import pack as write

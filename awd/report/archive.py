@@ -24,7 +24,7 @@ import pandas as pd
 
 from awd import __version__
 from awd.errors import InputError
-from awd.files import atomic, read_json, readable, write_json, write_text
+from awd.files import atomic, is_there, read_json, readable, write_json, write_text
 from awd.places import CHECKOUT, HOME, PUBLISHED, config_file, data_folders
 from awd.report.build import read_plan, report, scales
 from awd.study import parts as plan_parts
@@ -55,16 +55,22 @@ def pack(results: Path, target: Path, chosen: Collection[str] = ()) -> list[str]
     """Write the archive ``target`` of a results folder and return the names of its files.
 
     ``chosen`` are the scales, by default all with a plan. Records and tables are built anew from
-    the runs. Raises InputError if there is no plan or no record.
+    the runs. Raises InputError if there is no plan or no record, or if ``target`` exists.
     """
     results, target = Path(results), Path(target)
+    if is_there(target):  # so are "", "." and "/"
+        raise InputError(f"{target} exists: name a new file")
     names = list(chosen) or scales(results)
     plans = {name: read_plan(results, name) for name in names}
     with tempfile.TemporaryDirectory() as temporary:
         crate = Path(temporary)
         for name, plan in plans.items():
             _copy_results(results, name, plan, crate / "results")
-            report(crate / "results", name, parts=REBUILT, formats=TABLES)
+            try:
+                report(crate / "results", name, parts=REBUILT, formats=TABLES)
+            except InputError as error:  # names the copy, which is gone by now
+                copy = str(crate / "results")
+                raise InputError(str(error).replace(copy, str(results))) from error
         if not list(_records(crate)):
             raise InputError(f"{results} has no record of {' or '.join(names)} to pack")
         _copy_inputs(plans.values(), crate)

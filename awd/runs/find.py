@@ -34,13 +34,18 @@ def find_run(name: str, results: Path) -> Path:
 def trained_record(folder: Path, stage: str | None = None) -> dict:
     """Return the record of a training whose weights are of use: of ``stage``, or of the last one.
 
-    Raises InputError if the run has not had that stage, if it diverged or was hopeless, or without
-    weights.
+    Raises InputError if the run has not had that stage, if its record is of another run, if it
+    diverged or was hopeless, or without weights.
     """
     there = [each for each in Stage if (folder / f"{each}.json").is_file()]
     if stage is not None and stage not in there:
         raise InputError(f"{folder} has no stage '{stage}'; it has {', '.join(there)}")
     record = read_record(folder, stage or there[-1])
+    if record["run"] != (name := folder.resolve().name):
+        raise InputError(
+            f"{folder / (stage or there[-1])}.json is the record of '{record['run']}', not of "
+            f"'{name}': give a run its own folder back"
+        )
     if record["status"] == Status.DIVERGED:
         raise InputError(f"{folder}: the training diverged ({record['reason']}): it has no model")
     if record["status"] == Status.HOPELESS:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import stat
 import zipfile
 
@@ -80,6 +81,28 @@ def test_a_packed_archive_is_verified_packed_or_unpacked(packed, unpacked):
 def test_the_same_results_give_the_same_archive(results, packed, tmp_path):
     pack(results, tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_an_archive_that_is_no_new_file_is_refused(results, name):
+    with pytest.raises(InputError, match=r"^[./] exists: name a new file$"):
+        pack(results, name)
+
+
+def test_a_file_that_exists_is_not_overwritten(results, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"notes\.txt exists: name a new file"):
+        pack(results, tmp_path / "notes.txt")
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_record_that_does_not_belong_is_named_where_it_lies(results, tmp_path):
+    shutil.copytree(results, tmp_path / "copy")
+    path = tmp_path / "copy/runs/ptb-lstm-s1-merity2018-full/train.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run": "another"}))
+    with pytest.raises(InputError, match=f"^{path} does not belong there"):
+        pack(tmp_path / "copy", tmp_path / "new.zip")
+    assert not (tmp_path / "new.zip").exists()
 
 
 def test_the_manifest_is_one_of_sha256sum(unpacked):

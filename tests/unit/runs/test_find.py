@@ -1,6 +1,7 @@
 """Runs are found by name; what is missing is one sentence."""
 
 import json
+import shutil
 
 import pytest
 import trained_runs
@@ -70,6 +71,15 @@ def test_training_without_a_model_is_one_sentence(run, tmp_path):
         trained_record(folder)
     with pytest.raises(InputError, match="has no stage 'finetune'; it has train"):
         trained_record(folder, "finetune")
+
+
+def test_the_record_of_another_run_is_refused(run, tmp_path):
+    folder = tmp_path / "runs" / "another-run"
+    shutil.copytree(run, folder)
+    with pytest.raises(
+        InputError, match=f"finetune.json is the record of '{run.name}', not of 'another-run'"
+    ):
+        trained_record(folder)
 
 
 def test_a_diverged_training_is_one_sentence(run, tmp_path):
