@@ -149,6 +149,8 @@ class Narrator(logging.Handler):
         elif event == "job_error":
             self._remove(record.jobid)
             self.failed[record.jobid] = _reason(record)
+        elif event == "run_info":
+            self.total = record.stats["total"]
         elif event == "progress":
             self.done, self.total = record.done, record.total
             for number in self.finished:

@@ -65,7 +65,9 @@ def test_what_cannot_be_seen_changes_no_number(tmp_path, caplog, text, normalise
     assert json.loads((tmp_path / "out/corpus.json").read_text())["normalised"] == normalised
     for key, number in normalised.items():
         assert f"{number} {key.replace('_', ' ')}" in caplog.text
-    assert bool(caplog.text) == bool(normalised)
+    told = [record.getMessage() for record in caplog.records]
+    told = [line for line in told if "are the same text" not in line]  # as they are here
+    assert bool(told) == bool(normalised)
 
 
 @pytest.mark.parametrize(

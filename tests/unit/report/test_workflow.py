@@ -44,6 +44,12 @@ def write(tmp_path, name, record):
     path.write_text(json.dumps(record))
 
 
+def test_the_steps_of_a_workflow_are_known_before_the_first_is_done(narrator):
+    narrator.emit(event("run_info", stats={"train": 2, "total": 10}))
+    narrator.interrupted = True
+    assert "Stopped. 0 of 10 steps are done" in narrator.explain_failure(["snakemake"])
+
+
 def test_a_finished_job_is_one_line_with_its_result(narrator, terminal, tmp_path):
     result = {"epochs": 1, "valid_perplexity": 61.5}
     done = {"status": "done", "reason": None, "seconds": 40, "result": result}
