@@ -99,7 +99,7 @@ def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Pat
         import awd.report.figures  # noqa: F401 - once, before the processes are forked
 
         context = multiprocessing.get_context("fork")
-        # Looking for garbage takes a tenth of the time; the processes end with their figures.
+        # Nothing is gained by looking for garbage: the processes end with their figures.
         with ProcessPoolExecutor(processes, context, initializer=gc.disable) as pool:
             digests = list(pool.map(_draw, stale, [kinds] * len(stale)))
     else:
