@@ -18,7 +18,7 @@ IMPORTING = "<frozen importlib"
 DROPPING = "snakemake/logging.py"
 """The file of Snakemake's functions that drop a KeyboardInterrupt."""
 RETRY = 0.05
-"""Seconds until the next try to interrupt such a function's caller."""
+"""Seconds until the next try to interrupt such a function's caller, or who imports a module."""
 NOTHING_DONE = b"Stopped before anything began.\n"
 PATIENCE = b"Stopping already: trainings save what they have, which may take a minute.\n"
 
@@ -46,7 +46,7 @@ def end_early() -> None:
     """
 
     def end(_number: int, frame: FrameType | None) -> None:
-        if _is_inside(frame, DROPPING):
+        if _is_inside(frame, DROPPING) or _is_inside(frame, IMPORTING):
             return _again_soon()
         ignore()
         os.write(2, NOTHING_DONE)
@@ -64,7 +64,7 @@ def end_jobs() -> None:
     """
 
     def end(_number: int, frame: FrameType | None) -> None:
-        if _is_inside(frame, DROPPING):
+        if _is_inside(frame, DROPPING) or _is_inside(frame, IMPORTING):
             return _again_soon()
         signal.signal(signal.SIGINT, lambda *_: os.write(2, PATIENCE))
         _interrupt_children()
