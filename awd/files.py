@@ -80,6 +80,15 @@ def read_text(path: str | os.PathLike) -> str:
         return text.read()
 
 
+def users_text(path: str | os.PathLike) -> str:
+    """Return the text of a user's file; InputError if it cannot be read or is not UTF-8."""
+    try:
+        return read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path} cannot be read: {reason}") from error
+
+
 @contextmanager
 def readable(path: str | os.PathLike) -> Iterator[BufferedReader]:
     """Open a regular file of bytes; InputError if that fails."""

@@ -316,33 +316,33 @@ def clean(words, yes):
     Keys: what: checkpoints, logs, texts, trials, weights (default: all); suites: take these studies
     out of page and tables instead; scale: only there; results. Records are never deleted.
     """
-    from awd.runs import clean as room
+    from awd.runs import clean as removal
     from awd.study.dialect import parse
 
     given = parse(words)
     only(given, ("what", "suites", "scale", "results"))
     results = results_folder(given)
-    suites, kinds = chosen(given, "suites"), chosen(given, "what", room.KINDS)
+    suites, kinds = chosen(given, "suites"), chosen(given, "what", removal.KINDS)
     if yes and not (suites or kinds):
         raise InputError(
-            f"--yes deletes without asking: say what, as in what={','.join(room.KINDS)}"
+            f"--yes deletes without asking: say what, as in what={','.join(removal.KINDS)}"
         )
     if suites:
-        found = [room.find_suites(results, suites, given.get("scale"))]
+        found = [removal.find_suites(results, suites, given.get("scale"))]
     else:
-        found = room.find(results, kinds or list(room.KINDS))
+        found = removal.find(results, kinds or list(removal.KINDS))
     found = [each for each in found if each.files]
     for each in found:
-        click.echo(f"{each.kind:12}{room.size(each.size):>8}{len(each.files):8,} files")
-        click.echo(f"            {room.meaning(each)}")
+        click.echo(f"{each.kind:12}{removal.size(each.size):>8}{len(each.files):8,} files")
+        click.echo(f"            {removal.meaning(each)}")
         for path in each.files if suites else ():
             click.echo(f"            {path}")
     if not found:
         click.echo("There is nothing to delete.")
     for each in found:
         if yes or _confirm(f"Delete {each.kind}?"):
-            room.delete(each)
-            click.echo(f"Deleted {len(each.files):,} files, {room.size(each.size)}.")
+            removal.delete(each)
+            click.echo(f"Deleted {len(each.files):,} files, {removal.size(each.size)}.")
     if suites and found:
         click.echo("`awd report` makes page and combined table anew.")
 

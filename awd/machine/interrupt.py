@@ -46,7 +46,7 @@ def end_early() -> None:
     """
 
     def end(_number: int, frame: FrameType | None) -> None:
-        if _is_inside(frame, DROPPING) or _is_inside(frame, IMPORTING):
+        if _is_inside(frame, DROPPING, IMPORTING):
             return _again_soon()
         ignore()
         os.write(2, NOTHING_DONE)
@@ -64,7 +64,7 @@ def end_jobs() -> None:
     """
 
     def end(_number: int, frame: FrameType | None) -> None:
-        if _is_inside(frame, DROPPING) or _is_inside(frame, IMPORTING):
+        if _is_inside(frame, DROPPING, IMPORTING):
             return _again_soon()
         signal.signal(signal.SIGINT, lambda *_: os.write(2, PATIENCE))
         _interrupt_children()
@@ -84,9 +84,9 @@ def _install(handler: Callable[..., None]) -> None:
         signal.signal(signal.SIGINT, handler)
 
 
-def _is_inside(frame: FrameType | None, file: str) -> bool:
+def _is_inside(frame: FrameType | None, *files: str) -> bool:
     while frame is not None:
-        if file in frame.f_code.co_filename:
+        if any(file in frame.f_code.co_filename for file in files):
             return True
         frame = frame.f_back
     return False

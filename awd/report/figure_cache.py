@@ -22,7 +22,7 @@ import pandas as pd
 
 from awd import __file__ as package
 from awd.errors import InputError
-from awd.files import read_json, read_text, write_json
+from awd.files import read_json, users_text, write_json
 
 FORMATS = ("png", "pdf", "svg")
 DRAWN = ".drawn.json"
@@ -167,10 +167,9 @@ def _style_text(style: Path | None) -> str:
     if style is None:
         return ""
     try:
-        return read_text(style)
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"figure_style: {style} cannot be read: {reason}") from error
+        return users_text(style)
+    except InputError as error:
+        raise InputError(f"figure_style: {error}") from error
 
 
 @cache

@@ -40,10 +40,11 @@ def trained_record(folder: Path, stage: str | None = None) -> dict:
     there = [each for each in Stage if (folder / f"{each}.json").is_file()]
     if stage is not None and stage not in there:
         raise InputError(f"{folder} has no stage '{stage}'; it has {', '.join(there)}")
-    record = read_record(folder, stage or there[-1])
+    stage = stage or there[-1]
+    record = read_record(folder, stage)
     if record["run"] != (name := folder.resolve().name):
         raise InputError(
-            f"{folder / (stage or there[-1])}.json is the record of '{record['run']}', not of "
+            f"{folder / stage}.json is the record of '{record['run']}', not of "
             f"'{name}': give a run its own folder back"
         )
     if record["status"] == Status.DIVERGED:

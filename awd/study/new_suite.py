@@ -54,10 +54,11 @@ def write(name: str, folder: Path | None = None) -> Path:
             f"'{name}' cannot name a suite; use lower-case letters, digits and hyphens, and begin "
             "with a letter or digit"
         )
-    if reason := why_reserved(name, suite_files()):
+    known = suite_files()
+    if reason := why_reserved(name, known):
         raise InputError(f"'{name}' cannot name a suite ({reason}); use another name")
     path = (folder or data_folders(SUITES)[-1]) / f"{name}.yaml"
-    taken = {} if folder else suite_files()
+    taken = {} if folder else known
     if path.exists() or name in taken:
         path = taken.get(name, path)
         raise InputError(f"{path} exists already; choose another name, or delete it first")

@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 from awd.errors import InputError, nearest
-from awd.files import read_text
+from awd.files import users_text
 
 COLUMN, PAGE = 1, 2  # columns that a figure is wide
 GAP = 0.3  # inches between two columns
@@ -66,11 +66,7 @@ def settings(style: Path | None = None) -> dict:
 
 def read_style(path: Path) -> dict:
     """Read a style file of matplotlib; raises InputError with its first mistake."""
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{path} cannot be read: {reason}") from error
+    lines = users_text(path).splitlines()
     found = matplotlib.RcParams()
     names = matplotlib.rcParams.keys()
     for number, line in enumerate(lines, 1):
