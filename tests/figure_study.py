@@ -33,7 +33,7 @@ def texts(figure):
 
 def panel(figure, label, corpus=0):
     """The panel of a row; of the several corpora, that of the one with this number."""
-    titles = [axis.get_title(loc="left").partition("\npartial")[0] for axis in figure.axes]
+    titles = [axis.get_title(loc="left").partition("\nunfinished")[0] for axis in figure.axes]
     found = [axis for axis, title in zip(figure.axes, titles, strict=True) if title == label]
     return found[corpus]
 

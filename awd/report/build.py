@@ -10,7 +10,7 @@ from awd.errors import InputError, nearest
 from awd.files import read_json, write_text
 from awd.report import figure_cache, tables
 from awd.report import records as run_records
-from awd.report.equal_epochs import equal_epochs, partial_rows
+from awd.report.equal_epochs import equal_epochs, unfinished_rows
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
 from awd.report.remarks import AtEpoch
@@ -64,8 +64,8 @@ def report(
     noises = by_split(records, plan["runs"])
     behind = [_beside_published(suite, curves, plan["scale"]) for suite in chosen]
     built = [
-        tables.build(suite, records, plan["scale"], plan["runs"], noises, partial)
-        for suite, (_, partial) in zip(chosen, behind, strict=True)
+        tables.build(suite, records, plan["scale"], plan["runs"], noises, unfinished)
+        for suite, (_, unfinished) in zip(chosen, behind, strict=True)
     ]
     if "combined" in parts and suites is None:
         suite, table = tables.combine(chosen, built)
@@ -124,8 +124,8 @@ def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:
     plan = _complete_plan(folder, scale)
     (suite,) = choose(plan, [name])
     records, curves, _ = gather(folder, scale, plan)
-    _, partial = _beside_published(suite, curves, plan["scale"])
-    table = tables.build(suite, records, plan["scale"], plan["runs"], partial=partial)
+    _, unfinished = _beside_published(suite, curves, plan["scale"])
+    table = tables.build(suite, records, plan["scale"], plan["runs"], unfinished=unfinished)
     stem = f"{name}-{choice.name}"
     if stem in [each["suite"] for each in plan["suites"]]:
         raise InputError(
@@ -142,7 +142,7 @@ def _beside_published(
     """What report.equal_epochs finds; nothing at other scales than `paper`."""
     theirs = published_curves(suite if scale == "paper" else {})
     frame = equal_epochs(suite, curves, theirs)
-    return frame, partial_rows(frame, theirs)
+    return frame, unfinished_rows(frame, theirs)
 
 
 def _complete_plan(folder: Path, scale: str) -> dict:

@@ -1,4 +1,4 @@
-"""Unfinished and shortened trainings beside published curves, at equal epochs."""
+"""SeedsMissing and shortened trainings beside published curves, at equal epochs."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from awd.report.remarks import AtEpoch
 
 COLUMNS = [
     *("suite", "row", "corpus", "stage", "epoch"),
-    *("valid_perplexity", "published", "deviation", "partial"),
+    *("valid_perplexity", "published", "deviation", "unfinished"),
 ]
 
 
@@ -15,7 +15,7 @@ def equal_epochs(suite: dict, curves: pd.DataFrame, published: pd.DataFrame) -> 
     """Set the curves of a suite's rows beside the published ones, epoch by epoch.
 
     A frame with COLUMNS: validation perplexity is that of the mean loss over seeds, of epochs that
-    every seed has that began; ``deviation`` is it over the published one, minus 1; ``partial``
+    every seed has that began; ``deviation`` is it over the published one, minus 1; ``unfinished``
     means that the published curve has more epochs. Rows without a published curve of their stage
     and corpus are left out.
 
@@ -40,15 +40,15 @@ def equal_epochs(suite: dict, curves: pd.DataFrame, published: pd.DataFrame) -> 
         frame = pd.DataFrame({"epoch": shared, "valid_perplexity": own[shared].to_numpy()})
         frame["published"] = theirs[shared].to_numpy()
         frame["deviation"] = frame["valid_perplexity"] / frame["published"] - 1
-        frame["partial"] = bool(len(own)) and own.index.max() < theirs.index.max()
+        frame["unfinished"] = bool(len(own)) and own.index.max() < theirs.index.max()
         parts.append(frame.assign(**place)[COLUMNS])
     return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
 
 
-def partial_rows(frame: pd.DataFrame, published: pd.DataFrame) -> dict[tuple[str, str], AtEpoch]:
-    """Return the last shared epoch of each partial row of `equal_epochs`, by row and corpus."""
+def unfinished_rows(frame: pd.DataFrame, published: pd.DataFrame) -> dict[tuple[str, str], AtEpoch]:
+    """Return the last shared epoch of each unfinished row of `equal_epochs`, by row and corpus."""
     found = {}
-    for (row, corpus, stage), lines in frame[frame["partial"].astype(bool)].groupby(
+    for (row, corpus, stage), lines in frame[frame["unfinished"].astype(bool)].groupby(
         ["row", "corpus", "stage"], sort=False
     ):
         last = lines.iloc[-1]

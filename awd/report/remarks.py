@@ -13,7 +13,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class SeedsMissing:
     """``there`` of the ``planned`` seeds of a partial row have a result, or of a missing one 0."""
 
     there: int
@@ -91,7 +91,7 @@ class AtEpoch:
 Remark = (
     Note
     | AtEpoch
-    | Unfinished
+    | SeedsMissing
     | Ended
     | Backward
     | NeverAveraged

@@ -14,7 +14,7 @@ from awd.report.remarks import (
     Note,
     OtherInterval,
     Remark,
-    Unfinished,
+    SeedsMissing,
 )
 from awd.report.structures import UsedDevice
 from awd.vocabulary import END, Device, Status
@@ -124,9 +124,9 @@ def deviation(share: float) -> str:
     return f"{share:+.1%}".replace("-", MINUS)
 
 
-def partial(at: AtEpoch) -> str:
+def unfinished(at: AtEpoch) -> str:
     """Return how an unfinished training compares with the published one, in a few words."""
-    return f"partial: epoch {at.epoch}, {deviation(at.deviation)}"
+    return f"unfinished: epoch {at.epoch}, {deviation(at.deviation)}"
 
 
 def order(pairs: int, agree: int, tau: float, p: float, with_noise: bool) -> str:
@@ -153,12 +153,12 @@ def remark(each: Remark) -> str:
             return text
         case AtEpoch(epoch, epochs, perplexity, published):
             return (
-                f"partial training: epoch {epoch} of {epochs}: valid {perplexity:.2f}, "
+                f"unfinished training: epoch {epoch} of {epochs}: valid {perplexity:.2f}, "
                 f"published {published:.2f} ({deviation(each.deviation)})"
             )
-        case Unfinished(0, _):
+        case SeedsMissing(0, _):
             return status(Status.MISSING)
-        case Unfinished(there, planned):
+        case SeedsMissing(there, planned):
             return status(Status.PARTIAL, there, planned)
         case Ended(state, reason, seeds, epochs):
             return _ended(state, reason, seeds, epochs)

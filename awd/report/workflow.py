@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from awd.errors import InputError
 from awd.files import read_json
 from awd.places import RESULTS
 from awd.runs.progress import describe, duration, progress_file
-from awd.vocabulary import Stage, Status
+from awd.vocabulary import COMBINED, Stage, Status
 
 REPLACED = {
     "workflow_started",
@@ -54,6 +54,7 @@ MISSING = "(missing: the job could not start)"
 EMPTY = "(empty: the job was killed, or could not start)"
 TAIL = 3
 """Lines of a failed job's log that are shown."""
+STOPPING = "Stopping: each training saves its checkpoint."
 PAUSE = 0.5
 """Seconds between two looks at the progress of trainings."""
 
@@ -161,6 +162,7 @@ class Narrator(logging.Handler):
             self._restart(int(restart.group(1)))
         elif record.getMessage().startswith("Terminating processes on user request"):
             self.interrupted = True
+            self._print(STOPPING)
 
     def _restart(self, number: int) -> None:
         """Print that a job that has failed is tried again, and why it has failed."""
@@ -305,6 +307,12 @@ def narrate(workflow, results: Path, checkpoints: Path) -> Narrator:
                 # Only once the workflow runs is it known whether this is a dry run.
                 handler.addFilter(lambda record: workflow.dryrun or _is_shown(record))
     return narrator
+
+
+def where_to_begin(folder: Path, suites: Collection[str]) -> str:
+    """Say what to read first of the results in ``folder``, after a workflow of ``suites``."""
+    table = next(iter(suites)) if len(suites) == 1 else COMBINED
+    return f"Begin with {folder}/report.html, or {folder}/tables/{table}.md"
 
 
 def _is_shown(record: logging.LogRecord) -> bool:

@@ -38,7 +38,8 @@ rows:
 figures: [ablation, curves]
 
 scales:                     # demo, small, paper: one is enough
-  demo: {corpora: [networkx-docs]}   # or ptb, wikitext-2, a corpus of your own
+  # Or ptb, wikitext-2, or your own text, whose folder corpus_folders in config/config.yaml names.
+  demo: {corpora: [networkx-docs]}
 """)
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awd.report import words
-from awd.report.equal_epochs import equal_epochs, partial_rows
+from awd.report.equal_epochs import equal_epochs, unfinished_rows
 from awd.report.figures.drawing import limit_values, nothing, plot_lines
 from awd.report.figures.lines import line_figure, name_lines, recorded
 from awd.report.figures.style import GREY, scaled, styled
@@ -47,16 +47,16 @@ def draw(
         if not lines:
             continue
         if scale == "paper" and published is not None:
-            found = partial_rows(equal_epochs(suite, curves, published), published)
+            found = unfinished_rows(equal_epochs(suite, curves, published), published)
             # Beside trainings that are under way, the rest of a long published curve is no help.
-            partial = any((row["row"], corpus) in found for t, _ in named for row in t.rows)
+            unfinished = any((row["row"], corpus) in found for t, _ in named for row in t.rows)
             longest = max(mean.index[-1] for _, mean in lines)
-            shown = published[published["epoch"] <= 2 * longest] if partial else published
+            shown = published[published["epoch"] <= 2 * longest] if unfinished else published
             _draw_published(axis, shown, suite.get("base"), corpus, Stage.TRAIN)
             for trace, line in named:
                 for row in trace.rows:
                     if (at := found.get((row["row"], corpus))) is not None:
-                        line.set_label(f"{line.get_label()} ({words.partial(at)})")
+                        line.set_label(f"{line.get_label()} ({words.unfinished(at)})")
                         if row["row"] != suite.get("base"):
                             _draw_published(axis, shown, row["row"], corpus, row["stage"])
         # Curves that went astray do not decide how much of the others is seen.

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from awd.report import words
-from awd.report.equal_epochs import equal_epochs, partial_rows
+from awd.report.equal_epochs import equal_epochs, unfinished_rows
 from awd.report.figures.drawing import nothing, plot_lines
 from awd.report.figures.grid import LOOKS, PALE, Panel, explain, panel_per_training
 from awd.report.figures.style import GREY, scaled, styled
@@ -40,12 +40,12 @@ def draw(
     behind_of = set()
     found = {}
     if scale == "paper" and published is not None:
-        found = partial_rows(equal_epochs(suite, curves, published), published)
+        found = unfinished_rows(equal_epochs(suite, curves, published), published)
     for panel in panels:
         for row in panel.trace.rows:
             if (at := found.get((row["row"], row["corpus"]))) is not None:
                 title = panel.axis.get_title(loc="left")
-                panel.axis.set_title(f"{title}\n{words.partial(at)}", fontsize=scaled(7))
+                panel.axis.set_title(f"{title}\n{words.unfinished(at)}", fontsize=scaled(7))
         corpus, behind = _published_losses(panel.trace, published, scale)
         for split, values in behind.items():
             look = LOOKS[split] | {"color": PALE, "zorder": 1}

@@ -18,7 +18,7 @@ from awd.report.remarks import (
     NoInterval,
     Note,
     Remark,
-    Unfinished,
+    SeedsMissing,
 )
 from awd.report.stats import Difference, Noise, Result, compare, holm, mean, mean_and_deviation
 from awd.vocabulary import COMBINED, FAILED, HELD_OUT, Split, Stage, Status
@@ -84,7 +84,7 @@ def build(
     scale: str,
     planned: dict[str, dict] | None = None,
     noises: Mapping[tuple[str, str], Noise] | None = None,
-    partial: Mapping[tuple[str, str], AtEpoch] = {},
+    unfinished: Mapping[tuple[str, str], AtEpoch] = {},
 ) -> pd.DataFrame:
     """Build the table of a suite: a line per row and corpus, in the suite's order.
 
@@ -100,7 +100,7 @@ def build(
         records: the frame of report.records.
         planned: the plan's ``runs``, which have the parameters of what is not trained yet.
         noises: of trainings, by corpus and split; by default pooled over all ``records``.
-        partial: how far trainings are that have fewer epochs than the published one, by row and
+        unfinished: how far trainings are that have fewer epochs than the published one, by row and
             corpus (report.equal_epochs).
     """
     planned = planned or {}
@@ -115,8 +115,8 @@ def build(
         place = (row["row"], row["corpus"])
         noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
         line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
-        if place in partial:
-            line["remarks"] += (partial[place],)
+        if place in unfinished:
+            line["remarks"] += (unfinished[place],)
         lines.append({"suite": suite["suite"], **line})
     columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
     frame = pd.DataFrame(lines, columns=columns)
@@ -333,7 +333,7 @@ def _state_remarks(row: dict, results: dict[int, dict], planned: dict[str, dict]
     ]
     good = sum(_counts(result) for result in results.values())
     if _status(row, results) in (Status.PARTIAL, Status.MISSING):
-        remarks.insert(0, Unfinished(good, len(row["runs"])))
+        remarks.insert(0, SeedsMissing(good, len(row["runs"])))
     return remarks
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from awd.files import atomic, write_text
 from awd.report import words
-from awd.report.remarks import Remark, Unfinished
+from awd.report.remarks import Remark, SeedsMissing
 from awd.report.tables.build import COLUMNS
 from awd.report.tables.html import html
 from awd.report.tables.latex import latex
@@ -57,7 +57,7 @@ def csv(frame: pd.DataFrame) -> str:
 
 def _is_news(remark: Remark) -> bool:
     """Whether the column of states does not say it."""
-    return not (isinstance(remark, Unfinished) and remark.there == 0)
+    return not (isinstance(remark, SeedsMissing) and remark.there == 0)
 
 
 def _no_formula(cell: object) -> object:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from awd.report import words
-from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, Unfinished
+from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, SeedsMissing
 from awd.report.tables.build import COUNTED, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, text_name
@@ -237,7 +237,7 @@ def _footnote(line: dict, kinds: list[str], with_status: bool) -> tuple[Remark, 
     """What neither caption nor status column says about a row."""
     # Divergence and leaks have a remark of their own.
     shown = with_status and line["status"] in (Status.PARTIAL, Status.MISSING)
-    found = [each for each in line["remarks"] if shown or not isinstance(each, Unfinished)]
+    found = [each for each in line["remarks"] if shown or not isinstance(each, SeedsMissing)]
     if not with_status:
         found = [each for each in found if not isinstance(each, AtEpoch)]
     if not kinds:
@@ -249,7 +249,7 @@ def _footnote(line: dict, kinds: list[str], with_status: bool) -> tuple[Remark, 
 
 def _sentence(note: tuple[Remark, ...]) -> str:
     # The state comes first, whatever the suite remarks.
-    text = words.remarks(sorted(note, key=lambda each: not isinstance(each, Unfinished)))
+    text = words.remarks(sorted(note, key=lambda each: not isinstance(each, SeedsMissing)))
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 

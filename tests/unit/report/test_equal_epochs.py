@@ -1,4 +1,4 @@
-"""Unfinished trainings beside published curves, from their file to table, page and figure."""
+"""SeedsMissing trainings beside published curves, from their file to table, page and figure."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 from figure_study import published, study, texts
 
 from awd.report.build import report
-from awd.report.equal_epochs import COLUMNS, equal_epochs, partial_rows
+from awd.report.equal_epochs import COLUMNS, equal_epochs, unfinished_rows
 from awd.report.figures import curves, losses
 from awd.report.published_curves import published_curves
 from awd.runs.progress import curve_file
@@ -34,9 +34,11 @@ def test_rows_are_compared_at_the_epochs_that_all_seeds_have(inputs):
     assert mine["valid_perplexity"].iloc[2] == pytest.approx(np.sqrt(values.prod()))
     expected = np.sqrt(values.prod()) / np.exp(5.0) - 1
     assert mine["deviation"].iloc[2] == pytest.approx(expected)
-    assert mine["partial"].all()
-    assert not found[found["row"] == "full"]["partial"].any(), "it has more epochs than published"
-    ((place, at),) = partial_rows(found, theirs).items()
+    assert mine["unfinished"].all()
+    assert not found[found["row"] == "full"]["unfinished"].any(), (
+        "it has more epochs than published"
+    )
+    ((place, at),) = unfinished_rows(found, theirs).items()
     assert place == ("minus-fine-tuning", "ptb")
     assert (at.epoch, at.epochs, at.published) == (9, 20, pytest.approx(np.exp(5.0)))
 
@@ -46,20 +48,20 @@ def test_without_published_curves_there_is_nothing(inputs):
     found = equal_epochs(inputs["suite"], inputs["curves"], none)
     assert found.empty
     assert list(found) == COLUMNS
-    assert partial_rows(found, none) == {}
+    assert unfinished_rows(found, none) == {}
 
 
 def test_figures_have_the_deviation_and_the_published_curve(inputs):
     """At the published scale alone; the name of the line and the title of the panel say it."""
     theirs = published(("minus-nt-asgd", "ptb", "finetune", 50))
     found = equal_epochs(inputs["suite"], inputs["curves"], theirs)
-    (at,) = partial_rows(found, theirs).values()
-    expected = f"(partial: epoch 12, {at.deviation:+.1%})".replace("-", "\N{MINUS SIGN}")
+    (at,) = unfinished_rows(found, theirs).values()
+    expected = f"(unfinished: epoch 12, {at.deviation:+.1%})".replace("-", "\N{MINUS SIGN}")
     for draw in (curves.draw, losses.draw):
         said = " ".join(texts(draw(**inputs, published=theirs))).replace("\n", " ")
         assert expected.strip("()") in said
         said = " ".join(texts(draw(**inputs | {"scale": "demo"}, published=theirs)))
-        assert "partial" not in said
+        assert "unfinished" not in said
     (axis, *_) = curves.draw(**inputs, published=theirs).axes
     behind = [line for line in axis.lines if line.get_gid() == "published"]
     assert [len(line.get_xdata()) for line in behind] == [48], "twice as many as the longest here"
@@ -87,10 +89,10 @@ def test_a_training_under_way_is_in_table_and_page(tmp_path):
     assert set(epochs["row"]) == {"lstm"}
     assert epochs["epoch"].tolist() == list(range(1, 41))
     np.testing.assert_allclose(epochs["deviation"], 0.005)
-    assert epochs["partial"].all()
+    assert epochs["unfinished"].all()
     published_value = log["valid_perplexity"].iloc[-1]
     sentence = (
-        f"partial training: epoch 40 of 500: valid {1.005 * published_value:.2f}, "
+        f"unfinished training: epoch 40 of 500: valid {1.005 * published_value:.2f}, "
         f"published {published_value:.2f} (+0.5%)"
     )
     assert f"missing; {sentence}" in (tables / "yoon2019.md").read_text(encoding="utf-8")

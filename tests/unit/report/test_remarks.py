@@ -16,14 +16,14 @@ from awd.report.remarks import (
     Note,
     OtherInterval,
     Remark,
-    Unfinished,
+    SeedsMissing,
 )
 from awd.vocabulary import Status
 
 EXAMPLES = [
     Note("from the authors' code"),
     AtEpoch(40, 500, 75.98, 75.6),
-    Unfinished(1, 3),
+    SeedsMissing(1, 3),
     Ended(Status.DIVERGED, "loss became nan", (2,)),
     Backward(60.0, 58.0),
     NeverAveraged(40, 1, 3),

@@ -18,7 +18,7 @@ from awd.report.remarks import (
     Incomparable,
     NeverAveraged,
     NoInterval,
-    Unfinished,
+    SeedsMissing,
 )
 from awd.report.tables.markdown import markdown
 from awd.vocabulary import Status
@@ -118,7 +118,10 @@ def test_states(tmp_path):
     assert line(table, "full")["status"] == "done"
     partial = line(table, "minus-nt-asgd")
     assert (partial["status"], partial["n"]) == ("partial", 1)
-    assert (partial["remarks"], partial["interval"]) == ((Unfinished(1, 2),), "trainings and text")
+    assert (partial["remarks"], partial["interval"]) == (
+        (SeedsMissing(1, 2),),
+        "trainings and text",
+    )
     leaks = line(table, "minus-weight-drop")
     assert leaks["status"] == "leaks"
     assert pd.isna(leaks["verdict"])

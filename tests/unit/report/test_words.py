@@ -21,7 +21,7 @@ from awd.report.remarks import (
     NoInterval,
     Note,
     OtherInterval,
-    Unfinished,
+    SeedsMissing,
 )
 from awd.report.structures import UsedDevice
 from awd.report.tables import layout
@@ -37,8 +37,8 @@ GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
     ("remark", "text"),
     [
         (Note("as the authors write"), "as the authors write"),
-        (Unfinished(0, 3), "missing"),
-        (Unfinished(1, 3), "partial (1 of 3 seeds)"),
+        (SeedsMissing(0, 3), "missing"),
+        (SeedsMissing(1, 3), "partial (1 of 3 seeds)"),
         (Ended(Status.DIVERGED, "loss became nan", ()), "diverged: loss became nan"),
         (Ended(Status.LEAKS, None, (1, 2)), "seeds 1, 2 leak"),
         (Ended(Status.HOPELESS, "why", (), 3), "hopeless after 3 epochs: why"),

@@ -3,11 +3,12 @@
 import io
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from awd.report.workflow import Narrator, _is_shown
+from awd.report.workflow import STOPPING, Narrator, _is_shown, where_to_begin
 
 RUN = {"run": "a-run"}
 
@@ -48,6 +49,21 @@ def test_the_steps_of_a_workflow_are_known_before_the_first_is_done(narrator):
     narrator.emit(event("run_info", stats={"train": 2, "total": 10}))
     narrator.interrupted = True
     assert "Stopped. 0 of 10 steps are done" in narrator.explain_failure(["snakemake"])
+
+
+def test_a_workflow_that_stops_says_so_at_once(narrator, terminal):
+    """Before its trainings have saved what they have, which takes seconds."""
+    message = "Terminating processes on user request, this might take some time."
+    narrator.emit(event("", message))
+    assert terminal.getvalue() == f"{STOPPING}\n"
+    assert not _is_shown(event("", message))
+
+
+@pytest.mark.parametrize(("suites", "table"), [(["mine"], "mine"), (["mine", "other"], "all")])
+def test_the_last_line_names_page_and_table(suites, table):
+    assert where_to_begin(Path("results/demo"), suites) == (
+        f"Begin with results/demo/report.html, or results/demo/tables/{table}.md"
+    )
 
 
 def test_a_finished_job_is_one_line_with_its_result(narrator, terminal, tmp_path):
