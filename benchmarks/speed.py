@@ -3,10 +3,12 @@
     python benchmarks/speed.py results/corpora/ptb-0b84989b --wikitext results/corpora/wikitext-2-…
 
 Every contestant trains the same configuration on the same text with one thread, in its own process.
-Rounds are interleaved (A B C A B C ...), so that other load affects all contestants alike. Writes
-benchmarks/speed.csv, one line per measurement, and benchmarks/speed.md, the medians.
+Rounds are interleaved (A B C A B C ...), so that other load affects all contestants alike. Replaces
+this CPU's lines of benchmarks/speed.csv, one line per measurement, and never those of another CPU;
+benchmarks/speed.md has the medians.
 
-fastai is included if the interpreter given with --fastai-python can import it.
+"awd by torch" is awd without its compiled kernels. bf16 takes part where the CPU has it. fastai is
+included if the interpreter given with --fastai-python can import it.
 """
 
 import argparse
@@ -23,9 +25,9 @@ from pathlib import Path
 
 from rich.progress import track
 
-from awd import corpora
+from awd import __version__, corpora
 from awd.corpora.batching import as_stream, batchify, chunks
-from awd.machine import devices
+from awd.machine import cpu, devices
 from awd.study.cost import operations
 from awd.study.spec import RunSpec
 
@@ -72,14 +74,21 @@ MEANINGS = {
     "a-wikitext": "(a) over WikiText-2's 33,278 word types",
     "c-wikitext": "(c) over WikiText-2's 33,278 word types",
 }
-CONTESTANTS = ("awd fp32", "awd bf16", "plain", "fastai")
+PEERS = ("plain", "fastai")
+CONTESTANTS = ("awd fp32", "awd bf16", "awd by torch", *PEERS)
 SECONDS = 8.0
 """Shortest duration of a measurement in seconds; it has at least three steps."""
+MACHINE = ("cpu", "awd", "python", "torch", "date")
+"""Columns that are the same in all lines of one run of this program."""
+FIGURES = ("tokens_per_cpu_second", "tokens_per_second", "peak_memory_mb", "gflops")
+TABLE = HERE / "speed.csv"
 
 
 def takes_part(contestant: str, configuration: str) -> bool:
     """Return whether the contestant has all parts of the configuration's model."""
     spec = CONFIGURATIONS[configuration]
+    if contestant.endswith("bf16") and "avx512_bf16" not in cpu.flags():
+        return False
     if contestant == "plain":
         return "weight_drop" not in spec
     return contestant != "fastai" or spec.get("cell") != "gru"
@@ -93,10 +102,13 @@ def measure(contestant: str, configuration: str, folder: Path) -> dict:
     corpus = corpora.load(folder)
     spec = CONFIGURATIONS[configuration]
     if contestant.startswith("awd"):
+        from awd.model import kernels
         from awd.training.trainer import Trainer
 
         device = devices.prepare("cpu")
-        precision = contestant.removeprefix("awd ")
+        precision = "bf16" if contestant.endswith("bf16") else "fp32"
+        if contestant.endswith("by torch"):
+            kernels.operators = None
         trainer = Trainer(
             RunSpec(corpus=corpus.name, precision=precision, **spec), corpus, "train", device
         )
@@ -145,8 +157,11 @@ def matrix_peak(precision: str) -> dict:
 
 def rounds(arguments) -> list[dict]:
     """Return every measurement, in interleaved rounds, each from its own process."""
-    lines = []
-    jobs = [("gemm " + precision, "") for precision in ("fp32", "bf16")]
+    import torch
+
+    machine = (cpu.name(), __version__, platform.python_version(), torch.__version__, date.today())
+    jobs = [("gemm fp32", "")]
+    jobs += [("gemm bf16", "")] if takes_part("awd bf16", "a") else []
     jobs += [
         (contestant, configuration)
         for configuration in arguments.configurations
@@ -156,77 +171,96 @@ def rounds(arguments) -> list[dict]:
         and (arguments.wikitext or not configuration.endswith("wikitext"))
     ]
     order = [(number, *job) for number in range(1, arguments.rounds + 1) for job in jobs]
+    lines = []
     for number, contestant, configuration in track(order, "measuring"):
         folder = arguments.wikitext if configuration.endswith("wikitext") else arguments.corpus
         python = arguments.fastai_python if contestant == "fastai" else sys.executable
         command = [python, __file__, str(folder), "--measure", contestant, configuration]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        lines.append(
-            {"round": number, "contestant": contestant, "configuration": configuration} | found
-        )
+        job = {"round": number, "contestant": contestant, "configuration": configuration}
+        lines.append(dict(zip(MACHINE, machine, strict=True)) | job | found)
     return lines
 
 
+def read(path: Path) -> list[dict]:
+    """Read measurements; figures are numbers, or missing."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {
+                key: float(value) if key in FIGURES else value
+                for key, value in line.items()
+                if value or key == "configuration"
+            }
+            for line in csv.DictReader(file)
+        ]
+
+
 def write(lines: list[dict], path: Path) -> None:
-    """Write speed.csv with every measurement."""
-    columns = ["round", "contestant", "configuration", "tokens_per_cpu_second"]
-    columns += ["tokens_per_second", "peak_memory_mb", "gflops"]
+    """Write every measurement."""
+    columns = [*MACHINE, "round", "contestant", "configuration", *FIGURES]
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(lines)
 
 
+def median(lines: list[dict], contestant: str, configuration: str, figure: str) -> float | None:
+    """Return the median of a figure over rounds, None if it was not measured."""
+    wanted = {"contestant": contestant, "configuration": configuration}
+    found = [line[figure] for line in lines if wanted.items() <= line.items() and figure in line]
+    return statistics.median(found) if found else None
+
+
 def summary(lines: list[dict]) -> str:
-    """Return speed.md: medians, ratio to the best peer, share of the processor's peak."""
-    import torch
+    """Return speed.md: a section for each CPU."""
+    machines = dict.fromkeys(line["cpu"] for line in lines)
+    sections = [section([line for line in lines if line["cpu"] == name]) for name in machines]
+    start = "# Training steps on one core\n\nMade by `python benchmarks/speed.py`, for each CPU.\n"
+    return "\n".join([start, *sections])
 
-    torch.set_num_threads(1)  # as each contestant has
 
-    def median(contestant, configuration, figure):
-        found = [
-            line[figure]
-            for line in lines
-            if (line["contestant"], line["configuration"]) == (contestant, configuration)
-        ]
-        return statistics.median(found) if found else None
-
-    peaks = {kind: median(f"gemm {kind}", "", "gflops") for kind in ("fp32", "bf16")}
+def section(lines: list[dict]) -> str:
+    """Return the medians of one CPU, with ratios to the best peer and to the CPU's peak."""
+    machine = lines[0]
+    peaks = {kind: median(lines, f"gemm {kind}", "", "gflops") for kind in ("fp32", "bf16")}
+    rates = [f"{peak:.0f} GFLOP/s in {kind}" for kind, peak in peaks.items() if peak]
+    count = len({line["round"] for line in lines})
     text = [
-        f"# Training steps on one core, {date.today()}\n",
-        f"{devices.describe(torch.device('cpu'))['name']}, one thread; "
-        f"Python {platform.python_version()}, torch "
-        f"{torch.__version__}; medians of {max(line['round'] for line in lines)} interleaved "
-        f"rounds. Peak of a matrix product: {peaks['fp32']:.0f} GFLOP/s in fp32, "
-        f"{peaks['bf16']:.0f} in bf16. Made by `python benchmarks/speed.py`.\n",
+        f"## {machine['cpu']}\n\nawd {machine['awd']}, one thread; Python {machine['python']}, "
+        f"torch {machine['torch']}; {machine['date']}; medians of {count} interleaved rounds. "
+        f"Peak of a matrix product: {', '.join(rates)}.\n"
     ]
     for configuration in dict.fromkeys(line["configuration"] for line in lines):
-        if not configuration:
-            continue
-        text.append(f"\n**({configuration})** {MEANINGS[configuration]}\n")
-        text.append(
-            "| contestant | tokens per CPU-second | tokens per second | to the best peer "
-            "| of the peak | peak memory, MB |\n|---|--:|--:|--:|--:|--:|"
-        )
-        speeds = {
-            name: median(name, configuration, "tokens_per_cpu_second") for name in CONTESTANTS
-        }
-        best = max((speeds[name] for name in ("plain", "fastai") if speeds[name]), default=None)
-        spec = RunSpec(corpus="ptb", **CONFIGURATIONS[configuration])
-        vocabulary = 33_278 if configuration.endswith("wikitext") else 10_000
-        work = operations(spec, vocabulary) / 1e9
-        for name, speed in speeds.items():
-            if speed is None:
-                continue
+        if configuration:
+            text += table_of(lines, configuration, peaks)
+    return "\n".join(text)
+
+
+def table_of(lines: list[dict], configuration: str, peaks: dict) -> list[str]:
+    """Return a configuration's table in Markdown, by lines."""
+    text = [
+        f"**({configuration})** {MEANINGS[configuration]}\n",
+        "| contestant | tokens per CPU-second | tokens per second | to the best peer "
+        "| of the peak | peak memory, MB |\n|---|--:|--:|--:|--:|--:|",
+    ]
+    found = {
+        name: [median(lines, name, configuration, figure) for figure in FIGURES[:3]]
+        for name in CONTESTANTS
+    }
+    best = max((found[peer][0] for peer in PEERS if found[peer][0]), default=None)
+    spec = RunSpec(corpus="ptb", **CONFIGURATIONS[configuration])
+    vocabulary = 33_278 if configuration.endswith("wikitext") else 10_000
+    work = operations(spec, vocabulary) / 1e9
+    for name, (speed, wall, memory) in found.items():
+        if speed:
             peak = peaks["bf16" if name.endswith("bf16") else "fp32"]
             ratio = f"{speed / best:.2f}×" if best else "–"
             text.append(
-                f"| {name} | {speed:,.0f} | {median(name, configuration, 'tokens_per_second'):,.0f}"
-                f" | {ratio} | {work * speed / peak:.0%} "
-                f"| {median(name, configuration, 'peak_memory_mb'):,.0f} |"
+                f"| {name} | {speed:,.0f} | {wall:,.0f} | {ratio} | {work * speed / peak:.0%} "
+                f"| {memory:,.0f} |"
             )
-    return "\n".join(text) + "\n"
+    return [*text, ""]
 
 
 def main() -> None:
@@ -246,10 +280,12 @@ def main() -> None:
         else:
             print(json.dumps(measure(contestant, configuration, arguments.corpus)))
         return
-    lines = rounds(arguments)
-    write(lines, HERE / "speed.csv")
-    (HERE / "speed.md").write_text(summary(lines), encoding="utf-8")
-    print(summary(lines))
+    new = rounds(arguments)
+    lines = [line for line in read(TABLE) if line["cpu"] != cpu.name()] + new
+    write(lines, TABLE)
+    lines = read(TABLE)
+    TABLE.with_suffix(".md").write_text(summary(lines), encoding="utf-8")
+    print(section([line for line in lines if line["cpu"] == cpu.name()]))
 
 
 if __name__ == "__main__":

@@ -23,19 +23,32 @@ def test_a_benchmark_can_be_imported(name):
     assert importlib.import_module(name).__doc__
 
 
-def test_the_summary_of_the_recorded_speeds_has_every_contestant():
+def test_the_summary_of_the_recorded_speeds_has_every_contestant_on_each_cpu():
     speed = importlib.import_module("speed")
-    with (FOLDER / "speed.csv").open(encoding="utf-8") as file:
-        lines = [
-            {
-                key: float(value) if key not in TEXTS and value else value
-                for key, value in line.items()
-            }
-            for line in csv.DictReader(file)
-        ]
-    text = speed.summary(lines)
+    lines = speed.read(speed.TABLE)
+    assert speed.summary(lines) == speed.TABLE.with_suffix(".md").read_text(encoding="utf-8")
     for line in lines:
+        text = speed.section([each for each in lines if each["cpu"] == line["cpu"]])
         assert line["contestant"].startswith("gemm") or f"| {line['contestant']} |" in text
+
+
+def test_a_measurement_replaces_no_other_cpus(tmp_path, monkeypatch):
+    speed = importlib.import_module("speed")
+    old = [{"cpu": name, "contestant": "plain", "configuration": "a"} for name in ("one", "two")]
+    speed.write(old, tmp_path / "speed.csv")
+    monkeypatch.setattr(speed, "TABLE", tmp_path / "speed.csv")
+    monkeypatch.setattr(speed.cpu, "name", lambda: "two")
+    new = {"contestant": "gemm fp32", "configuration": "", "gflops": 60.0, "round": 1}
+    machine = dict.fromkeys(speed.MACHINE, "known") | {"cpu": "two"}
+    monkeypatch.setattr(speed, "rounds", lambda _: [machine | new])
+    monkeypatch.setattr(speed, "summary", lambda _: "")
+    monkeypatch.setattr(sys, "argv", ["speed.py", str(tmp_path)])
+    speed.main()
+    lines = speed.read(tmp_path / "speed.csv")
+    assert [(line["cpu"], line["contestant"]) for line in lines] == [
+        ("one", "plain"),
+        ("two", "gemm fp32"),
+    ]
 
 
 def visit(*words: object) -> list[dict]:
@@ -107,6 +120,3 @@ def test_a_part_that_fails_keeps_its_lines_and_the_parts_after_it(tmp_path, monk
     ]
     (page,) = tmp_path.glob("gpu-*.md")
     assert "**check** ended by an error: RuntimeError: no kernel" in page.read_text("utf-8")
-
-
-TEXTS = ("contestant", "configuration")
