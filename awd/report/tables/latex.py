@@ -95,7 +95,7 @@ def latex(frame: pd.DataFrame, suite: dict, scale: str, choice: Choice | None = 
             *head,
             rows,
             r"\end{tabular}}",
-            r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi",
+            r"\leavevmode\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi",
             *below,
             r"\end{table}",
         ]

@@ -1,5 +1,7 @@
 """A writer's choice of rows, columns, caption and label; columns of siunitx."""
 
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -91,10 +93,11 @@ def test_columns_of_siunitx_have_braces_around_words(tmp_path):
 
 
 @pytest.mark.skipif(bool(reason := missing_for_latex("siunitx")), reason=str(reason))
-def test_a_table_of_siunitx_compiles(tmp_path):
+def test_a_table_of_siunitx_compiles_and_stands_under_its_caption(tmp_path):
+    """In the middle of the page, as the caption does."""
     suite, table = study(tmp_path, seeds=(1, 2))
-    text = latex(table, suite, "paper", Choice(siunitx=True))
-    (tmp_path / "table.tex").write_text(text, encoding="utf-8")
+    choice = Choice(columns=("test",), caption="MINE", siunitx=True)
+    (tmp_path / "table.tex").write_text(latex(table, suite, "paper", choice), encoding="utf-8")
     wrapper = (
         r"\documentclass{article}\usepackage{booktabs,graphicx,siunitx,xcolor}"
         r"\begin{document}\input{table}\end{document}"
@@ -103,3 +106,15 @@ def test_a_table_of_siunitx_compiles(tmp_path):
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "wrapper.tex"]
     said = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert said.returncode == 0, said.stdout
+    if not shutil.which("pdftotext"):
+        pytest.skip("pdftotext is not installed (Debian: poppler-utils)")
+    words = ["pdftotext", "-bbox", "wrapper.pdf", "-"]
+    boxes = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    places = re.findall(r'xMin="([\d.]+)".*xMax="([\d.]+)".*>(\S+)</word>', boxes)
+    (start,) = (float(left) for left, _, word in places if word == "Table")
+    (end,) = (float(right) for _, right, word in places if word == "MINE")
+    left, right = (
+        min(float(left) for left, _, word in places if word == "AWD-LSTM"),
+        max(float(right) for _, right, word in places if re.fullmatch(r"\d+\.\d\d.*", word)),
+    )
+    assert (left + right) / 2 == pytest.approx((start + end) / 2, abs=15)
