@@ -2,7 +2,6 @@
 
 import math
 import statistics
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,27 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from awd.report import words
-from awd.report.figures.drawing import SUPERSCRIPTS, draw_points, nothing, panels, stack
+from awd.report.figures.drawing import (
+    SUPERSCRIPTS,
+    draw_points,
+    legend_below,
+    nothing,
+    panels,
+    stack,
+    write_title,
+)
 from awd.report.figures.seeds import seed_differences
-from awd.report.figures.style import GREY, INK, MAIN, PALETTE, scaled, styled
+from awd.report.figures.style import (
+    GREY,
+    INK,
+    MAIN,
+    PALETTE,
+    SHORTEST,
+    fitting,
+    roomy,
+    scaled,
+    styled,
+)
 from awd.report.tables.build import compared
 from awd.report.words import text_name
 from awd.vocabulary import FAILED, Status
@@ -25,6 +42,7 @@ ASTRAY = 12
 LABEL_WIDTH = 25  # characters before a row's name is broken
 TITLE_WIDTH = 24  # and before the name of the text is
 BAR = 0.12  # inches
+TITLE_PAD = 15  # points
 SEED = {"marker": "o", "ms": 2.2, "mfc": INK, "mec": "w", "mew": 0.3, "ls": ""}
 PUBLISHED = {"marker": "D", "ms": 4, "mfc": "w", "mew": 0.9, "ls": ""}
 
@@ -45,11 +63,13 @@ def draw(
     names = dict(zip(table["row"], table["label"], strict=True))
     if not names:
         return nothing("This suite has no rows.")
-    labels, places, height = stack(names.values(), LABEL_WIDTH)
+    labels, places, height = stack(names.values(), fitting(LABEL_WIDTH, SHORTEST))
     figure, axes = panels(corpora, height=height + scaled(0.95), sharey=True)
     drawn = set()
     for axis, corpus in zip(axes, corpora, strict=True):
-        axis.set_title(textwrap.fill(text_name(suite, corpus), TITLE_WIDTH))
+        write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
+        if not roomy():  # above the heading of the numbers, which it may reach
+            axis.set_title(axis.get_title("left"), pad=scaled(TITLE_PAD))
         axis.axvline(0, color=INK, lw=0.6, zorder=3)
         lines = table[table["corpus"] == corpus].set_index("row").to_dict("index")
         seeds = seed_differences(suite, corpus, records)
@@ -98,7 +118,7 @@ def draw(
         "published": Line2D([], [], lw=0, label=label, mec=_published_ink(scale), **PUBLISHED),
     }
     if handles := [entry for name, entry in entries.items() if name in drawn]:
-        figure.legend(handles=handles, loc="outside lower center", ncols=2)
+        legend_below(figure, handles, 2)
     return figure
 
 
@@ -157,11 +177,12 @@ def _fit_values(axis: Axes, sizes: list[float]) -> None:
         axis.set_xscale("symlog", linthresh=10.0**first, linscale=1.0)
         step = 1 if last - first < 3 else 2
         powers = [10.0**power for power in range(first, last + 1, step)]
-        axis.xaxis.set_major_locator(FixedLocator([-powers[0], 0, *powers]))
+        shown = [-powers[0], 0, *powers] if roomy() else [0, powers[-1]]
+        axis.xaxis.set_major_locator(FixedLocator(shown))
         axis.xaxis.set_major_formatter(FuncFormatter(_plain))
         axis.xaxis.set_minor_locator(NullLocator())
     else:
-        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.xaxis.set_major_locator(MaxNLocator(fitting(5, 2)))
 
 
 def _published_ink(scale: str) -> str | tuple:

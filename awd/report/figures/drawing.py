@@ -4,24 +4,28 @@ import math
 import textwrap
 from collections.abc import Iterable
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from awd.report import words
 from awd.report.comparability import Exclusion
-from awd.report.figures.style import COLUMN, GREY, scaled, width
+from awd.report.figures.style import COLUMN, GREY, SHORTEST, fitting, roomy, scaled, width
 from awd.report.figures.traces import Trace
 from awd.vocabulary import Event
 
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MEAN, BAND = "mean", "band"  # identify the line of a mean, and the range of seeds
 CHARACTERS = 21  # of small print that fit on an inch
+HANDLE = 6  # characters that the line or mark of a legend's entry takes
 ENDS = {Exclusion.DIVERGED: "x", Exclusion.HOPELESS: "+"}
 """The marks at the end of lines of trainings that failed."""
 
@@ -51,6 +55,44 @@ def explain_below(figure: Figure, text: str) -> None:
     """Small print at the bottom of a figure, over its whole width."""
     text = textwrap.fill(text, int(CHARACTERS * figure.get_figwidth() / scaled(1)))
     figure.supxlabel(text, x=0.01, ha="left", color=GREY, fontsize=scaled(6))
+
+
+def legend_below(figure: Figure, entries: list[Line2D], columns: int) -> None:
+    """Explain ``entries`` below the panels, in ``columns`` or as many as there is room for.
+
+    The figure grows by what fewer columns are higher.
+    """
+    size = FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points()
+    width = int(CHARACTERS * figure.get_figwidth() * 6 / size) - HANDLE
+    for entry in entries:
+        entry.set_label(textwrap.fill(str(entry.get_label()), width))
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    heights = []
+    for count in range(min(columns, len(entries)), 0, -1):
+        legend = figure.legend(handles=entries, loc="outside lower center", ncols=count)
+        box = legend.get_window_extent(renderer)
+        heights.append(box.height)
+        if count == 1 or box.width < figure.bbox.width:
+            break
+        legend.remove()
+    _grow(figure, (heights[-1] - heights[0]) / figure.dpi)
+
+
+def write_title(axis: Axes, text: str, characters: int) -> None:
+    """Write the title of a panel, in lines of so many characters of the usual size.
+
+    The figure grows where larger characters need more lines.
+    """
+    usual = textwrap.wrap(text, characters)
+    # Letters differ in width, so larger ones get a bit less than their share.
+    lines = usual if roomy() else textwrap.wrap(text, fitting(characters - 3, SHORTEST))
+    title = axis.set_title("\n".join(lines))
+    _grow(axis.get_figure(), (len(lines) - len(usual)) * 1.2 * title.get_fontsize() / 72)
+
+
+def _grow(figure: Figure, inches: float) -> None:
+    """Make a figure higher by ``inches``, if they are positive."""
+    figure.set_figheight(figure.get_figheight() + max(0.0, inches))
 
 
 def write_in_the_middle(axis: Axes, text: str) -> None:

@@ -11,14 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awd.report.comparability import measured_differently
-from awd.report.figures.drawing import explain_below, nothing, panels, stack
-from awd.report.figures.style import GREY, INK, scaled, styled
+from awd.report.figures.drawing import explain_below, nothing, panels, stack, write_title
+from awd.report.figures.style import GREY, INK, SHORTEST, fitting, scaled, styled
 from awd.report.figures.traces import corpora
 from awd.report.stats import Result, compare, pool
 from awd.report.words import text_name
 from awd.vocabulary import Status
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
+TITLE_WIDTH = 34  # and before the name of the text is
 COLORS = "PuOr_r"  # orange is worse, violet better; without colours the signs show it
 
 
@@ -40,11 +41,11 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
         return nothing("No loss by word frequency of this suite has been recorded yet.")
     most = max(measured.values(), key=len)
     names = {row["row"]: row["label"] for row in suite["rows"]}
-    highest = max(stack([names[row]], LABEL_WIDTH)[2] for row in most)
+    highest = max(stack([names[row]], fitting(LABEL_WIDTH, SHORTEST))[2] for row in most)
     with matplotlib.rc_context({"axes.titley": None}):  # titles above the headings of columns
         figure, axes = panels(list(measured), height=len(most) * highest + scaled(1.0))
         for axis, corpus in zip(axes, measured, strict=True):
-            axis.set_title(text_name(suite, corpus))
+            write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
     for axis, rows in zip(axes, measured.values(), strict=True):
         _draw(axis, rows, suite["base"], names)
     text = (
@@ -81,7 +82,7 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
     first = next(iter(of_base.values()))
     bands = sorted(first)
     lines = [base, *(row for row in rows if row != base)]
-    labels = [textwrap.fill(names[row], LABEL_WIDTH) for row in lines]
+    labels = [textwrap.fill(names[row], fitting(LABEL_WIDTH, SHORTEST)) for row in lines]
     means, certain = np.full((len(lines), len(bands)), np.nan), set()
     for j, band in enumerate(bands):
         results = {

@@ -14,8 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from awd.report.figures.drawing import draw_trace, explanations, mark_boundary, write_in_the_middle
-from awd.report.figures.style import COLUMN, MAIN, PAGE, PALETTE, scaled, width
+from awd.report.figures.drawing import (
+    draw_trace,
+    explanations,
+    legend_below,
+    mark_boundary,
+    write_in_the_middle,
+)
+from awd.report.figures.style import COLUMN, MAIN, PAGE, PALETTE, SHORTEST, fitting, scaled, width
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import text_name
 
@@ -56,7 +62,7 @@ def panel_per_training(
     if not any(trace.stages for found in blocks.values() for trace in found):
         return None
     most = max(len(found) for found in blocks.values())
-    columns = math.ceil(most / math.ceil(most / 4))
+    columns = math.ceil(most / math.ceil(most / fitting(4)))
     lines = [math.ceil(len(found) / columns) for found in blocks.values()]
     height = scaled(HEIGHT[columns] * sum(lines) + 0.2 * len(blocks) + 0.2)
     figure = Figure((width(COLUMN if columns == 1 else PAGE), height), layout="constrained")
@@ -92,15 +98,18 @@ def panel_per_training(
 def explain(figure: Figure, corner: Axes | None, entries: list[Line2D]) -> None:
     """A legend, in an empty place of the grid if there is one."""
     if corner is None:
-        figure.legend(handles=entries, loc="outside lower center", ncols=3)
+        legend_below(figure, entries, 3)
         return
     corner.set_axis_off()
-    labels = [textwrap.fill(str(entry.get_label()), LEGEND_WIDTH) for entry in entries]
+    labels = [
+        textwrap.fill(str(entry.get_label()), fitting(LEGEND_WIDTH, SHORTEST)) for entry in entries
+    ]
     corner.legend(entries, labels, loc="center left", borderaxespad=0, fontsize=scaled(6.5))
 
 
 def _furnish(axis: Axes, trace: Trace, shown: bool, columns: int) -> None:
-    axis.set_title(textwrap.fill(trace.label, TITLE_WIDTH[columns]), fontsize=scaled(7))
+    title = textwrap.fill(trace.label, fitting(TITLE_WIDTH[columns], SHORTEST))
+    axis.set_title(title, fontsize=scaled(7))
     axis.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
     axis.yaxis.set_major_locator(MaxNLocator(4))
     if not shown:

@@ -15,15 +15,19 @@ from awd.report.figures.drawing import (
     MEAN,
     draw_trace,
     explanations,
+    legend_below,
     mark_boundary,
     panels,
     write_in_the_middle,
+    write_title,
 )
 from awd.report.figures.names import Name, lines_of, write_names
 from awd.report.figures.saving import lay_out
-from awd.report.figures.style import least_height, looks, scaled
+from awd.report.figures.style import fitting, least_height, looks, roomy, scaled
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import text_name
+
+TITLE_WIDTH = 42  # characters before the name of a text is broken
 
 
 class Panel(NamedTuple):
@@ -58,9 +62,9 @@ def line_figure(
     seen: set[str] = set()
     drawn: list[Panel] = []
     for axis, (corpus, grouped) in zip(axes, groups.items(), strict=True):
-        axis.set_title(text_name(suite, corpus))
+        write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
         axis.set_xlabel("epoch")
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axis.xaxis.set_major_locator(MaxNLocator(fitting(5, 2), integer=True, min_n_ticks=1))
         panel = Panel(axis, [], [])
         drawn.append(panel)
         for group in grouped:
@@ -83,11 +87,15 @@ def line_figure(
             axis.set(xticks=[], yticks=[])
         boundaries = [t.boundary for t, _ in panel.means if t.boundary is not None]
         if boundaries:
-            mark_boundary(axis, max(set(boundaries), key=boundaries.count))
+            # Where letters are large, the legend has the words.
+            if not roomy():
+                seen.add("boundary")
+            place = max(set(boundaries), key=boundaries.count)
+            mark_boundary(axis, place, "fine-tuning" if roomy() else None)
     for axis in axes[::2]:
         axis.set_ylabel(axis_label)
     if entries := explanations(seen):
-        figure.legend(handles=entries, loc="outside lower center", ncols=min(3, len(axes) + 1))
+        legend_below(figure, entries, min(3, len(axes) + 1))
     return figure, drawn
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from awd.report.figures.style import INK, MAIN, scaled
+from awd.report.figures.style import INK, MAIN, SHORTEST, fitting, scaled
 
 WIDTH = 28  # characters of a name before it is broken
 HEIGHT = 8.2 / 72  # inches that a line of text takes
@@ -28,7 +28,7 @@ class Name(NamedTuple):
 
 def lines_of(text: str) -> int:
     """Count the lines that a name takes."""
-    return len(textwrap.wrap(text, WIDTH))
+    return len(textwrap.wrap(text, fitting(WIDTH, SHORTEST)))
 
 
 def write_names(axis: Axes, names: list[Name]) -> None:
@@ -36,7 +36,7 @@ def write_names(axis: Axes, names: list[Name]) -> None:
     if not names:
         return
     low, high = axis.get_ylim()
-    texts = [textwrap.fill(name.text, WIDTH) for name in names]
+    texts = [textwrap.fill(name.text, fitting(WIDTH, SHORTEST)) for name in names]
     points = np.array([(name.x, name.y) for name in names])
     heights = axis.transAxes.inverted().transform(axis.transData.transform(points))[:, 1]
     order = np.argsort(heights, kind="stable")

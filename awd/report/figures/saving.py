@@ -1,5 +1,6 @@
 """Lays a figure out until nothing moves, and writes it: equal figures are equal files."""
 
+import itertools
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FixedLocator
+from matplotlib.transforms import Bbox
 
 from awd.files import atomic
 from awd.report.figures.style import settings
 
+LEAST_GAP = 1.0  # between the numbers of an axis, in pixels of a hundredth of an inch
 MOST_LAYOUTS = 8  # until ticks and places fit each other; two are usual
 
 
@@ -89,9 +93,51 @@ def settle(figure: Figure) -> None:
         engine.execute(figure)
         now = [_ticks_and_place(axis) for axis in figure.axes]
         if now == before:
-            break
+            thinned = [_thin_out(axis) for axis in figure.axes]
+            if not any(thinned):
+                break
         before = now
     figure.set_layout_engine("none")
+
+
+def _thin_out(axes: Axes) -> bool:
+    """Leave out ticks whose numbers would touch others; return whether there were any.
+
+    Every second one stays, or every third and so on, and zero. Ticks that were chosen one by one,
+    as names are, all stay.
+    """
+    renderer = axes.figure.canvas.get_renderer()
+    thinned = False
+    for axis, side in ((axes.xaxis, 0), (axes.yaxis, 1)):
+        if isinstance(axis.get_major_locator(), FixedLocator):
+            continue
+        low, high = sorted(axis.get_view_interval())
+        places = {
+            tick.get_loc(): tick.label1.get_window_extent(renderer)
+            for tick in axis.get_major_ticks()
+            if low <= tick.get_loc() <= high and tick.label1.get_text()
+        }
+        ticks = sorted(places)
+        kept = next(
+            each
+            for step in range(1, len(ticks) + 2)
+            if _apart(each := _every(step, ticks), places, side)
+        )
+        if len(kept) < len(ticks):
+            axis.set_major_locator(FixedLocator(kept))
+            thinned = True
+    return thinned
+
+
+def _every(step: int, ticks: list[float]) -> list[float]:
+    """Every so many of ``ticks``, zero among them if it is one."""
+    return ticks[ticks.index(0) % step if 0 in ticks else 0 :: step]
+
+
+def _apart(ticks: list[float], places: dict[float, Bbox], side: int) -> bool:
+    """Whether no two of neighbouring boxes touch, along x (side 0) or y (1)."""
+    boxes = sorted((places[tick].min[side], places[tick].max[side]) for tick in ticks)
+    return all(after[0] - before[1] > LEAST_GAP for before, after in itertools.pairwise(boxes))
 
 
 def _ticks_and_place(axis: Axes) -> tuple:

@@ -11,14 +11,23 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 from awd.report import words
 from awd.report.comparability import Exclusion
 from awd.report.figures.ablation import PUBLISHED, SEED
-from awd.report.figures.drawing import draw_points, explain_below, limit_values, nothing, panels
+from awd.report.figures.drawing import (
+    draw_points,
+    explain_below,
+    legend_below,
+    limit_values,
+    nothing,
+    panels,
+    write_title,
+)
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
 from awd.report.figures.saving import lay_out
 from awd.report.figures.seeds import seed_values
-from awd.report.figures.style import PALETTE, least_height, looks, scaled
+from awd.report.figures.style import PALETTE, fitting, least_height, looks, roomy, scaled
 from awd.report.tables.build import compared
 from awd.report.words import text_name
 
+TITLE_WIDTH = 42  # characters before the name of a text is broken
 LOOKS = {
     "published": PUBLISHED | {"mec": PALETTE[3], "zorder": 2},
     "seed": SEED | {"ms": 1.8, "zorder": 3},
@@ -49,7 +58,7 @@ def scatter(
     figure, axes = panels(list(groups), height=max(least_height(), scaled(HEIGHT * most + 0.9)))
     base, look, drawn = suite.get("base"), looks(suite), set()
     for axis, (corpus, lines) in zip(axes, groups.items(), strict=True):
-        axis.set_title(text_name(suite, corpus))
+        write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
         axis.set_xlabel(label)
         seeds = seed_values(suite, corpus, records)
         seen: list[float] = []
@@ -88,8 +97,11 @@ def scatter(
         "published": Line2D([], [], lw=0, label="published", mec=PALETTE[3], **PUBLISHED),
     }
     if handles := [entry for name, entry in entries.items() if name in drawn]:
-        frame = {"frameon": True, "framealpha": 1, "edgecolor": "0.85"}
-        axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), handletextpad=0, **frame)
+        if roomy():
+            frame = {"frameon": True, "framealpha": 1, "edgecolor": "0.85", "handletextpad": 0}
+            axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), **frame)
+        else:
+            legend_below(figure, handles, 2)
     lay_out(figure)  # the names depend on it
     for axis, lines in zip(axes, groups.values(), strict=True):
         names = [
@@ -111,7 +123,7 @@ def _fit_places(axis: Axes, places: list[float], formatter: FuncFormatter | EngF
         margin = (high / low) ** 0.08
         axis.set_xlim(low / margin, high * margin)
     else:
-        axis.xaxis.set_major_locator(MaxNLocator(4))
+        axis.xaxis.set_major_locator(MaxNLocator(fitting(4, 2)))
         margin = max(0.08 * (high - low), 0.04 * high)
         axis.set_xlim(low - margin, high + margin)
     axis.xaxis.set_major_formatter(formatter)

@@ -15,10 +15,17 @@ from awd.errors import InputError, nearest
 from awd.files import users_text
 
 COLUMN, PAGE = 1, 2  # columns that a figure is wide
+SHORTEST = 13  # characters of a line that is broken into several
 GAP = 0.3  # inches between two columns
 POINTS = 7.5  # of usual text, for which distances in figures are made
+INCHES = 6.9  # the usual width of a page, for which numbers of characters are made
 STYLE = Path(__file__).with_name("awd.mplstyle")
 COMMENT = re.compile(r"(^|\s)#.*")  # a colour has no space before its number sign
+GROWING = (
+    *("axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
+    *("axes.titlepad", "axes.labelpad", "xtick.major.pad", "ytick.major.pad"),
+)
+"""Sizes of text and distances, in points, that grow with font.size unless a style sets them."""
 FIXED = {
     "text.parse_math": False,  # text comes from data: a dollar sign is a dollar sign
     "svg.hashsalt": "awd",  # without it every save gets other identifiers
@@ -58,10 +65,18 @@ def settings(style: Path | None = None) -> dict:
     found = sns.axes_style("ticks") | sns.plotting_context("paper")
     found |= dict(matplotlib.rc_params_from_file(STYLE, use_default_template=False))
     if style is not None:
-        found |= read_style(style)
+        own = read_style(style)
+        found |= _grown(found, own.get("font.size", POINTS) / POINTS) | own
     family = found["font.family"]
     names = [family] if isinstance(family, str) else list(family)
     return found | FIXED | {"font.family": list(dict.fromkeys([*names, *_fonts()]))}
+
+
+def _grown(usual: dict, factor: float) -> dict:
+    """Sizes and distances, and the least height of a panel, for text ``factor`` times as large."""
+    wide, high = usual["figure.figsize"]
+    sizes = {name: factor * usual[name] for name in GROWING}
+    return sizes | {"figure.figsize": [wide, factor * high]}
 
 
 def read_style(path: Path) -> dict:
@@ -99,6 +114,21 @@ def least_height() -> float:
 def scaled(size: float) -> float:
     """Return a size of text or of a distance that grows with it, made for text of POINTS."""
     return size * matplotlib.rcParams["font.size"] / POINTS
+
+
+def fitting(count: int, least: int = 1) -> int:
+    """Return how many characters or ticks fit where ``count`` of them do at the usual sizes.
+
+    Fewer of larger ones, more in a wider figure; at least ``least``.
+    """
+    settings = matplotlib.rcParams
+    room = settings["figure.figsize"][0] / INCHES * POINTS / settings["font.size"]
+    return max(least, int(count * room + 1e-6))
+
+
+def roomy() -> bool:
+    """Return whether letters are no larger than usual, for the figure's width."""
+    return fitting(100) >= 100
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:

@@ -1,8 +1,10 @@
 """Lines of rows in a panel per corpus: which there are, which is strong, what they are called."""
 
+import matplotlib
 from figure_study import leak, study, texts
 
 from awd.report.figures.lines import line_figure, name_lines, recorded
+from awd.report.figures.style import settings
 from awd.report.words import corpus_name
 
 
@@ -14,13 +16,14 @@ def draw(inputs, together=()):
         joined = [t for t in traces if t.rows[0]["row"] in together]
         single = [[t] for t in traces if t.rows[0]["row"] not in together]
         groups[corpus] = ([joined] if joined else []) + single
-    figure, drawn = line_figure(inputs["suite"], groups, "valid_perplexity", "height")
-    return name_lines(figure, drawn), drawn
+    with matplotlib.rc_context(settings()):
+        figure, drawn = line_figure(inputs["suite"], groups, "valid_perplexity", "height")
+        return name_lines(figure, drawn), drawn
 
 
 def test_each_corpus_has_a_panel_with_a_line_for_each_recorded_row(tmp_path):
     figure, drawn = draw(study(tmp_path))
-    assert [axis.get_title() for axis in figure.axes] == list(
+    assert [axis.get_title("left") for axis in figure.axes] == list(
         map(corpus_name, ("ptb", "wikitext-2"))
     )
     assert figure.axes[0].get_ylabel() == "height"

@@ -5,8 +5,10 @@ from figure_study import points, study, texts
 from matplotlib.ticker import EngFormatter
 
 from awd.report.figures.scatter import LOOKS, scatter
+from awd.report.figures.style import styled
 
 
+@styled
 def draw(inputs, places, compare=True):
     """The made-up study with the rows at the given places, in turn."""
     table = inputs["table"]
