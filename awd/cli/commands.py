@@ -25,7 +25,7 @@ REPORT_KEYS = (
 )
 LONGEST = 3
 """Items of a list that `awd mechanisms` prints."""
-CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name")
+CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name", "base_row", "notes")
 
 
 @click.group(cls=Commands)
@@ -168,7 +168,8 @@ def report(words):
     show has changed.
 
     A LaTeX table with a part of one study, SUITE-NAME.tex: rows, columns, caption, label, siunitx
-    (true: its S columns), name (default: chosen).
+    (true: its S columns), base_row (differences are from it), notes (false: none), name (default:
+    chosen).
     """
     from awd.report.build import FORMATS, PARTS, scales
     from awd.report.build import report as build
@@ -213,17 +214,16 @@ def _report_choice(given: Mapping, results: Path) -> None:
     suites = chosen(given, "suites")
     if suites is None or len(suites) != 1:
         raise InputError(
-            "the command line: rows, columns, caption, label, siunitx and name are of one table: "
-            "name its study, as in suites=kim2024"
+            f"the command line: {', '.join(CHOICE_KEYS[:-1])} and {CHOICE_KEYS[-1]} are of one "
+            "table: name its study, as in suites=kim2024"
         )
     for key, allowed in (("parts", "tables"), ("formats", "tex")):
         chosen(given, key, (allowed,))
     if "name" in given and not re.fullmatch(PATTERN, given["name"]):
         raise InputError(f"the command line: name: '{given['name']}' must match {PATTERN}")
-    if not isinstance(given.get("siunitx", False), bool):
-        raise InputError(
-            f"the command line: siunitx: no {given['siunitx']!r}; allowed: true, false"
-        )
+    for key in ("siunitx", "notes"):
+        if not isinstance(given.get(key, False), bool):
+            raise InputError(f"the command line: {key}: no {given[key]!r}; allowed: true, false")
     rows, columns = (chosen(given, key) for key in ("rows", "columns"))
     choice = Choice(
         tuple(rows) if rows is not None else None,
@@ -232,6 +232,8 @@ def _report_choice(given: Mapping, results: Path) -> None:
         given.get("label"),
         given.get("siunitx", False),
         given.get("name", Choice().name),
+        given.get("base_row"),
+        given.get("notes"),
     )
     for name in scales_of(given, results) or scales(results, suites):
         click.echo(chosen_table(results, name, suites[0], choice))

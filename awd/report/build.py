@@ -14,7 +14,7 @@ from awd.report.equal_epochs import equal_epochs, unfinished_rows
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
 from awd.report.remarks import AtEpoch
-from awd.report.tables.choice import Choice
+from awd.report.tables.choice import Choice, rebased
 from awd.report.tables.latex import latex
 from awd.report.tables.numbers import numbers
 from awd.study import parts as plan_parts
@@ -122,7 +122,7 @@ def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:
     """
     folder = Path(folder)
     plan = _complete_plan(folder, scale)
-    (suite,) = choose(plan, [name])
+    suite = rebased(choose(plan, [name])[0], choice)
     records, curves, _ = gather(folder, scale, plan)
     _, unfinished = _beside_published(suite, curves, plan["scale"])
     table = tables.build(suite, records, plan["scale"], plan["runs"], unfinished=unfinished)

@@ -47,7 +47,7 @@ HEADINGS = {
     "time": "Time",
 }
 """Headings of table columns by name."""
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+MINUS, DASH, TIMES = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
 BASE = "base"  # in place of a difference from itself
 
 
@@ -80,6 +80,12 @@ def training_texts(suite: Mapping) -> list[str]:
 def plural(count: int, noun: str, many: str | None = None) -> str:
     """Return a count with its noun."""
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def span(counts: Iterable[int]) -> str:
+    """Return a range of counts: 3, 1 or 2, 1 to 3; 0 of nothing."""
+    low, high = min(found := [*counts], default=0), max(found, default=0)
+    return f"{high:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
@@ -139,6 +145,11 @@ def order(pairs: int, agree: int, tau: float, p: float, with_noise: bool) -> str
         f"Order: {agree} of {pairs} {which} stand as published "
         f"(Kendall's τ {tau:.2f}, permutation test {shown})."
     ).replace("-", MINUS)
+
+
+def bold(where: str) -> str:
+    """Return the sentence that says what a bold number is, of rows that are ``where``."""
+    return f"Bold: best reproduced value of {where}."
 
 
 def exclusion(why: str) -> str:

@@ -201,7 +201,7 @@ def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:
             words.cost(costs.hours(costs.seconds), costs.energy(costs.seconds)) or "none yet",
         ),
         ("Corpora", "; ".join(dict.fromkeys(t.name for s in suites for t in s.tables))),
-        ("Seeds", f"{max((len(row['runs']) for row in planned), default=0):,}"),
+        ("Seeds", words.span(len(row["runs"]) for row in planned)),
         ("Latest result", max(ended)[:10] if ended else "none yet"),
     ]
 

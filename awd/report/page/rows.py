@@ -22,6 +22,7 @@ from awd.report.tables.layout import (
     Entry,
     Line,
     body,
+    ensemble_size,
     finite,
 )
 from awd.report.tables.layout import Column as TableColumn
@@ -262,7 +263,10 @@ def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
 def _seed(item: dict, row: dict, trainings: Trainings) -> dict:
     """One run of a row: what was measured, where, with what."""
     result = trainings.results.get((item["run"], row["stage"], row["method"]))
-    found = {"seed": item["seed"], "run": item["run"]}
+    models = ensemble_size(row["method"])
+    first = 1 + (item["seed"] - 1) * models  # as the plan counts them
+    seeds = ", ".join(map(str, range(first, first + models)))
+    found = {"seed": seeds, "run": item["run"]}
     if result is None:
         return found | {"state": "not evaluated yet"}
     one = row | {"runs": [item]}

@@ -16,17 +16,19 @@ class Facts(NamedTuple):
 
     scale: str
     kinds: list[str]  # of intervals, the caption's first
-    bold: bool  # whether a best value is bold
-    holm: bool  # whether corrected p values are shown
+    bold: str  # of which rows the best value is bold; empty if none is
+    delta: bool  # whether differences are shown
+    holm: bool  # whether corrected p values are
+    published: bool  # whether published values are
 
 
 def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
     """Return the caption of a suite's table, or of the combined one."""
     several, parts = "parts" in suite, suite.get("parts", [suite])
     corpora = " and ".join(corpus_name(corpus) for corpus in dict.fromkeys(frame["corpus"]))
-    seeds = max((len(row["runs"]) for part in parts for row in part["rows"]), default=0)
+    seeds = words.span(len(row["runs"]) for part in parts for row in part["rows"])
     sentences = [
-        f"Scale {facts.scale}; {corpora}; {words.plural(seeds, 'seed')}.",
+        f"Scale {facts.scale}; {corpora}; {seeds} {'seed' if seeds == '1' else 'seeds'}.",
         "Perplexity on validation and test text, lower is better.",
     ]
     sentences += dict.fromkeys(each for part in parts for each in words.training_texts(part))
@@ -39,11 +41,10 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         sentences.append(f"Not complete: of {len(frame)} rows, {' and '.join(lacking)}.")
     if frame[["valid_sd", "test_sd"]].notna().any(axis=None):
         sentences.append("± is the standard deviation over seeds.")
-    if frame["delta_test"].notna().any():
+    if facts.delta and frame["delta_test"].notna().any():
         base = "the base row of the suite"
         if not several:
-            names = [row["label"] for row in suite["rows"] if row["row"] == suite.get("base")]
-            base = f"“{names[0]}”"
+            base = f"“{base_label(suite)}”"
         how = words.remark(NoInterval())
         if facts.kinds:
             how = f"with its 95% interval {words.interval(facts.kinds[0])}"
@@ -51,13 +52,18 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
     if facts.holm:
         sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
     if facts.bold:
-        where = "suite and corpus" if several else "corpus"
-        sentences.append(f"Bold: best reproduced value of a {where}.")
+        sentences.append(words.bold(facts.bold))
     if (frame["status"] == Status.LEAKS).any():
         sentences.append("Struck through: the model reads the words that it predicts.")
-    if any(published_columns(row) for part in parts for row in part["rows"]):
+    if facts.published and any(published_columns(row) for part in parts for row in part["rows"]):
         sentences += _published(frame, suite, facts.scale)
     return " ".join(sentences)
+
+
+def base_label(suite: dict) -> str:
+    """Return the label of a suite's base row, which a writer's choice of rows may not have."""
+    rows = suite.get("all_rows", suite["rows"])
+    return next(row["label"] for row in rows if row["row"] == suite.get("base"))
 
 
 def _unseen(parts: list[dict]) -> list[str]:

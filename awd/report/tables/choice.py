@@ -6,8 +6,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from awd.errors import InputError, nearest
+from awd.report import words
 from awd.report.tables.latex_text import escape
-from awd.report.tables.layout import LABEL, Body, Column, Markup, body
+from awd.report.tables.layout import LABEL, Body, Column, Entry, Line, Markup, body
 
 NUMBER = re.compile(
     r"(?P<before>(\\bfseries |\\color\{gray\} )?)(?P<sign>[-+]?)(?P<whole>\d+)"
@@ -29,7 +30,9 @@ class Choice(NamedTuple):
 
     ``rows`` and ``columns`` are names, in the order wanted: columns as Column.spelled. ``caption``
     is LaTeX, ``label`` that of \\ref. ``siunitx``: numbers stand in its S columns. ``name`` ends
-    the name of the file.
+    the name of the file. Differences are from ``base_row``. ``notes``: whether notes stand below
+    the table; by default footnotes of the rows, and the notes of the study where neither rows nor
+    columns are chosen, since they may be about others.
     """
 
     rows: tuple[str, ...] | None = None
@@ -38,6 +41,8 @@ class Choice(NamedTuple):
     label: str | None = None
     siunitx: bool = False
     name: str = "chosen"
+    base_row: str | None = None
+    notes: bool | None = None
 
 
 def choose_body(
@@ -64,8 +69,10 @@ def choose_body(
             for c, r in zip(frame["corpus"], frame["row"], strict=True)
         ]
         frame = frame.iloc[sorted(range(len(frame)), key=order.__getitem__)].reset_index(drop=True)
+        shown = [row for row in suite["rows"] if row["row"] in choice.rows]
+        suite = suite | {"rows": shown, "all_rows": suite["rows"]}
     if choice.columns is None:
-        return body(frame, suite, scale, markup, without=usual)
+        return _noted(body(frame, suite, scale, markup, without=usual), choice, markup)
     whole = body(frame, suite, scale, markup).columns
     by_name = {column.spelled: column for column in whole if column != LABEL}
     for name in choice.columns:
@@ -75,7 +82,41 @@ def choose_body(
             )
     wanted = [LABEL, *(by_name[name] for name in choice.columns)]
     made = body(frame, suite, scale, markup, without=tuple(c for c in whole if c not in wanted))
-    return made._replace(columns=wanted)
+    return _noted(made._replace(columns=wanted), choice, markup)
+
+
+def rebased(suite: dict, choice: Choice) -> dict:
+    """Return the suite with the writer's base row, and the rows that are compared with it.
+
+    These are the chosen ones, for whose number p values are corrected. Without a base row the
+    suite stays as it is. Raises InputError for a row that the suite has not.
+    """
+    if choice.base_row is None:
+        return suite
+    known = list(dict.fromkeys(row["row"] for row in suite["rows"]))
+    for key, row in [("base_row", choice.base_row), *(("rows", row) for row in choice.rows or ())]:
+        if row not in known:
+            raise InputError(f"{key}: {suite['suite']} has no '{row}'; {nearest(row, known)}")
+    wanted = (choice.base_row, *(choice.rows or known))
+    rows = [row for row in suite["rows"] if row["row"] in wanted]
+    return suite | {"base": choice.base_row, "rows": rows}
+
+
+def _noted(made: Body, choice: Choice, markup: Markup) -> Body:
+    """Leave out notes that are not wanted; and say what is bold where the caption does not."""
+    if choice.notes is False:
+        groups = [group._replace(lines=list(map(_unmarked, group.lines))) for group in made.groups]
+        return made._replace(groups=groups, footnotes=[], notes=[])
+    whole = choice.rows is None and choice.columns is None
+    notes = made.notes if whole or choice.notes else []
+    if choice.caption and made.bold and "bold" not in choice.caption.lower():
+        notes = [markup.text(words.bold(made.bold)), *notes]
+    return made._replace(notes=notes)
+
+
+def _unmarked(line: Line) -> Line:
+    """A line without the mark of its footnote."""
+    return line._replace(entries=line.entries | {LABEL: Entry(line.label)})
 
 
 def s_column(cells: list[str]) -> tuple[str, list[str]] | None:

@@ -1,5 +1,6 @@
 """The content of a table, marked up for one format: columns, lines, caption, footnotes."""
 
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from awd.report import words
 from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, SeedsMissing
 from awd.report.tables.build import COUNTED, compared, published_columns
 from awd.report.tables.caption import Facts, caption
-from awd.report.words import DASH, MINUS, text_name
+from awd.report.words import DASH, MINUS, TIMES, text_name
+from awd.study.methods import parse_method
 from awd.vocabulary import HELD_OUT, Split, Status
 
 
@@ -52,6 +54,8 @@ class Column(NamedTuple):
 LABEL = Column("label")
 STATUS = Column("status")
 PUBLISHED, REPRODUCED = "published", "reproduced"  # groups of columns
+TOPS = tuple(Column(split, REPRODUCED) for split in HELD_OUT)
+"""The columns whose best value is bold."""
 
 
 class Entry(NamedTuple):
@@ -87,6 +91,7 @@ class Body(NamedTuple):
     groups: list[Group]
     footnotes: list[str]
     notes: list[str]
+    bold: str = ""  # of which rows the best value is bold
 
 
 def body(
@@ -122,7 +127,12 @@ def body(
         place = footnotes.index(note) + 1 if note else None
         mark = markup.mark(suite["suite"], place) if place else ""
         entries = {LABEL: Entry(label + mark)}
-        entries[Column("parameters")] = _marked(count(line["params"]), line["params"], markup)
+        models, size = ensemble_size(line["method"]), line["params"]
+        if models == 1 or pd.isna(size):
+            entries[Column("parameters")] = _marked(count(size), size, markup)
+        else:
+            text = f"{models} {TIMES} {count(size)}"
+            entries[Column("parameters")] = _marked(text, models * size, markup)
         pale = markup.pale if scale != "paper" else str
         published = published_columns(row)
         if not several:
@@ -163,7 +173,14 @@ def body(
         text = text_name(studies[name], corpus)
         title = f"{studies[name]['title']} ({text})" if several else text
         groups.setdefault((name, corpus), Group(markup.text(title), [])).lines.append(line)
-    facts = Facts(scale, kinds, bool(best), Column("p_holm") in columns)
+    of_rows = "a suite and corpus" if several else "a corpus"
+    if "all_rows" in suite:
+        of_rows = f"the rows shown{' of a corpus' * (len(groups) > 1)}"
+    bold = of_rows if any(column in TOPS for column in columns) and best else ""
+    names = {column.spelled for column in columns}
+    delta = bool(names & {"delta", "interval"})
+    theirs = any(column.group not in ("", REPRODUCED) for column in columns) or "verdict" in names
+    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs)
     return Body(
         markup.text(suite["title"].rstrip(".")),
         markup.text(caption(frame, suite, facts)),
@@ -171,6 +188,7 @@ def body(
         list(groups.values()),
         [prose(_sentence(note), markup) for note in footnotes],
         [] if several else [prose(note, markup) for note in suite.get("notes") or []],
+        bold,
     )
 
 
@@ -257,6 +275,12 @@ def _verdict(line: dict, markup: Markup) -> Entry:
     if not isinstance(line["verdict"], str):
         return Entry(markup.text(DASH), empty=True)
     return Entry(markup.text(words.verdict(line["verdict"], line["distance"])), line["distance"])
+
+
+@functools.cache
+def ensemble_size(method: str) -> int:
+    """Return how many models an evaluation of this method combines."""
+    return int(parse_method(method).settings.get("ensemble_size", 1))
 
 
 def count(parameters: int | None) -> str:

@@ -99,12 +99,25 @@ def test_each_seed_says_where_and_how_it_ran(tmp_path):
     _, (table,) = made(tmp_path, corpora=("ptb",), seeds=(1, 2))
     by_label = {row.label: row.again for row in table.rows}
     first, second = by_label["AWD-LSTM"].seeds
-    assert (first["seed"], second["seed"]) == (1, 2)
+    assert (first["seed"], second["seed"]) == ("1", "2")
     assert first["device"] == "AMD EPYC, 1 thread"
     assert first["precision"] == "fp32"
     assert first["memory"] == "850 MB"
     assert first["state"] == Status.DONE
     assert [seed["state"] for seed in by_label["− AR/TAR"].seeds] == ["not evaluated yet"] * 2
+
+
+def test_an_ensemble_names_all_its_seeds_and_models(tmp_path):
+    def change(plan):
+        plan["suites"][0]["rows"][2]["method"] = "ensemble-3"
+
+    _, (table,) = made(tmp_path, change, corpora=("ptb",), seeds=(1, 2))
+    (row,) = [row for row in table.rows if row.label == "− NT-ASGD"]
+    assert [seed["seed"] for seed in row.again.seeds] == ["1, 2, 3", "4, 5, 6"]
+    (place,) = [n for n, column in enumerate(table.columns) if column.name == "parameters"]
+    usual = {row.label: row.cells[place] for row in table.rows}
+    text, value = usual["AWD-LSTM"]
+    assert usual["− NT-ASGD"] == (f"3 × {text}", 3 * value)
 
 
 def test_the_reason_of_a_row_without_result_is_that_of_its_record(tmp_path):

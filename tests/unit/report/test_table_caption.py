@@ -38,6 +38,14 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
     assert "Kendall's τ" in text
 
 
+def test_rows_may_differ_in_their_number_of_seeds(tmp_path):
+    suite, table = study(tmp_path)
+    assert "; 1 seed." in markdown(table, suite, "paper")
+    row = suite["rows"][0]
+    row["runs"] = row["runs"] * 3
+    assert "; 1 to 3 seeds." in markdown(table, suite, "paper")
+
+
 def test_partial_results_say_what_is_missing(tmp_path):
     """In the caption, beside the state of each row."""
     suite, table = study(tmp_path, skip=("minus-nt-asgd",))

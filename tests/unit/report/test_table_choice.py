@@ -5,11 +5,13 @@ import shutil
 import subprocess
 
 import pytest
+from synthetic import make_plan
 from table_study import study
 from test_golden import missing_for_latex
 
 from awd.errors import InputError
-from awd.report.tables.choice import Choice, s_column
+from awd.report import records, tables
+from awd.report.tables.choice import Choice, rebased, s_column
 from awd.report.tables.latex import latex
 
 
@@ -90,6 +92,56 @@ def test_columns_of_siunitx_have_braces_around_words(tmp_path):
     assert "{test}" in text
     assert "{base}" in text
     assert text.count("S[detect-weight") == 2
+
+
+BOLD = "Bold: best reproduced value of the rows shown."
+
+
+@pytest.mark.parametrize(
+    ("choice", "about_study", "bold"),
+    [
+        (Choice(), True, True),
+        (Choice(rows=("full", "minus-nt-asgd"), caption="Mine."), False, True),
+        (Choice(rows=("full", "minus-nt-asgd"), caption="Bold is the best."), False, False),
+        (Choice(rows=("full", "minus-nt-asgd"), caption="Mine.", notes=True), True, True),
+        (Choice(columns=("published.test", "delta"), caption="Mine."), False, False),
+        (Choice(notes=False, caption="Mine."), False, False),
+    ],
+)
+def test_notes_are_of_what_is_shown(tmp_path, choice, about_study, bold):
+    """And one says what bold is, unless the caption does or nothing is bold."""
+    suite, table = study(tmp_path, seeds=(1, 2))
+    suite = suite | {"notes": ["About the whole study."]}
+    text = latex(table[table["corpus"] == "ptb"], suite, "paper", choice)
+    assert ("About the whole study." in text) == about_study
+    assert ("Bold: best" in text) == bold
+    if choice.rows and bold:
+        assert BOLD in text
+    if choice.notes is False:
+        assert "textsuperscript" not in text
+        assert "raggedright" not in text
+
+
+def test_differences_can_be_from_another_row(tmp_path):
+    """With the statistics of a suite that has this base row; p is corrected for the rows shown."""
+    plan_suite, table = study(tmp_path, seeds=(1, 2))
+    choice = Choice(rows=("full", "minus-fine-tuning", "minus-weight-drop"), base_row="full")
+    suite = rebased(plan_suite, choice)
+    assert [row["row"] for row in suite["rows"] if row["corpus"] == "ptb"] == list(choice.rows)
+    other = rebased(plan_suite, Choice(rows=("full",), base_row="minus-nt-asgd"))
+    plan = make_plan(scale="paper", seeds=(1, 2))
+    frame, _ = records.collect(plan, tmp_path / "runs")
+    made = tables.build(other, frame, "paper", plan["runs"])
+    ours = made[(made["row"] == "full") & (made["corpus"] == "ptb")].iloc[0]
+    usual = table[(table["row"] == "minus-nt-asgd") & (table["corpus"] == "ptb")].iloc[0]
+    assert ours["test"] - usual["test"] == pytest.approx(ours["delta_test"])
+    assert ours["p"] == pytest.approx(usual["p"]), "the same pair"
+    assert ours["p_holm"] == ours["p"], "there is one comparison"
+    text = latex(made, other, "paper", Choice(rows=("full",), columns=("test", "delta")))
+    assert "from ``$-$ NT-ASGD''" in text
+    with pytest.raises(InputError, match="base_row: merity2018 has no 'ful'; did you mean 'full'"):
+        rebased(plan_suite, Choice(base_row="ful"))
+    assert rebased(plan_suite, Choice()) is plan_suite
 
 
 @pytest.mark.skipif(bool(reason := missing_for_latex("siunitx")), reason=str(reason))

@@ -170,3 +170,10 @@ def test_energy_has_the_unit_that_fits(joules, shown):
 
 def test_a_cost_without_known_energy_is_hours_alone():
     assert words.cost({Device.CUDA: 2.0}, None) == "2 GPU-hours"
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"), [((), "0"), ((3, 3), "3"), ((2, 1, 1), "1 or 2"), ((1, 1200), "1 to 1,200")]
+)
+def test_a_range_of_counts_has_two_ends_or_one(counts, text):
+    assert words.span(counts) == text
