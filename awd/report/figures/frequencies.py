@@ -14,12 +14,13 @@ from awd.report.comparability import measured_differently
 from awd.report.figures.drawing import explain_below, nothing, panels, stack, write_title
 from awd.report.figures.style import GREY, INK, SHORTEST, fitting, scaled, styled
 from awd.report.figures.traces import corpora
-from awd.report.stats import Result, compare, pool
+from awd.report.stats import LEVEL, Result, beyond_noise, compare, holm, pool
 from awd.report.words import text_name
 from awd.vocabulary import Status
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
 TITLE_WIDTH = 34  # and before the name of the text is
+PALE = 0.4  # of its colour, for a number that is grey, which has to be read on it
 COLORS = "PuOr_r"  # orange is worse, violet better; without colours the signs show it
 
 
@@ -28,10 +29,10 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
     """Loss on test words by how frequent they are in the training text, against the base row.
 
     A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus
-    those of the base row; the base row's line has its own mean nats. Grey numbers: the 95% interval
-    over trainings includes zero. The share of the test text that a band has stands under its
-    heading. ``records`` is the frame of report.records; rows whose records have no losses by
-    frequency are left out.
+    those of the base row; the base row's line has its own mean nats. Grey numbers are not beyond
+    the noise of training: p, corrected with Holm's method for all numbers of a panel, is not below
+    LEVEL. The share of the test text that a band has stands under its heading. ``records`` is the
+    frame of report.records; rows whose records have no losses by frequency are left out.
     """
     differing = measured_differently(suite, records)
     comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in differing]
@@ -53,7 +54,7 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
         f"numbers: nats per token, of {names[suite['base']]} and of the others minus those"
     )
     if any(len(runs) > 1 for rows in measured.values() for runs in rows.values()):
-        text += "; grey: the 95% interval over trainings includes zero"
+        text += f"; grey: not beyond the noise of training (p of {LEVEL:g}, Holm)"
     explain_below(figure, text)
     return figure
 
@@ -83,7 +84,7 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
     bands = sorted(first)
     lines = [base, *(row for row in rows if row != base)]
     labels = [textwrap.fill(names[row], fitting(LABEL_WIDTH, SHORTEST)) for row in lines]
-    means, certain = np.full((len(lines), len(bands)), np.nan), set()
+    means, tests = np.full((len(lines), len(bands)), np.nan), {}
     for j, band in enumerate(bands):
         results = {
             row: [Result(_mean(each, band), run=run) for run, each in rows[row].items()]
@@ -93,12 +94,15 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
         for i, row in enumerate(lines[1:], 1):
             found = compare(results[row], results[base], noise)
             means[i, j] = found.nats
-            if math.isnan(found.low) or found.low > 0 or found.high < 0:
-                certain.add((i, j))
+            tests[i, j] = found.p
+    corrected = zip(tests, holm(list(tests.values())), strict=True)
+    undecided = {place for place, p in corrected if not (math.isnan(p) or beyond_noise(p))}
     # The largest differences may be those of a row that went astray: they do not fade the others.
     sizes = np.abs(means[~np.isnan(means)])
     limit = max(0.05, 2 * np.quantile(sizes, 0.8)) if len(sizes) else 1.0
     shades = np.clip(means, -limit, limit)
+    for place in undecided:
+        shades[place] *= PALE
     look = {"cmap": COLORS, "vmin": -1.7 * limit, "vmax": 1.7 * limit}  # numbers stay readable
     sns.heatmap(shades, cbar=False, linewidths=1, linecolor="w", ax=axis, **look)
     for i, row in enumerate(lines):
@@ -106,7 +110,7 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
             text, color = _signed(means[i, j]), INK
             if row == base:
                 text = f"{np.mean([_mean(each, band) for each in of_base.values()]):.2f}"
-            elif (i, j) not in certain:
+            elif (i, j) in undecided:
                 color = GREY
             axis.text(j + 0.5, i + 0.5, text, ha="center", va="center_baseline", color=color)
     axis.set_yticks(np.arange(len(lines)) + 0.5, labels, rotation=0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from figure_study import study, texts
 
-from awd.report.figures import (
-    frequencies,
-)
+from awd.report.figures import frequencies
+from awd.report.figures.style import GREY, INK
+from awd.report.stats import Difference
 
 
 def test_frequencies_compare_nats_with_the_base_row(tmp_path):
@@ -42,3 +42,20 @@ def test_records_without_frequencies_are_left_out(tmp_path):
 def test_differences_have_a_sign_unless_they_are_zero(value, text):
     """The signs tell better from worse to those who do not see the colours."""
     assert frequencies._signed(value) == text
+
+
+def test_numbers_are_grey_unless_they_are_beyond_noise_after_correction(tmp_path, monkeypatch):
+    """One p value below 0.05 is no news among sixteen: it is judged as one of all numbers."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    single = iter([0.01, *[0.9] * 99])
+    monkeypatch.setattr(
+        frequencies, "compare", lambda *_: Difference(0.1, 0.05, 0.15, p=next(single))
+    )
+    axis = frequencies.draw(**inputs).axes[0]
+    numbers = [text for text in axis.texts if text.get_text() == "+0.10"]
+    assert len(numbers) > 10
+    assert {text.get_color() for text in numbers} == {GREY}
+    single = iter([0.001, *[0.9] * 99])
+    axis = frequencies.draw(**inputs).axes[0]
+    colors = [text.get_color() for text in axis.texts if text.get_text() == "+0.10"]
+    assert colors.count(INK) == 1
