@@ -140,7 +140,7 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
             "result": {
                 "epochs": max(2, epochs // 3) if diverged else epochs,
                 "best_epoch": max(2, epochs // 3) - 1 if diverged else epochs - 1,
-                "valid_perplexity": valid,
+                "valid_perplexity": None,
                 "switch_epoch": switch if step == "train" else None,
             },
             "parameters": 24_221_600,
@@ -150,8 +150,9 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
             "mechanisms": None,
             "resumes": 0,
         }
+        best = _write_curve(folder, step, valid, epochs, switch, diverged, generator)
+        record["result"]["valid_perplexity"] = best
         (folder / f"{step}.json").write_text(json.dumps(record))
-        _write_curve(folder, step, valid, epochs, switch, diverged, generator)
         if step == stage:
             break
     splits = {}
@@ -190,6 +191,8 @@ def _write_row(folder, row, item, epochs, tokens, blocks):
 
 
 def _write_curve(folder, stage, target, epochs, switch, diverged, generator):
+    """Write a curve unless it is none; returns its best validation perplexity."""
+    best = np.inf
     lines = [
         "epoch,train_loss,valid_loss,valid_perplexity,test_loss,learning_rate,averaging,event,seconds,"
         "tokens_per_second"
@@ -209,8 +212,9 @@ def _write_curve(folder, stage, target, epochs, switch, diverged, generator):
         if diverged and stage == "train" and epoch >= max(2, epochs // 3):
             lines.append(f"{epoch},nan,nan,nan,nan,30.0,0,,85.1,10900.0")
             break
+        best = min(best, np.exp(loss))
         losses = f"{loss - 0.3:.6f},{loss:.6f},{np.exp(loss):.4f},{loss - 0.04:.6f}"
         lines.append(f"{epoch},{losses},30.0,{averaging},{event},85.1,10900.0")
-    if diverged and stage == "finetune":
-        return
-    (folder / f"{stage}.csv").write_text("\n".join(lines) + "\n")
+    if not (diverged and stage == "finetune"):
+        (folder / f"{stage}.csv").write_text("\n".join(lines) + "\n")
+    return float(best)

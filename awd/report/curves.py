@@ -1,14 +1,18 @@
 """The csv files of trainings, one line per epoch -> one frame of learning curves."""
 
+import hashlib
 import io
+import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
+import numpy as np
 import pandas as pd
 
 from awd.errors import InputError
-from awd.files import read_text
+from awd.files import read_text, readable
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
 CURVE_TYPES = {
@@ -26,6 +30,8 @@ CURVE_TYPES = {
     "seconds": "float64",
     "tokens_per_second": "float64",
 }
+PRINTED = 1e-5
+"""By how much a perplexity may differ from that of its loss: files may be rounded."""
 # Only an empty field is missing; words such as "None" or "NA" are text. (Numbers survive writing
 # and reading to the last bit: that is the default.)
 READING = {"keep_default_na": False, "na_values": ["", "nan"]}
@@ -59,26 +65,65 @@ def join(files: list[tuple[Path, dict]]) -> pd.DataFrame:
     return typed(curves, CURVE_TYPES)
 
 
-def check_lengths(
-    curves: pd.DataFrame, epochs: Mapping[tuple[str, str], int | None], where: Path
-) -> None:
-    """Raise InputError for a curve with another number of epochs than the training's record.
+def check_digest(path: Path, expected: str | None) -> None:
+    """Raise InputError if the curve at ``path`` is not the file of which the record has the digest.
+
+    Records of awd 0.2.0 have none: of their curves `check` looks at the numbers.
+    """
+    if expected is None:
+        return
+    with readable(path) as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
+            raise InputError(
+                f"{path} was changed after its training: put the whole file back, or delete it to "
+                "go without the curve"
+            )
+
+
+def check(curves: pd.DataFrame, results: Mapping[tuple[str, str], Mapping], where: Path) -> None:
+    """Raise InputError for a curve that is not the one of its training's record.
+
+    Its perplexities must be those of its losses, and the number of epochs and the best perplexity
+    those of the record.
 
     Args:
         curves: the frame of `join`.
-        epochs: by run and stage that has a curve, what the record counts; None if it does not.
+        results: by run and stage that has a curve, the ``result`` of its record, or a part of it.
         where: the folder of runs, or the csv file that has all curves.
     """
-    lengths = curves.groupby(["run", "stage"], sort=False).size()
-    for (run, stage), expected in epochs.items():
-        there = lengths.get((run, stage), 0)
+
+    def refuse(run: str, stage: str, what: str, expected: str) -> NoReturn:
+        file = where / run / f"{stage}.csv" if where.suffix != ".csv" else where
+        whose = "" if file != where else f" of the {stage} stage of {run}"
+        raise InputError(
+            f"{file} has {what}{whose}, but {expected}: put the whole file back, or delete it to "
+            "go without the curve"
+        )
+
+    if "valid_loss" in curves:
+        losses, found = curves["valid_loss"], curves["valid_perplexity"]
+        known = losses.notna() & found.notna()
+        wrong = curves[known & ~np.isclose(found, np.exp(losses), rtol=PRINTED, atol=0)]
+        for run, stage, epoch, loss, perplexity in wrong[
+            ["run", "stage", "epoch", "valid_loss", "valid_perplexity"]
+        ].itertuples(index=False):
+            what = f"validation perplexity {perplexity:.6g} in epoch {epoch}"
+            refuse(run, stage, what, f"the loss beside it gives {math.exp(loss):.6g}")
+    groups = curves.groupby(["run", "stage"], sort=False)["valid_perplexity"]
+    lengths, best = groups.size(), groups.min()
+    for (run, stage), result in results.items():
+        there, expected = lengths.get((run, stage), 0), result.get("epochs")
         if expected is not None and there != expected:
-            file = where / run / f"{stage}.csv" if where.suffix != ".csv" else where
-            whose = "" if file != where else f" of the {stage} stage of {run}"
-            raise InputError(
-                f"{file} has {there} epochs{whose}, but the record of that training counts "
-                f"{expected}: put the whole file back, or delete it to go without the curve"
+            refuse(
+                run, stage, f"{there} epochs", f"the record of that training counts {expected}"
             )
+        least, expected = best.get((run, stage), math.nan), result.get("valid_perplexity")
+        if expected is None or math.isnan(least):
+            continue
+        kept = result.get("best_epoch") == 0  # fine-tuning kept weights of before, which are better
+        if not math.isclose(least, expected, rel_tol=PRINTED) and not (kept and least > expected):
+            what = f"the best validation perplexity {least:.6g}"
+            refuse(run, stage, what, f"that of the record of that training is {expected:.6g}")
 
 
 def typed(frame: pd.DataFrame, types: dict[str, str]) -> pd.DataFrame:

@@ -79,8 +79,8 @@ def collect(
     and ``curves`` (see report.curves), both in the plan's order. With ``checkpoints``, their
     folder, curves of trainings without a record are among them.
 
-    Raises InputError, naming the file, if a record cannot be read, or if a curve has not the epochs
-    that its record counts.
+    Raises InputError, naming the file, if a record cannot be read, or if a curve is not the one of
+    its record.
     """
     seeds = {
         item["run"]: item["seed"]
@@ -90,7 +90,7 @@ def collect(
     }
     lines: list[dict] = []
     files: list[tuple[Path, dict]] = []
-    epochs: dict[tuple[str, str], int | None] = {}
+    results: dict[tuple[str, str], dict] = {}
     for run, planned in plan["runs"].items():
         folder = Path(runs) / run
         try:
@@ -103,15 +103,18 @@ def collect(
         for stage in Stage:
             lines += _stage_lines(folder, names, known | {"stage": str(stage)}, trained, planned)
             if f"{stage}.csv" in names:
-                files.append((folder / f"{stage}.csv", known | {"stage": str(stage)}))
-                if stage in trained and (result := trained[stage]["result"]):
-                    epochs[run, str(stage)] = result.get("epochs")
+                path = folder / f"{stage}.csv"
+                files.append((path, known | {"stage": str(stage)}))
+                record = trained.get(stage, {})
+                learning_curves.check_digest(path, record.get("curve_sha256"))
+                if result := record.get("result"):
+                    results[run, str(stage)] = result
             elif checkpoints and stage not in trained:
                 unfinished = curve_file(checkpoints, run, stage)
                 if unfinished.is_file():
                     files.append((unfinished, known | {"stage": str(stage)}))
     curves = learning_curves.join(files)
-    learning_curves.check_lengths(curves, epochs, runs)
+    learning_curves.check(curves, results, runs)
     return typed(_frame(lines), RECORD_TYPES), curves
 
 
@@ -131,7 +134,7 @@ def write(records: pd.DataFrame, curves: pd.DataFrame, folder: Path) -> list[Pat
 def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `write` wrote; raises InputError if a file is missing or damaged.
 
-    That is also so for curves with other epochs than the records count.
+    That is also so for curves that are not those of the records.
     """
     path = Path(folder) / "records.csv"
     cells = _read_csv(path, RECORD_TYPES | dict.fromkeys(STRUCTURES, "str"))
@@ -145,8 +148,8 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     curves = _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
     there = set(curves[["run", "stage"]].itertuples(index=False, name=None))
     counts = records[["run", "stage", "epochs"]].dropna().itertuples(index=False, name=None)
-    known = {(run, stage): count for run, stage, count in counts if (run, stage) in there}
-    learning_curves.check_lengths(curves, known, Path(folder) / "curves.csv")
+    known = {(run, stage): {"epochs": n} for run, stage, n in counts if (run, stage) in there}
+    learning_curves.check(curves, known, Path(folder) / "curves.csv")
     return typed(records, RECORD_TYPES), curves
 
 

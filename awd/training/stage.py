@@ -217,7 +217,7 @@ def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
         temporary.write_bytes(weights)
-    _write_curve(folder / f"{stage}.csv", trainer.history)
+    record["curve_sha256"] = _write_curve(folder / f"{stage}.csv", trainer.history)
     write_json(folder / f"{stage}.json", record)
     for kind in ("safetensors", "csv", "json"):
         for path in half_written(folder / f"{stage}.{kind}"):
@@ -279,8 +279,10 @@ COLUMNS = (
 )
 
 
-def _write_curve(path: Path, history: list[dict]) -> None:
+def _write_curve(path: Path, history: list[dict]) -> str:
+    """Write a curve; return the SHA-256 of its file."""
     with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,6 +1,7 @@
 """Reading run records: what is there is read exactly, what is not is absent, what is broken is
 named."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from synthetic import make_plan, write_runs
 
 from awd.errors import InputError
+from awd.files import read_json
 from awd.report import records
 from awd.report.structures import Blocks, UsedDevice
 from awd.vocabulary import Device
@@ -178,6 +180,75 @@ def test_a_shortened_curve_of_a_copy_is_refused(study, tmp_path):
         records.read(tmp_path)
     records.write(frame, curves[curves["run"] != RUN], tmp_path)
     assert RUN not in set(records.read(tmp_path)[1]["run"])
+
+
+def edit(path, epoch, **cells):
+    """Change cells of one epoch in the csv file of a curve."""
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    for column, value in cells.items():
+        frame.loc[epoch - 1, column] = value
+    frame.to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        (
+            {"valid_perplexity": "11.0"},
+            r"has validation perplexity 11 in epoch 3, but the loss beside it gives \d",
+        ),
+        (
+            {"valid_loss": "1.5"},
+            r"has validation perplexity \S+ in epoch 3, but the loss beside it gives 4\.48169",
+        ),
+        (
+            {"valid_loss": "2.3978952728", "valid_perplexity": "11.0"},
+            r"has the best validation perplexity 11, but that of the record of that training is",
+        ),
+    ],
+)
+def test_an_edited_curve_is_refused(study, cells, sentence):
+    """One number of it is enough to show another course of the training."""
+    plan, runs = study
+    path = runs / RUN / "train.csv"
+    edit(path, 3, **cells)
+    with pytest.raises(InputError, match=rf"^{path} {sentence}.*: put the whole file back"):
+        records.collect(plan, runs)
+
+
+def test_an_edited_curve_of_a_copy_is_refused(study, tmp_path):
+    plan, runs = study
+    frame, curves = records.collect(plan, runs)
+    place = curves[curves["run"] == RUN].index[2]
+    records.write(frame, curves, tmp_path)
+    edit(tmp_path / "curves.csv", place + 1, valid_perplexity="11.0")
+    sentence = rf"curves\.csv has validation perplexity 11 in epoch 3 of the train stage of {RUN}"
+    with pytest.raises(InputError, match=sentence):
+        records.read(tmp_path)
+
+
+def test_fine_tuning_that_helps_nothing_keeps_a_better_perplexity(study):
+    """The weights of before are not in its curve; a curve that is better than they is refused."""
+    plan, runs = study
+    path = runs / RUN / "finetune.json"
+    result = read_json(path)["result"] | {"best_epoch": 0}
+    change(path, result=result | {"valid_perplexity": result["valid_perplexity"] - 1})
+    records.collect(plan, runs)
+    change(path, result=result | {"valid_perplexity": result["valid_perplexity"] + 1})
+    with pytest.raises(InputError, match=r"finetune\.csv has the best validation perplexity"):
+        records.collect(plan, runs)
+
+
+@pytest.mark.parametrize("column", ["train_loss", "learning_rate", "seconds"])
+def test_a_curve_is_the_file_that_its_record_has_the_digest_of(study, column):
+    """Also where no other number depends on the one that was edited."""
+    plan, runs = study
+    path = runs / RUN / "train.csv"
+    change(runs / RUN / "train.json", curve_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    records.collect(plan, runs)
+    edit(path, 3, **{column: "3.0"})
+    with pytest.raises(InputError, match=rf"^{path} was changed after its training: put the whole"):
+        records.collect(plan, runs)
 
 
 @pytest.mark.parametrize(
