@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 LONGEST = 2000  # characters of a sentence, which may quote what it is about
 
@@ -22,8 +23,18 @@ def words_of(error: OSError) -> str:
     >>> words_of(PermissionError(13, "Permission denied", "config.yaml"))
     'Permission denied (config.yaml)'
     """
+    if error.filename is None and isinstance(error, FileNotFoundError) and not _is_somewhere():
+        return "the folder that this command runs in no longer exists: change to another one"
     place = f" ({error.filename})" if error.filename else ""
     return f"{error.strerror or error}{place}"
+
+
+def _is_somewhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

@@ -49,11 +49,16 @@ def _plan(words: Mapping, path: Path | None):
 
 
 def results_folder(given: Mapping) -> Path:
-    """Return the folder of results: that of the words, or of config.yaml."""
+    """Return the folder of results: that of the words, or of config.yaml.
+
+    Raises InputError if the words give no folder.
+    """
     from awd.places import RESULTS
     from awd.study.config import load_config
 
     if "results" in given:
+        if given["results"] is None:
+            raise InputError("the command line: results must not be empty")
         return user_path(str(given["results"]))
     with suppress(InputError):  # results can be read whatever is wrong with the configuration
         return user_path(str(load_config().get("results", RESULTS)))

@@ -11,6 +11,7 @@ import click
 
 from awd.errors import InputError, nearest, words_of
 from awd.machine.interrupt import STOPPED
+from awd.machine.output import allow_any_text
 
 log = logging.getLogger("awd")
 
@@ -85,6 +86,7 @@ class Commands(click.Group):
 
     def main(self, *args, **options):
         """Do as the base class does; report that the help cannot be printed, as on a full disk."""
+        allow_any_text()
         try:
             return super().main(*args, **options)
         except OSError as error:
@@ -101,8 +103,8 @@ class Commands(click.Group):
         except click.ClickException as error:
             _write_to_log_file(f"awd: {error.format_message()}")
             raise
-        except (click.exceptions.Exit, click.Abort):
-            raise
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends without a word if nobody reads what is printed, as after `| head`
         except KeyboardInterrupt:
             log.info("awd: stopped")
             sys.exit(STOPPED)
@@ -111,10 +113,24 @@ class Commands(click.Group):
         except OSError as error:
             sentence = f"{words_of(error)}; nothing was left half-written"
         except Exception as error:
-            log.exception("awd: unexpected error, please report it: %s", type(error).__name__)
-            sys.exit(1)
+            if (found := _lack_of_memory(error)) is None:
+                log.exception("awd: unexpected error, please report it: %s", type(error).__name__)
+                sys.exit(1)
+            sentence = found
         log.error("awd: %s", sentence)
         sys.exit(1)
+
+
+def _lack_of_memory(error: Exception) -> str | None:
+    """Describe an error that is the machine's: no memory, or a library that cannot be loaded."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; allow this program more (see `ulimit -v`)"
+    if isinstance(error, ImportError) and ".so" in str(error):
+        return (
+            f"a library cannot be loaded: {error}; allow this program more memory (see `ulimit "
+            "-v`), or install the library again"
+        )
+    return None
 
 
 def folder(name):
@@ -147,13 +163,15 @@ def only(given: Mapping, allowed: Collection[str]) -> None:
 def chosen(given: Mapping, key: str, allowed: Collection[str] | None = None) -> list[str] | None:
     """Return the list that the words give for ``key``, None if they do not.
 
-    Raises InputError if one of its items is not ``allowed``.
+    Raises InputError if one of its items is not ``allowed``, or if there is none.
     """
     from awd.study.dialect import listed
 
-    found = listed(given.get(key))
-    if found is None:
+    if key not in given:
         return None
+    found = listed(given[key])
+    if not found:
+        raise InputError(f"the command line: {key} must not be empty")
     items = [str(item) for item in found]
     for item in items:
         if allowed is not None and item not in allowed:

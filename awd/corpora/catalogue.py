@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ def fingerprint(
 
     ``folders`` maps the names of the user's own corpora to their folders. Nothing is fetched or
     made: a corpus of the catalogue is known by its checksums, ``known-entropy`` by its parameters,
-    a folder by the content of its three files.
+    a folder by the content of its three files, whichever line ends they have.
     ``minimum_count`` is that of ``encode``. Raises InputError for an unknown corpus, for a folder
     without one of the files, and for a minimum count that the corpus cannot have.
     """
@@ -44,7 +45,8 @@ def fingerprint(
     if folder is None:
         sha256 = entries()[corpus].get("sha256", {})
     else:
-        sha256 = {split: file_sha256(path) for split, path in folder_files(corpus, folder).items()}
+        files = folder_files(corpus, folder)
+        sha256 = {split: text_sha256(path, own=True) for split, path in files.items()}
     return text_fingerprint(corpus, sha256, minimum_count)
 
 
@@ -143,6 +145,30 @@ def file_sha256(path: Path) -> str:
     """Return the sha256 of a file's content; InputError if it cannot be read."""
     with readable(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_sha256(path: Path, *, own: bool) -> str:
+    """Return the sha256 of a text; of a user's ``own`` one that of its `plain` lines.
+
+    Raises InputError if it cannot be read.
+    """
+    if not own:
+        return file_sha256(path)
+    digest = hashlib.sha256()
+    with readable(path) as stream:
+        for number, line in enumerate(stream):
+            digest.update(plain(line, first=number == 0))
+    return digest.hexdigest()
+
+
+def plain(line: bytes, *, first: bool) -> bytes:
+    """Return a line of a text, the ``first`` or another, without what other systems add to it.
+
+    That is a byte order mark at the beginning, and the carriage return of CRLF. Editors and git add
+    and remove them: the same words must keep their fingerprint, or they are trained again.
+    """
+    text = line.removeprefix(codecs.BOM_UTF8) if first else line
+    return text[:-2] + b"\n" if text.endswith(b"\r\n") else text
 
 
 @contextmanager

@@ -64,7 +64,10 @@ def fetch(
             else:
                 files = _make(corpus, workplace)
             if fingerprint is not None:
-                sha256 = {split: catalogue.file_sha256(path) for split, path in files.items()}
+                sha256 = {
+                    split: catalogue.text_sha256(path, own=own is not None)
+                    for split, path in files.items()
+                }
                 catalogue.check_fingerprint(
                     corpus, sha256, fingerprint, minimum_count, remedy="run the command again"
                 )

@@ -27,7 +27,7 @@ class TextReader:
     Attributes:
         numbers: word -> number.
         normalised: what of a user's own text was changed, and how often; see ``characters``.
-        sha256: of each file that was read, by its name without ``.txt``.
+        sha256: `catalogue.text_sha256` of each file that was read, by its name without ``.txt``.
     """
 
     def __init__(self, corpus: str, vocabulary: Iterable[str] = ()) -> None:
@@ -47,7 +47,7 @@ class TextReader:
         """
         with readable(path) as stream:
             digest = hashlib.sha256()
-            ids = self.read_lines(_digested(stream, digest), path)
+            ids = self.read_lines(self._digested(stream, digest), path)
         self.sha256[path.stem] = digest.hexdigest()
         return ids
 
@@ -84,6 +84,12 @@ class TextReader:
             )
         return ids
 
+    def _digested(self, stream: Iterable[bytes], digest) -> Iterator[bytes]:
+        """Yield the lines of ``stream`` and update ``digest`` with each, as `text_sha256` does."""
+        for number, line in enumerate(stream):
+            digest.update(catalogue.plain(line, first=number == 0) if self.own else line)
+            yield line
+
     def _lines(self, line: bytes, first: bool, where: str) -> list[str]:
         """Return the lines of text in what was read up to a line feed: usually one."""
         try:
@@ -95,13 +101,6 @@ class TextReader:
                 f"{error.start + 1}{utf16}"
             ) from error
         return normalise(text, self.normalised, whole_file=first) if self.own else [text]
-
-
-def _digested(stream: Iterable[bytes], digest) -> Iterator[bytes]:
-    """Yield the lines of ``stream`` and update ``digest`` with each."""
-    for line in stream:
-        digest.update(line)
-        yield line
 
 
 def count(corpus: str, raw: Path, minimum_count: int = 1) -> dict:

@@ -114,9 +114,7 @@ def check(curves: pd.DataFrame, results: Mapping[tuple[str, str], Mapping], wher
     for (run, stage), result in results.items():
         there, expected = lengths.get((run, stage), 0), result.get("epochs")
         if expected is not None and there != expected:
-            refuse(
-                run, stage, f"{there} epochs", f"the record of that training counts {expected}"
-            )
+            refuse(run, stage, f"{there} epochs", f"the record of that training counts {expected}")
         least, expected = best.get((run, stage), math.nan), result.get("valid_perplexity")
         if expected is None or math.isnan(least):
             continue

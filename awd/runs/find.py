@@ -1,12 +1,17 @@
 """Find a run by its name, its last stage, and the corpus that it was trained on."""
 
+import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
 from awd.corpora import Corpus, load
+from awd.corpora.catalogue import entries
 from awd.errors import InputError
 from awd.runs.folder import read_record
+from awd.study import last
+from awd.study.config import load_config
 from awd.vocabulary import Stage, Status
 
 SHOWN = 3
@@ -64,6 +69,32 @@ def corpus_folder(folder: Path, record: Mapping) -> Path:
     return folder.resolve().parents[1] / "corpora" / name
 
 
+def _making(corpus: Mapping, place: Path) -> list[list[str]]:
+    """Return the commands that make the encoded corpus of a record in ``place``.
+
+    The folder of a user's own text and its minimum count are those of the last workflow that has
+    left these results, or of config.yaml.
+    """
+    name, raw = corpus["name"], str(place / "raw")
+    same = ["--fingerprint", corpus["fingerprint"][:8]]
+    folder = []
+    if name not in entries():
+        config: Mapping = {}
+        with suppress(InputError):
+            config = last.recall(place.parents[1]) or {}
+        if name not in (config.get("corpus_folders") or {}):
+            with suppress(InputError):
+                config = load_config()
+        folders = config.get("corpus_folders") or {}
+        folder = ["--folder", str(folders.get(name, "FOLDER"))]
+        if (least := config.get("minimum_count", 1)) != 1:
+            same += ["--minimum-count", str(least)]
+    return [
+        ["awd", "fetch", name, raw, *folder, *same],
+        ["awd", "encode", name, raw, str(place), *same],
+    ]
+
+
 def corpus_of(folder: Path, record: Mapping) -> Corpus:
     """Read the corpus that the run in ``folder`` was trained on.
 
@@ -71,11 +102,9 @@ def corpus_of(folder: Path, record: Mapping) -> Corpus:
     """
     place, corpus = corpus_folder(folder, record), record["corpus"]
     if not (place / "corpus.json").is_file():
-        name, fingerprint = corpus["name"], corpus["fingerprint"][:8]
         raise InputError(
             f"{place} does not exist, which holds the words of this run; run its study again, or "
-            f"`awd fetch {name} RAW` and `awd encode {name} RAW {place} "
-            f"--fingerprint {fingerprint}`"
+            + " and ".join(f"`{shlex.join(words)}`" for words in _making(corpus, place))
         )
     loaded = load(place)
     if loaded.fingerprint != corpus["fingerprint"]:

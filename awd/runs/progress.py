@@ -66,7 +66,7 @@ class Progress:
         live: bool,
         tokens: int = 0,
         file: Path | None = None,
-        after_epoch: Callable[[], None] = lambda: None,
+        after_epoch: Callable[[], object] = lambda: None,
     ):
         self.title, self.epochs, self.tokens, self.file = title, epochs, tokens, file
         self.after_epoch = after_epoch

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from awd.errors import InputError
 from awd.places import CONFIG, config_file
 from awd.study.config import load_config, read_config
 from awd.study.yaml_text import parse_word
@@ -49,13 +50,17 @@ def changes_of(config: Mapping, words: list[str]) -> dict:
 
     ``config`` has the changes as Snakemake read them, ``words`` is the command line. A change that
     is not there comes from a profile, or from the main process to a job on a cluster; numbers in
-    its lists are still text.
+    its lists are still text. Raises InputError for a key that is given twice, of which Snakemake
+    takes the last.
     """
-    texts = {}
+    texts: dict[str, str] = {}
     for word in words:
         key, separator, text = word.removeprefix("--config=").removeprefix("-C").partition("=")
-        if separator:
-            texts[key.strip()] = text
+        key = key.strip()
+        if separator and key in config:
+            if key in texts:
+                raise InputError(f"{COMMAND_LINE}: '{key}' is given twice")
+            texts[key] = text
     changes = {}
     for key, value in config.items():
         if key in texts:

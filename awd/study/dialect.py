@@ -4,6 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from awd.errors import InputError
 from awd.study.validation import split_at_commas
 from awd.study.yaml_text import parse_word
@@ -18,9 +20,8 @@ USUAL = {"recipe": "default", "precision": "fp32"}
 def parse(words: Iterable[str], texts: Collection[str] = ()) -> dict:
     """Return the keys and values of ``words``, the values read as in a file.
 
-    A later word wins; mappings are merged, as Snakemake does. The values of the keys ``texts`` are
-    taken as they are written. Raises InputError for a word that is not KEY=VALUE, or whose value
-    has several readings.
+    The values of the keys ``texts`` are taken as they are written. Raises InputError for a word
+    that is not KEY=VALUE, whose value has several readings, or whose key is given twice.
     """
     config: dict = {}
     for word in words:
@@ -29,9 +30,10 @@ def parse(words: Iterable[str], texts: Collection[str] = ()) -> dict:
             raise InputError(
                 f"the command line: '{word}' must have the form KEY=VALUE, as in scale=small"
             )
+        if key in config:
+            raise InputError(f"the command line: '{key}' is given twice")
         value: Any = text if key in texts else parse_word(text, f"the command line: {key}")
-        both = isinstance(value, dict) and isinstance(config.get(key), dict)
-        config[key] = {**config[key], **value} if both else value
+        config[key] = value
     return config
 
 
@@ -67,6 +69,12 @@ def folder_name(config: Mapping) -> str:
 
 
 def listed(value: object) -> list | None:
-    """Return ``a,b``, ``[a, b]`` or ``a`` as a list, nothing as None."""
-    value = split_at_commas(value)
+    """Return ``a,b``, ``[a, b]`` or ``a`` as a list, nothing as None.
+
+    Raises InputError if one of several is empty.
+    """
+    try:
+        value = split_at_commas(value)
+    except PydanticCustomError as error:
+        raise InputError(f"the command line: {error.message()}") from error
     return value if isinstance(value, list) or value is None else [value]

@@ -23,7 +23,10 @@ def recall(folder: Path) -> dict | None:
     path = folder / NAME
     if not path.exists():
         return None
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error}; delete it if no workflow runs") from error
     if content.get("format") != 1 or not isinstance(content.get("config"), dict):
         raise InputError(f"{path} is not the configuration of a workflow; delete it")
     return content["config"]

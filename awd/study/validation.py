@@ -6,6 +6,7 @@ InputError that names the place, what is allowed and, for a key, the nearest val
 
 import math
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
@@ -24,6 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from awd.errors import InputError, nearest
+from awd.study.yaml_text import PLAIN
 
 LONGEST_NAME = 60  # letters; a run's name has its corpus's and must fit a file name
 REPEATS = 20  # of an ending, from which on Snakemake refuses a name
@@ -96,10 +98,16 @@ def _different(items: list) -> list:
 
 
 def split_at_commas(value: object) -> object:
-    """Return the list that ``a,b`` stands for; whatever is not such text is returned as it is."""
-    if isinstance(value, str) and "," in value:
-        return [part.strip() for part in value.strip("[] ").split(",") if part.strip()]
-    return value
+    """Return the list that ``a,b`` stands for; whatever is not such text is returned as it is.
+
+    Raises the error of a model's own check if a part is empty.
+    """
+    if not isinstance(value, str) or "," not in value:
+        return value
+    parts = [part.strip() for part in value.strip("[] ").split(",")]
+    if not all(parts):
+        raise refuse(f"'{value}' has an empty part; write one comma between two parts")
+    return parts
 
 
 def _whole(value: object) -> object:
@@ -215,11 +223,13 @@ def _hint(kind: str, value: object) -> str:
     if isinstance(value, str) and kind in ("float_type", "int_type"):
         if kind == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
             return f"; write {value.replace(',', '.')} with a decimal point"
-        try:
-            if math.isfinite(float(value)):
-                return f"; write {value} without quotes"
-        except ValueError:
-            pass
+        # Digits of other scripts and widths, which Python reads as numbers and YAML does not.
+        plain = "".join(str(unicodedata.decimal(sign, sign)) for sign in value.strip())
+        plain = plain.replace("\N{MINUS SIGN}", "-")
+        number = any(PLAIN[name].fullmatch(plain) for name in ("int", "float"))
+        if number and math.isfinite(float(plain)):
+            how = "without quotes" if plain == value.strip() else "with the digits 0-9"
+            return f"; write {plain} {how}"
     return ""
 
 

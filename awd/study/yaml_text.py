@@ -109,8 +109,17 @@ def read_yaml(path: Path) -> object:
 
 
 def parse_word(text: str, where: str) -> object:
-    """Return the value of one word of a command line, read as in a file; raises InputError."""
-    return parse_yaml(text, where, lines=False)
+    """Return the value of one word of a command line, read as in a file; raises InputError.
+
+    That is also so for text of which YAML drops a part: a comment, a line break.
+    """
+    value = parse_yaml(text, where, lines=False)
+    written = text.strip()
+    if isinstance(value, str) and not written.startswith(("'", '"')) and value != written:
+        raise InputError(
+            f'{where}: YAML reads {written!r} as {value!r}; write "{written!r}" on the command line'
+        )
+    return value
 
 
 def parse_yaml(text: str, where: str, *, lines: bool = True) -> object:

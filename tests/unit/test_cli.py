@@ -15,6 +15,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import click
 import forked
 import pytest
 import trained_runs
@@ -25,6 +26,7 @@ import awd
 import awd.__main__
 import awd.cli
 from awd import corpora
+from awd.cli.group import Commands
 from awd.corpora import catalogue
 from awd.files import write_json
 from awd.study.config import load_config
@@ -720,6 +722,66 @@ def test_a_mistake_in_awd_itself_is_in_the_log_of_the_job(tmp_path):
     first, *_, last = log.read_text().splitlines()
     assert first == "awd: unexpected error, please report it: ZeroDivisionError"
     assert last == "ZeroDivisionError: division by zero"
+
+
+def program(error: Exception) -> click.Command:
+    """A command of which the library raises ``error``."""
+
+    @click.group(cls=Commands)
+    def group():
+        pass
+
+    @group.command()
+    def step():
+        raise error
+
+    return group
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (MemoryError(), "awd: there is not enough memory; allow this program more"),
+        (
+            ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+            "awd: a library cannot be loaded: libtorch_cpu.so: failed to map segment from shared "
+            "object; allow this program more memory",
+        ),
+        (FileNotFoundError(2, "No such file", "a"), "awd: No such file (a); nothing was left"),
+        (ImportError("cannot import name 'x'"), "awd: unexpected error, please report it: Import"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_sentence(caplog, error, sentence):
+    answer = CliRunner().invoke(program(error), ["step"])
+    assert answer.exit_code == 1
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(sentence)
+
+
+def test_a_reader_that_closes_its_pipe_ends_a_command_without_a_word(caplog):
+    """As in ``awd score RUN TEXT | head -1``."""
+    answer = CliRunner().invoke(program(BrokenPipeError(32, "Broken pipe")), ["step"])
+    assert (answer.exit_code, answer.output, caplog.records) == (1, "", [])
+
+
+@pytest.mark.parametrize("key", ["parts", "formats", "suites", "figures", "results"])
+def test_a_key_without_a_value_is_refused(caplog, key):
+    """It would mean all of them, or a folder called None."""
+    answer = CliRunner().invoke(awd.cli.main, ["report", "scale=demo", f"{key}="])
+    assert answer.exit_code == 1
+    assert caplog.messages == [f"awd: the command line: {key} must not be empty"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_commands_print_in_every_encoding(tmp_path, encoding):
+    plan = make_plan(corpora=["ptb"])
+    for name in ("a", "b"):
+        write_runs(plan, tmp_path / name / "runs")
+        write_json(tmp_path / name / "paper/plans/merity2018.json", plan)
+    runner = CliRunner(charset=encoding)
+    answer = runner.invoke(awd.cli.main, ["compare", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert answer.exit_code == 0, answer.output
+    assert "merity2018: - fine-tuning" in answer.output
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "</dev/null"])

@@ -11,6 +11,20 @@ def test_an_error_of_the_system_is_told_in_its_words():
     assert words_of(OSError("some text")) == "some text"
 
 
+def test_a_folder_that_was_deleted_is_named_as_the_reason(tmp_path, monkeypatch):
+    """The system names no file then. Another missing file has its own name."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    missing = FileNotFoundError(2, "No such file or directory")
+    assert words_of(missing) == "No such file or directory"
+    gone.rmdir()
+    assert words_of(missing).startswith("the folder that this command runs in no longer exists")
+    named = FileNotFoundError(2, "No such file or directory", "a")
+    assert words_of(named) == "No such file or directory (a)"
+    monkeypatch.undo()
+
+
 def test_an_error_is_one_line():
     assert str(InputError("first\nsecond\n")) == "first second"
 

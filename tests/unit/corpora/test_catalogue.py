@@ -1,5 +1,6 @@
 """A corpus is known by its text, and its folder by the same digits."""
 
+import hashlib
 import subprocess
 import sys
 
@@ -34,6 +35,39 @@ def test_fingerprint_of_a_folder_follows_its_content(tmp_path):
     (there / "test.txt").write_bytes(TEXTS["valid"] + b"x\n")
     longer = corpora.fingerprint("mine", {"mine": str(there)})
     assert len({first, swapped, longer}) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b"\n", b"\r\n"),
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: b"\xef\xbb\xbf" + text.replace(b"\n", b"\r\n"),
+    ],
+    ids=["CRLF", "byte order mark", "both"],
+)
+def test_the_same_words_from_another_system_keep_their_fingerprint(tmp_path, change):
+    """From plan to numbers; that of a text with LF is the one of its bytes, as it always was."""
+    raw = folder_of(tmp_path / "raw")
+    sha256 = {split: hashlib.sha256(TEXTS[split]).hexdigest() for split in Split}
+    expected = catalogue.text_fingerprint("mine", sha256)
+    assert corpora.fingerprint("mine", {"mine": str(raw)}) == expected
+    other = folder_of(tmp_path / "other", {split: change(text) for split, text in TEXTS.items()})
+    assert corpora.fingerprint("mine", {"mine": str(other)}) == expected
+    corpora.fetch("mine", tmp_path / "got", folders={"mine": str(other)}, fingerprint=expected)
+    records = [
+        corpora.encode("mine", folder, tmp_path / folder.name / "out", fingerprint=expected)
+        for folder in (raw, tmp_path / "got")
+    ]
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("text", [b"b d\r" * 7, b"b d \n" * 7, b"b d\n" * 6 + b"b d"])
+def test_texts_that_differ_otherwise_differ(tmp_path, text):
+    other = folder_of(tmp_path / "other", TEXTS | {"valid": text})
+    raw = folder_of(tmp_path / "raw")
+    prints = {corpora.fingerprint("mine", {"mine": str(each)}) for each in (other, raw)}
+    assert len(prints) == 2
 
 
 def test_fingerprint_depends_on_generator_and_encoding(monkeypatch):

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from awd import corpora
-from awd.corpora.catalogue import file_sha256, text_fingerprint
+from awd.corpora.catalogue import text_fingerprint, text_sha256
 from awd.corpora.encode import FEWEST_TOKENS
 from awd.errors import InputError
 from awd.vocabulary import Split
@@ -21,7 +21,7 @@ def encode(folder, train=PLAIN, valid=PLAIN, test=PLAIN, corpus="mine"):
     for split, text in {"train": train, "valid": valid, "test": test}.items():
         content = text if isinstance(text, bytes) else text.encode()
         (raw / f"{split}.txt").write_bytes(content)
-    sha256 = {split: file_sha256(raw / f"{split}.txt") for split in Split}
+    sha256 = {split: text_sha256(raw / f"{split}.txt", own=corpus == "mine") for split in Split}
     print_ = text_fingerprint(corpus, sha256)
     record = corpora.encode(corpus, raw, folder / "out", fingerprint=print_)
     read = corpora.load(folder / "out")
@@ -121,7 +121,7 @@ def test_published_texts_are_taken_as_they_are(tmp_path, monkeypatch):
     text = PLAIN.replace("the", "\ufeffthe").replace("\u00e9", "e\u0301")
     entry = {"vocabulary": 8, "tokens": dict.fromkeys(Split, 33)}
     (tmp_path / "text").write_text(text)
-    entry["sha256"] = dict.fromkeys(Split, file_sha256(tmp_path / "text"))
+    entry["sha256"] = dict.fromkeys(Split, text_sha256(tmp_path / "text", own=False))
     monkeypatch.setattr(catalogue, "entries", lambda: {"tiny": entry})
     record, words = encode(tmp_path, text, text, text, corpus="tiny")
     assert words["train"][:3] == ["the", "cafe\u0301", "is"], "the mark at the start is no word"

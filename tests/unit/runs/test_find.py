@@ -1,13 +1,19 @@
 """Runs are found by name; what is missing is one sentence."""
 
 import json
+import re
+import shlex
 import shutil
 
 import pytest
 import trained_runs
+from click.testing import CliRunner
 
+import awd.cli
+from awd import corpora
 from awd.errors import InputError
 from awd.runs.find import corpus_of, find_run, trained_record
+from awd.study import last
 
 NAMES = (
     "ptb-lstm2x200-sgd-s1-aaaaaaaaaa",
@@ -93,6 +99,46 @@ def test_the_corpus_of_a_run_is_found_beside_it(run, tmp_path):
     assert corpus_of(run, record).fingerprint == record["corpus"]["fingerprint"]
     with pytest.raises(InputError, match=r"corpora/mine-\w{8} does not exist.*`awd encode mine"):
         corpus_of(changed(run, tmp_path), record)
+
+
+@pytest.mark.parametrize("known_from", ["last.json", "config.yaml"])
+def test_the_commands_that_make_a_corpus_again_work_as_they_are(
+    run, tmp_path, monkeypatch, known_from
+):
+    """Also of a folder that the shell would split, and of words that are too rare."""
+    texts = tmp_path / "my texts"
+    texts.mkdir()
+    for split, lines in {"train": 30, "valid": 9, "test": 9}.items():
+        (texts / f"{split}.txt").write_text("a b a\n" * lines + "rare\n")
+    found = corpora.fingerprint("mine", {"mine": str(texts)}, minimum_count=2)
+    config = {"corpus_folders": {"mine": str(texts)}, "minimum_count": 2}
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/config.yaml").write_text(
+        json.dumps(config if known_from == "config.yaml" else {})
+    )
+    results = tmp_path / "my results"
+    if known_from == "last.json":
+        last.remember(config, results)
+    folder = changed(run, results)
+    record = trained_record(run) | {"corpus": {"name": "mine", "fingerprint": found}}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        corpus_of(folder, record)
+    for words in re.findall("`([^`]*)`", str(error.value)):
+        answer = CliRunner().invoke(awd.cli.main, shlex.split(words)[1:])
+        assert answer.exit_code == 0, answer.output
+    assert corpus_of(folder, record).fingerprint == found
+
+
+def test_a_folder_that_nobody_knows_has_a_placeholder(run, tmp_path, monkeypatch):
+    """Published texts need none."""
+    monkeypatch.chdir(tmp_path)
+    folder = changed(run, tmp_path)
+    with pytest.raises(InputError, match=r"fetch mine \S+ --folder FOLDER --fingerprint"):
+        corpus_of(folder, trained_record(run))
+    published = {"corpus": {"name": "ptb", "fingerprint": corpora.fingerprint("ptb")}}
+    with pytest.raises(InputError, match=r"fetch ptb \S+ --fingerprint 0b84989b` and `awd encode"):
+        corpus_of(folder, published)
 
 
 def test_another_text_under_the_same_name_is_refused(run):

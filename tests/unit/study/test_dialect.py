@@ -19,7 +19,7 @@ LINES = [
     ["mirror="],
     ["mirror=https://example.org/a=b"],
     ["corpus_folders={mine: /data/my text}"],
-    ["device=gpu", "seeds=1", "seeds=2"],
+    ["device=gpu", "seeds=2"],
 ]
 
 
@@ -28,9 +28,35 @@ def test_words_are_read_as_after_config(lines):
     assert dialect.parse(lines) == changes_of(parse_config(lines), lines)
 
 
-def test_mappings_are_merged_as_in_snakemake():
-    lines = ["corpus_folders={a: x}", "corpus_folders={b: y}"]
-    assert dialect.parse(lines) == parse_config(lines) == {"corpus_folders": {"a": "x", "b": "y"}}
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seeds=1", "seeds=2"],
+        ["scale=demo", "seeds=1", "scale=demo"],
+        ["corpus_folders={a: x}", "corpus_folders={b: y}"],
+        ["prompt=a", "prompt=b"],
+    ],
+    ids=" ".join,
+)
+def test_a_key_that_is_given_twice_is_refused(words):
+    """Snakemake takes the last one without a word: so it is refused there, too."""
+    key = words[-1].partition("=")[0]
+    with pytest.raises(InputError, match=f"^the command line: '{key}' is given twice$"):
+        dialect.parse(words, texts=("prompt",))
+    config = dict.fromkeys(("seeds", "scale", "corpus_folders", "prompt"), "whatever")
+    with pytest.raises(InputError, match=f"^the command line: '{key}' is given twice$"):
+        changes_of(config, ["snakemake", "--cores", "all", "--config", *words])
+
+
+def test_settings_of_resources_are_no_keys():
+    words = ["--set-threads", "train=1", "--set-resources", "train=2", "--config", "seeds=2"]
+    assert changes_of({"seeds": 2}, words) == {"seeds": 2}
+
+
+@pytest.mark.parametrize("text", ["1,,2", "a,", "[a,,b]", ",a"])
+def test_an_empty_part_of_a_list_is_refused(text):
+    with pytest.raises(InputError, match="has an empty part; write one comma between two parts"):
+        dialect.listed(text)
 
 
 @pytest.mark.parametrize("text", ["no", "1e5", "a: b", "[x", "x, y", ""])

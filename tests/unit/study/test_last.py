@@ -20,3 +20,10 @@ def test_another_file_is_refused_with_the_remedy(tmp_path, content):
     write_json(tmp_path / last.NAME, content)
     with pytest.raises(InputError, match=r"last\.json is not the configuration .* delete it"):
         last.recall(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "", '{"format": 1, "con', "\x00"])
+def test_a_file_that_is_no_object_is_refused_with_the_remedy(tmp_path, content):
+    (tmp_path / last.NAME).write_text(content)
+    with pytest.raises(InputError, match=r"last\.json (is not|holds a) .*; delete it"):
+        last.recall(tmp_path)

@@ -5,7 +5,7 @@ import yaml
 from special_files import SPECIAL
 
 from awd.errors import InputError
-from awd.study.yaml_text import parse_yaml, read_yaml
+from awd.study.yaml_text import parse_word, parse_yaml, read_yaml
 
 
 def complaint(text: str) -> str:
@@ -137,3 +137,17 @@ def test_aliases_that_multiply_are_refused():
 def test_a_byte_order_mark_of_utf_8_is_no_mistake(tmp_path):
     (tmp_path / "marked.yaml").write_bytes("\ufeffa: é".encode())
     assert read_yaml(tmp_path / "marked.yaml") == {"a": "é"}
+
+
+@pytest.mark.parametrize("text", ["/data/my #1", "/a\nb", "&a b", "!!str b", "|\n  a"])
+def test_a_word_of_which_yaml_would_drop_a_part_is_refused(text):
+    """Results would be looked for in another folder."""
+    with pytest.raises(InputError, match=r"^x: YAML reads '.*' as '.*'; write"):
+        parse_word(text, "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [(" a ", "a"), ("#1", None), ("a#1", "a#1"), ("'a #1'", "a #1"), ("2", 2)]
+)
+def test_a_word_that_yaml_takes_whole_is_read(text, value):
+    assert parse_word(text, "x") == value
