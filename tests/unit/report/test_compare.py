@@ -99,7 +99,7 @@ def test_a_curve_that_differs_is_no_equal_training(tmp_path):
     path = next(second.glob("runs/*s1*minus-nt-asgd/finetune.csv"))
     header, line, *rest = path.read_text().splitlines(keepends=True)
     values = dict(zip(header.split(","), line.split(","), strict=True))
-    for column, same in (("seconds", True), ("valid_loss", False)):
+    for column, same in (("seconds", True), ("train_loss", False)):
         changed = ",".join((values | {column: "9.5"}).values())
         path.write_text("".join([header, changed, *rest]))
         (found,) = compare_folders(first, second)

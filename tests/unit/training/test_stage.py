@@ -1,6 +1,7 @@
 """A stage leaves its record, curve, weights and checkpoint."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from types import SimpleNamespace
@@ -96,6 +97,8 @@ def test_a_stage_leaves_record_curve_and_weights(corpus, tmp_path):
     assert record["spec"] == spec_of(epochs=3).as_dict()
     assert record["parameters"] == parameters(spec_of(), 12)
     assert len((folder / "train.csv").read_text().splitlines()) == 4
+    digest = hashlib.sha256((folder / "train.csv").read_bytes()).hexdigest()
+    assert record["curve_sha256"] == digest
     assert load_file(folder / "train.safetensors").keys() == {
         "embedding",
         "decoder",
