@@ -170,6 +170,27 @@ def export_tensorboard(destination, words):
 
 
 @export.command(
+    "bibtex",
+    examples={
+        "awd export bibtex > sources.bib": "of all published studies",
+        "awd export bibtex suites=kim2024": "of those that a suite shows numbers of",
+    },
+)
+@words_argument
+def export_bibtex(words):
+    """Print the published studies as BibTeX, to cite whose numbers tables show.
+
+    Keys: suites.
+    """
+    from awd.report.bibtex import bibtex, studies
+    from awd.study.dialect import parse
+
+    given = parse(words)
+    only(given, ("suites",))
+    click.echo(bibtex(studies(chosen(given, "suites"))), nl=False)
+
+
+@export.command(
     "model",
     examples={"awd export model RUN my-model": "writes the folder my-model"},
 )
