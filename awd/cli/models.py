@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -75,7 +76,8 @@ def generate(run, words):
     _note_unknown(prompt.unknown, "the prompt")
     lines = lines_of(corpus, model.spec.reading)
     ids = sample(model, prompt.ids, length, temperature=temperature, seed=seed, lines=lines)
-    click.echo(in_lines(corpus, [*prompt.ids[1:], *ids]))
+    for line in in_lines(corpus, chain(prompt.ids[1:], ids)):
+        click.echo(line)
 
 
 @main.command(
@@ -115,7 +117,7 @@ def score(run, file, words):
     if kind == "csv":
         _write_csv(whole, lines)
     else:
-        _show(whole, lines, in_lines(trained.corpus, text.ids.tolist()).split("\n"))
+        _show(whole, lines, list(in_lines(trained.corpus, text.ids.tolist())))
 
 
 def _write_csv(whole: Scored, lines: Sequence[Scored]) -> None:

@@ -1,6 +1,8 @@
 """Sample text from a language model, word by word."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from random import Random
 from typing import NamedTuple
 
@@ -43,7 +45,6 @@ def lines_of(corpus: Corpus, reading: str) -> Lines | None:
     return Lines(end, first.tolist())
 
 
-@torch.no_grad()
 def generate(
     model: LanguageModel,
     context: np.ndarray,
@@ -52,8 +53,10 @@ def generate(
     temperature: float = 1.0,
     seed: int = 1,
     lines: Lines | None = None,
-) -> list[int]:
+) -> Iterator[int]:
     """Return ``length`` word ids that follow ``context``, drawn from what the model predicts.
+
+    Each is drawn when it is asked for.
 
     The same arguments give the same words; with portable arithmetic on every CPU. A model of both
     directions uses its forward one.
@@ -80,36 +83,43 @@ def generate(
             f"temperature is {temperature:g}; allowed: 0, or {LEAST_TEMPERATURE} to "
             f"{1 / LEAST_TEMPERATURE:g}"
         )
-    draw = Random(seed)
-    words: list[int] = []
+    return islice(_draw(model, context, temperature, Random(seed), lines), length)
+
+
+@torch.no_grad()
+def _draw(
+    model: LanguageModel, context: np.ndarray, temperature: float, draw: Random, lines: Lines | None
+) -> Iterator[int]:
     tokens = torch.from_numpy(context.astype(np.int64)).to(model.embedding.device)
     if lines is not None:  # of which earlier ones have no part in what follows
         ends = (tokens == lines.end).nonzero().flatten().tolist()
         tokens = tokens[max(ends, default=-1) + 1 :]
     state = model.initial_state(1)
-    if spec.objective == "both-directions":
+    if model.spec.objective == "both-directions":
         state = state[: len(model.layers)]
-    while len(words) < length:
+    while True:
         if lines is not None and (not len(tokens) or tokens[-1] == lines.end):
-            words += _first_word(lines.first, temperature, draw)
-            tokens, state = tokens.new_tensor(words[-1:]), model.initial_state(1)
+            word = _first_word(lines.first, temperature, draw)
+            tokens, state = tokens.new_tensor([word]), model.initial_state(1)
+            yield word
             continue
         output, state = model.read(look_up(tokens[:, None], model.embedding), state)
         logarithms = model.log_probabilities(output[-1])
         if temperature:
             weights = softmax(logarithms / temperature)[0].tolist()
             # Sums in the order of the words, and random numbers, are Python's: the same everywhere.
-            words += draw.choices(range(len(weights)), weights)
+            (word,) = draw.choices(range(len(weights)), weights)
         else:
-            words.append(int(logarithms.argmax()))
-        tokens = tokens.new_tensor(words[-1:])
-    return words
+            word = int(logarithms.argmax())
+        tokens = tokens.new_tensor([word])
+        yield word
 
 
-def _first_word(counts: list[int], temperature: float, draw: Random) -> list[int]:
+def _first_word(counts: list[int], temperature: float, draw: Random) -> int:
     if not temperature:
-        return [counts.index(max(counts))]
-    return draw.choices(range(len(counts)), counts)
+        return counts.index(max(counts))
+    (word,) = draw.choices(range(len(counts)), counts)
+    return word
 
 
 def read_prompt(corpus: Corpus, prompt: str) -> NewText:
@@ -125,7 +135,14 @@ def read_prompt(corpus: Corpus, prompt: str) -> NewText:
     return NewText(np.roll(text.ids, 1), np.roll(text.replaced, 1), text.unknown)
 
 
-def in_lines(corpus: Corpus, ids: list[int]) -> str:
-    """Return words as text: separated by spaces, and with lines where ``<eos>`` is."""
-    words = " ".join(corpus.vocabulary[each] for each in ids)
-    return "\n".join(line.strip() for line in words.split(END))
+def in_lines(corpus: Corpus, ids: Iterable[int]) -> Iterator[str]:
+    """Yield words as lines of text, which end where ``<eos>`` is; each as soon as it is whole."""
+    line: list[str] = []
+    for each in ids:
+        word = corpus.vocabulary[each]
+        if word == END:
+            yield " ".join(line)
+            line = []
+        else:
+            line.append(word)
+    yield " ".join(line)

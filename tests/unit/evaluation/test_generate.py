@@ -8,7 +8,8 @@ import torch
 
 from awd.corpora import Corpus
 from awd.errors import InputError
-from awd.evaluation.generate import Lines, generate, in_lines, lines_of, read_prompt
+from awd.evaluation import generate as module
+from awd.evaluation.generate import Lines, in_lines, lines_of, read_prompt
 from awd.model.language_model import LanguageModel
 from awd.study.spec import RunSpec
 
@@ -24,6 +25,10 @@ def model_of(vocabulary: int = len(WORDS), **settings) -> LanguageModel:
         for parameter in model.parameters():
             parameter.mul_(6)
     return model
+
+
+def generate(*words, **settings) -> list[int]:
+    return list(module.generate(*words, **settings))
 
 
 def next_words(model: LanguageModel, context: list[int]) -> torch.Tensor:
@@ -128,7 +133,17 @@ def test_a_prompt_begins_a_line_and_stays_open():
 
 
 def test_words_become_lines():
-    assert in_lines(corpus(), [0, 2, 3, 3, 4]) == "a b\n\nc"
+    assert list(in_lines(corpus(), [0, 2, 3, 3, 4])) == ["a b", "", "c"]
+
+
+def test_a_line_is_there_before_the_next_is_drawn():
+    """A long text can be read, or cut off, while it is written."""
+    drawn = []
+    ids = (drawn.append(each) or each for each in module.generate(model_of(), CONTEXT, 10**9))
+    lines = in_lines(corpus(), ids)
+    first = next(lines)
+    assert len(drawn) == len(first.split()) + 1
+    assert drawn[-1] == WORDS.index("<eos>")
 
 
 def test_a_model_of_sentences_begins_each_line_anew():
