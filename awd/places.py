@@ -1,5 +1,6 @@
 """Where the project keeps its data, and where results go."""
 
+import shlex
 from pathlib import Path
 
 from awd.files import is_there
@@ -34,6 +35,18 @@ def config_file() -> Path:
     if project() != Path.cwd():
         own = project() / own
     return own if is_there(own) else CONFIG
+
+
+def study_command(results: Path, **words: str) -> str:
+    """Return the command that runs a study with these words and this folder of results.
+
+    >>> study_command(Path("my results"), scale="demo")
+    "snakemake --cores all --config scale=demo 'results=my results'"
+    """
+    if results != RESULTS:
+        words["results"] = str(results)
+    config = [f"{key}={value}" for key, value in words.items()]
+    return shlex.join(["snakemake", "--cores", "all", *(["--config", *config] if config else [])])
 
 
 def data_folders(folder: Path) -> list[Path]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from awd.errors import InputError, nearest
 from awd.files import read_json, write_text
+from awd.places import study_command
 from awd.report import figure_cache, tables
 from awd.report import records as run_records
 from awd.report.equal_epochs import equal_epochs, unfinished_rows
@@ -111,7 +112,7 @@ def _refuse_to_replace(place: Path) -> None:
         raise InputError(
             f"{place} has tables, but neither {place / 'records.csv'} nor any record that they are "
             "of, so they would lose their numbers; to make them anew, run the study: "
-            f"snakemake --cores all --config scale={place.name}"
+            + study_command(place.parent, scale=place.name)
         )
 
 
@@ -166,7 +167,7 @@ def scales(folder: Path, suites: Collection[str] = ()) -> list[str]:
     found = [scale for scale, known in planned.items() if known.issuperset(suites)] or [*planned]
     if not found:
         raise InputError(
-            f"{folder} has no plan of any scale; run a study first: snakemake --cores all"
+            f"{folder} has no plan of any scale; run a study first: {study_command(Path(folder))}"
         )
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from awd.errors import InputError, nearest
 from awd.files import read_json, write_json
+from awd.places import study_command
 from awd.study.dialect import SCALES
 from awd.study.plan_file import check_plan
 from awd.study.spec import without_defaults
@@ -113,7 +114,7 @@ def read(folder: Path, order: Sequence[str] = ()) -> dict:
     if not parts:
         raise InputError(
             f"{Path(folder) / FOLDER} holds no plan; run a study at this scale first, for example "
-            f"`snakemake --cores all --config scale={Path(folder).name}`"
+            f"`{study_command(Path(folder).parent, scale=Path(folder).name)}`"
         )
     places = {suite: place for place, suite in enumerate(order)}
     parts.sort(key=lambda part: places.get(part["suites"][0]["suite"], len(places)))

@@ -34,3 +34,17 @@ def test_a_configuration_that_cannot_be_read_is_not_replaced_by_the_usual_one(
 
 def test_results_are_relative_to_the_folder_of_the_command():
     assert Path("results") == places.RESULTS
+
+
+@pytest.mark.parametrize(
+    ("results", "words", "command"),
+    [
+        ("results", {}, "snakemake --cores all"),
+        ("results", {"scale": "paper"}, "snakemake --cores all --config scale=paper"),
+        ("/my data/r", {}, "snakemake --cores all --config 'results=/my data/r'"),
+        ("r", {"scale": "demo"}, "snakemake --cores all --config scale=demo results=r"),
+    ],
+)
+def test_advice_to_run_a_study_works_as_it_is(results, words, command):
+    """In whatever folder the results are that a sentence is about."""
+    assert places.study_command(Path(results), **words) == command
