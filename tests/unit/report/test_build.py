@@ -51,7 +51,8 @@ def test_tables_whose_records_are_elsewhere_keep_their_numbers(results):
     report(results, "demo")
     assert table.read_text() == before, "it is made from the copy of the records"
     (results / "demo/records.csv").unlink()
-    with pytest.raises(InputError, match=r"neither .* run the study: snakemake .* scale=demo results="):
+    sentence = r"neither .* run the study: snakemake .* scale=demo results="
+    with pytest.raises(InputError, match=sentence):
         report(results, "demo")
     assert table.read_text() == before
 
