@@ -60,6 +60,14 @@ FAILED = (Status.DIVERGED, Status.HOPELESS)
 """The outcomes of trainings that have no perplexity to compare."""
 
 
+class LeftOut(StrEnum):
+    """Why trainings do not share the noise of training of other rows."""
+
+    ASTRAY = "astray"  # one predicts worse than a uniform distribution over the vocabulary
+    SPREADS = "spreads"  # their losses spread far more than those of others
+    PROTOCOL = "protocol"  # they were measured by another protocol than most on their corpus
+
+
 class Event(StrEnum):
     """What the end of an epoch changed; the column ``event`` of a curve begins with it."""
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from tabulate import tabulate
 
 from awd.errors import InputError
+from awd.report import words
 from awd.report.build import gather, read_plan, scales
 from awd.report.noise import noise_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
@@ -348,7 +349,7 @@ def sentences(comparison: Comparison) -> list[str]:
         (counts[Outcome.WITHIN], "without a difference beyond noise"),
         (differ, "different beyond noise"),
         (counts[Outcome.STATUS], "with another status"),
-        (counts[Outcome.UNKNOWN], "undecided, because no row has two trainings"),
+        (counts[Outcome.UNKNOWN], _undecided(comparison)),
     ]
     listed = ", ".join(f"{count} {text}" for count, text in parts if count)
     found.append(f"Of {matched} rows that both have: {listed}.")
@@ -359,6 +360,17 @@ def sentences(comparison: Comparison) -> list[str]:
                 f"from {noise.trainings} trainings."
             )
     return found
+
+
+def _undecided(comparison: Comparison) -> str:
+    """Why rows are undecided, each reason once."""
+    reasons = dict.fromkeys(
+        words.unknown_noise(lacks, "the row in B", "the row in A") if lacks else "no perplexity"
+        for lacks in (
+            row.difference.lacks for row in comparison.rows if row.outcome is Outcome.UNKNOWN
+        )
+    )
+    return f"undecided ({'; '.join(reasons)})"
 
 
 def cells(comparison: Comparison) -> list[dict[str, str]]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from awd.report.stats import Noise, Result, pool
+from awd.report.stats import Apart, Noise, Result, pool
 from awd.study.spec import without_defaults
-from awd.vocabulary import HELD_OUT, Split, Status
+from awd.vocabulary import HELD_OUT, LeftOut, Split, Status
 
 
 def noise_of(
@@ -19,8 +19,10 @@ def noise_of(
     """Noise of the mean loss on ``split`` by corpus, pooled over all trainings of a plan.
 
     Of each training one evaluation counts, that of its stream by the protocol that most trainings
-    on the corpus have. Ensembles, and trainings that diverged, leak or predict worse than a uniform
-    distribution over the vocabulary, are left out.
+    on the corpus have. Ensembles, and trainings that diverged or leak, do not count. The noise
+    names the other rows that do not share it (report.stats): those of which a training predicts
+    worse than a uniform distribution over the vocabulary, that spread far more than the others, or
+    that were measured by another protocol.
 
     Args:
         records: the frame of report.records.
@@ -35,11 +37,17 @@ def noise_of(
     ]
     found: dict[str, Noise] = {}
     for corpus, of_corpus in lines.groupby("corpus", sort=False):
-        kept = [line for line in of_corpus.itertuples(index=False) if not _worse_than_uniform(line)]
-        protocols = Counter(line.protocol for line in kept if line.protocol is not None)
+        every = list(of_corpus.itertuples(index=False))
+        protocols = Counter(line.protocol for line in every if line.protocol is not None)
         usual = max(protocols, key=lambda protocol: protocols[protocol], default=None)
-        kept = [line for line in kept if line.protocol is None or line.protocol == usual]
-        found[corpus] = pool(_by_training(kept, runs))
+        kept = [line for line in every if line.protocol in (None, usual)]
+        others = [line for line in every if line.protocol not in (None, usual)]
+        apart = [
+            Apart(tuple(each.run for each in group), LeftOut.PROTOCOL)
+            for group in _by_training(others, runs)
+        ]
+        noise = pool(_by_training(kept, runs))
+        found[corpus] = noise._replace(left_out=(*noise.left_out, *apart))
     return found
 
 
@@ -62,7 +70,16 @@ def result(line) -> Result:
     """What can be compared of a ``line`` (a named tuple) of the frame of records."""
     blocks = () if line.blocks is None else map(np.array, line.blocks)
     tokens, nll = blocks or (None, None)
-    return Result(math.log(line.perplexity), tokens, nll, line.run)
+    return Result(math.log(line.perplexity), tokens, nll, line.run, worse_than_uniform(line))
+
+
+def worse_than_uniform(line) -> bool:
+    """Return whether a ``line`` of the frame of records has a model that went astray.
+
+    It predicts worse than a uniform distribution over the vocabulary, if the size of that is known.
+    """
+    types = None if line.protocol is None else line.protocol.vocabulary
+    return types is not None and line.perplexity > types
 
 
 def results_by_row(
@@ -91,14 +108,13 @@ def results_by_row(
 
 
 def _by_training(lines: Iterable, runs: Mapping[str, Mapping]) -> list[list[Result]]:
-    """Results by training; of several stages the one that most of its seeds have."""
+    """Results by training; of several stages one without an astray seed, and of most seeds."""
     groups: dict[str, dict[str, list[Result]]] = {}
     for line in lines:
         stages = groups.setdefault(alike(runs[line.run]["spec"]), {})
         stages.setdefault(line.stage, []).append(result(line))
-    return [max(stages.values(), key=len) for stages in groups.values()]
+    return [max(stages.values(), key=_worth) for stages in groups.values()]
 
 
-def _worse_than_uniform(line) -> bool:
-    types = None if line.protocol is None else line.protocol.vocabulary
-    return types is not None and line.perplexity > types
+def _worth(group: list[Result]) -> tuple[bool, int]:
+    return not any(each.astray for each in group), len(group)

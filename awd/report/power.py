@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import nctdtrinc, stdtrit
 
+from awd.report import words
 from awd.report.build import read_plan
 from awd.report.noise import alike, noise_of, results_by_row
 from awd.report.records import collect
@@ -124,6 +125,8 @@ def _design(
 def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption]:
     """Measure the noise by corpus, of those that have records with several seeds.
 
+    Where all of those are left out of the noise (report.stats), it is the default, and says so.
+
     Records are those of ``plan`` and of the plan in results/{name}, whose other suites share the
     noise.
     """
@@ -143,13 +146,22 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
                 texts.setdefault(row["corpus"], []).append(text_variance(of_row, base))
     measured = {}
     for corpus, noise in noises.items():
+        apart = words.left_out(noise.counts_left_out())
         if noise.freedom:
             text = np.array(texts.get(corpus, []))
             text = text[~np.isnan(text)]
             deviation = math.sqrt(np.median(text)) if len(text) else DEFAULT.text
             source = f"{noise.trainings} trainings of the existing records"
-            measured[corpus] = Assumption(math.sqrt(noise.variance), deviation, source)
+            assumed = Assumption(math.sqrt(noise.variance), deviation, source)
+            measured[corpus] = _with(assumed, apart)
+        elif apart:
+            measured[corpus] = _with(DEFAULT, apart)
     return measured
+
+
+def _with(assumed: Assumption, apart: str) -> Assumption:
+    """The assumption with what is left out of it named in its source."""
+    return assumed._replace(source="; ".join(filter(None, (assumed.source, apart))))
 
 
 def summary(plan: Mapping, measured: Mapping[str, Assumption]) -> list[str]:

@@ -1,8 +1,9 @@
 """What there is to remark about a row of a table: facts, put into words by report.words."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-from awd.vocabulary import Status
+from awd.vocabulary import LeftOut, Status
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,21 @@ class Incomparable:
 
 @dataclass(frozen=True)
 class NoInterval:
-    """The difference has no interval: the noise of training is unknown."""
+    """The difference has no interval, because the noise of ``whose`` trainings is unknown.
+
+    A row or base row has one training, left out of the pool for the reason in ``why``. The pool has
+    no row with several trainings: those that there are were left out for the reasons in ``why``.
+    """
+
+    whose: Literal["row", "base row", "pool"] = "pool"
+    why: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnNoise:
+    """The row has several trainings, which do not share the noise of other rows."""
+
+    why: LeftOut
 
 
 @dataclass(frozen=True)
@@ -97,5 +112,6 @@ Remark = (
     | NeverAveraged
     | Incomparable
     | NoInterval
+    | OwnNoise
     | OtherInterval
 )

@@ -22,11 +22,12 @@ Where row and base row are evaluations of the same trainings, such as one before
 with a cache, their losses are subtracted training by training and the noise is that of these
 differences; the rest is the same.
 
-A row whose trainings spread far more than those of the other rows (F test, p < 0.001) does not
-share their noise: it is not in the pool, and its differences use its own spread.
+Some rows do not share the noise of the others: those whose trainings spread far more (F test, p <
+0.001), of which a training predicts worse than a uniform distribution, or that were measured by
+another protocol. They are not in the pool, and their differences use their own spread.
 
-If no row has two trainings the noise is unknown: there is a difference, and neither an interval nor
-a p value.
+The noise is unknown if no row in the pool has two trainings, or if a row that is left out of it has
+one. Then there is a difference, and neither an interval nor a p value.
 
 p values are corrected for the number of rows with Holm's method, which is valid however the
 differences are correlated. Dunnett's test, which uses the correlation that comes from the common
@@ -35,11 +36,15 @@ freedom (benchmarks/coverage.md).
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc, stdtr, stdtrit  # scipy.stats imports ten times slower
+
+from awd.report.remarks import NoInterval
+from awd.vocabulary import LeftOut
 
 FEWEST_BLOCKS = 10
 """The variance over fewer blocks has too few degrees of freedom."""
@@ -54,33 +59,48 @@ CAUTION = 18
 class Result(NamedTuple):
     """Mean loss of one training on a text, with the text's tokens and nats by block, (blocks).
 
-    ``run`` names the training.
+    ``run`` names the training. ``astray``: it predicts worse than a uniform distribution over the
+    vocabulary.
     """
 
     loss: float
     tokens: np.ndarray | None = None
     nll: np.ndarray | None = None
     run: str = ""
+    astray: bool = False
+
+
+class Apart(NamedTuple):
+    """The names of trainings that differ in their seed alone, and why they are not in the pool."""
+
+    runs: tuple[str, ...]
+    why: LeftOut
 
 
 class Noise(NamedTuple):
     """Variance of the mean loss between trainings that differ in their seed alone, in nats squared.
 
     ``residual`` is the part of it that is the interaction with the text's blocks, ``freedom`` the
-    degrees of freedom (0: unknown), ``trainings`` their number.
+    degrees of freedom (0: unknown), ``trainings`` their number. ``left_out`` do not share it.
     """
 
     variance: float = math.nan
     freedom: int = 0
     residual: float = 0.0
     trainings: int = 0
+    left_out: tuple[Apart, ...] = ()
+
+    def counts_left_out(self) -> Counter[LeftOut]:
+        """Count the trainings of rows with several that do not share the noise, by the reason."""
+        several = (apart for apart in self.left_out if len(apart.runs) > 1)
+        return Counter(apart.why for apart in several for _ in apart.runs)
 
 
 class Difference(NamedTuple):
     """Row minus base row in nats per token; nan where unknown.
 
     ``low`` and ``high`` are the 95% interval, ``covers`` is what it covers: "trainings and text",
-    "trainings", or "" without an interval.
+    "trainings", or "" without an interval; ``lacks`` says why a known difference has none.
     """
 
     nats: float = math.nan
@@ -89,6 +109,7 @@ class Difference(NamedTuple):
     p: float = math.nan
     freedom: float = math.nan
     covers: str = ""
+    lacks: NoInterval | None = None
 
 
 def mean(values: Sequence[float]) -> float:
@@ -107,25 +128,43 @@ def pool(groups: Iterable[Sequence[Result]]) -> Noise:
     """Noise of training over ``groups`` of trainings that differ in their seed alone.
 
     Groups of one training count for nothing. A group that spreads far more than the others is left
-    out. Give one evaluation of each training, since others of the same weights are not independent.
+    out, and so is one with a training that went astray: the rest of it are those that happened to
+    be steady. Give one evaluation of each training, since others of the same weights are not
+    independent.
     """
-    noises = [noise for group in groups if (noise := _within(group)).freedom]
-    while len(noises) > 1:
-        largest = max(noises, key=lambda noise: noise.variance)
-        others = [noise for noise in noises if noise is not largest]
-        if _shares(largest, _join(others)):
+    groups = list(groups)
+    left_out = [_apart(group, LeftOut.ASTRAY) for group in groups if _astray(group)]
+    kept = [(_within(group), group) for group in groups if not _astray(group)]
+    kept = [(noise, group) for noise, group in kept if noise.freedom]
+    while len(kept) > 1:
+        largest = max(kept, key=lambda each: each[0].variance)
+        others = [each for each in kept if each is not largest]
+        if _shares(largest[0], _join([noise for noise, _ in others])):
             break
-        noises = others
-    return _join(noises)
+        left_out.append(_apart(largest[1], LeftOut.SPREADS))
+        kept = others
+    return _join([noise for noise, _ in kept])._replace(left_out=tuple(left_out))
+
+
+def left_out(group: Sequence[Result], noise: Noise) -> LeftOut | None:
+    """Return why trainings of one row do not share the ``noise`` of the pool; None if they do."""
+    if _astray(group):
+        return LeftOut.ASTRAY
+    names = {result.run for result in group if result.run}
+    named = next((apart.why for apart in noise.left_out if not names.isdisjoint(apart.runs)), None)
+    if named is None and not _shares(_within(group), noise):
+        return LeftOut.SPREADS
+    return named
 
 
 def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Difference:
     """Difference of a row from the base row on the same text; ``noise`` is that of the pool.
 
-    All trainings count, whether or not both rows have their seed. The text's part is left out if
-    not all have losses of the same blocks. Nothing is known if there is no training of either, or a
-    loss is infinite; only the difference is known if the noise is unknown. Differences without any
-    spread give a point, and p is 1 if they are zero, 0 otherwise.
+    All trainings count, whether or not both rows have their seed. A row that is left out of the
+    pool has the noise of its own trainings. The text's part is left out if not all have losses of
+    the same blocks. Nothing is known if there is no training of either, or a loss is infinite; only
+    the difference is known if the noise is unknown. Differences without any spread give a point,
+    and p is 1 if they are zero, 0 otherwise.
     """
     if not row or not base:
         return Difference()
@@ -141,7 +180,7 @@ def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Diff
     if not math.isfinite(nats):
         return Difference()
     if not all(side.freedom for side, _ in sides):
-        return Difference(nats)
+        return Difference(nats, lacks=_lacks(row, base, noise))
     variance, freedom = _variance(sides, moved)
     error = math.sqrt(variance)
     half = float(stdtrit(freedom, 0.975)) * error
@@ -153,8 +192,9 @@ def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Diff
 def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
     """95% prediction interval of the mean loss of one more training, on the same text, in nats.
 
-    Its variance is noise (1 + 1/n): that of the new training and that of the mean of n. Both ends
-    are nan if the noise is unknown or there is no training.
+    Its variance is noise (1 + 1/n): that of the new training and that of the mean of n. Trainings
+    that are left out of the pool have their own noise. Both ends are nan if the noise is unknown or
+    there is no training.
     """
     noise = _own_or(noise, results)
     if not noise.freedom or not results:
@@ -243,9 +283,27 @@ def _shares(noise: Noise, others: Noise) -> bool:
 
 
 def _own_or(noise: Noise, group: Sequence[Result]) -> Noise:
-    """The noise of a group: that of all rows, or its own if it spreads far more."""
-    own = _within(group)
-    return noise if _shares(own, noise) else own
+    """The noise of a group: that of the pool, or its own if it is left out of it."""
+    return _within(group) if left_out(group, noise) else noise
+
+
+def _lacks(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> NoInterval:
+    """Why the noise of a row or its base row is unknown: first the reason of most rows."""
+    if not noise.freedom:
+        return NoInterval("pool", tuple(noise.counts_left_out()))
+    of_base, of_row = left_out(base, noise), left_out(row, noise)
+    if of_base and len(base) == 1:
+        return NoInterval("base row", (of_base,))
+    assert of_row
+    return NoInterval("row", (of_row,))
+
+
+def _astray(group: Sequence[Result]) -> bool:
+    return any(result.astray for result in group)
+
+
+def _apart(group: Sequence[Result], why: LeftOut) -> Apart:
+    return Apart(tuple(result.run for result in group), why)
 
 
 def _mean_loss(results: Sequence[Result]) -> float:

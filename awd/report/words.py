@@ -13,11 +13,12 @@ from awd.report.remarks import (
     NoInterval,
     Note,
     OtherInterval,
+    OwnNoise,
     Remark,
     SeedsMissing,
 )
 from awd.report.structures import UsedDevice
-from awd.vocabulary import END, Device, Status
+from awd.vocabulary import END, Device, LeftOut, Status
 
 CORPORA = {
     "ptb": "Penn Treebank",
@@ -29,6 +30,12 @@ INTERVALS = {
     "trainings": "over trainings, for this test text",
 }
 """What the interval of a difference covers, by its kind in report.stats."""
+LEFT_OUT = {
+    LeftOut.ASTRAY: "a training predicts worse than a uniform distribution over the vocabulary",
+    LeftOut.SPREADS: "its trainings spread far more than those of other rows",
+    LeftOut.PROTOCOL: "it was measured by another protocol than most rows",
+}
+"""Why a row does not share the noise of training of other rows."""
 HEADINGS = {
     "label": "",
     "parameters": "Params",
@@ -181,10 +188,43 @@ def remark(each: Remark) -> str:
         case Incomparable(found):
             return f"not comparable with the other rows: {differences(found)}"
         case NoInterval():
-            return "no interval: no row has several trainings, and one cannot show what is noise"
+            return f"no interval: {unknown_noise(each)}"
+        case OwnNoise(why):
+            return f"its noise is that of its own trainings alone, because {LEFT_OUT[why]}"
         case OtherInterval(kind):
             return f"interval {interval(kind)}"
     raise TypeError(f"{each!r} is no remark")
+
+
+def unknown_noise(lacks: NoInterval, row: str = "this row", base_row: str = "the base row") -> str:
+    """Return why a difference has no interval, with the names of both rows."""
+    why = " or ".join(LEFT_OUT[each] for each in lacks.why)
+    if lacks.whose == "pool":
+        if not why:
+            return "no row has several trainings, and one cannot show what is noise"
+        return f"every row with several trainings is left out, because {why}"
+    name = row if lacks.whose == "row" else base_row
+    return f"{name} has one training here and does not share the noise of other rows, because {why}"
+
+
+def left_out(counts: Mapping[LeftOut, int]) -> str:
+    """Return how many trainings do not share the noise of other rows, and why."""
+    return "; ".join(
+        f"{plural(count, 'training')} left out ({LEFT_OUT[why]})" for why, count in counts.items()
+    )
+
+
+def noise_source(trainings: Mapping[str, tuple[int, int]]) -> str:
+    """Return a sentence on where the noise of training is from.
+
+    ``trainings`` has their number and the degrees of freedom by corpus.
+    """
+    found = " and ".join(
+        f"{plural(count, 'training')} on {corpus_name(corpus)} "
+        f"({plural(freedom, 'degree')} of freedom)"
+        for corpus, (count, freedom) in trainings.items()
+    )
+    return f"Noise of training, over all studies: {found}."
 
 
 def remarks(found: Iterable[Remark]) -> str:

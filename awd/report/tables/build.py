@@ -8,19 +8,28 @@ import pandas as pd
 
 from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
-from awd.report.noise import by_split
+from awd.report.noise import by_split, worse_than_uniform
 from awd.report.remarks import (
     AtEpoch,
     Backward,
     Ended,
     Incomparable,
     NeverAveraged,
-    NoInterval,
     Note,
+    OwnNoise,
     Remark,
     SeedsMissing,
 )
-from awd.report.stats import Difference, Noise, Result, compare, holm, mean, mean_and_deviation
+from awd.report.stats import (
+    Difference,
+    Noise,
+    Result,
+    compare,
+    holm,
+    left_out,
+    mean,
+    mean_and_deviation,
+)
 from awd.vocabulary import COMBINED, FAILED, HELD_OUT, Split, Stage, Status
 
 COLUMNS = [
@@ -49,6 +58,8 @@ COLUMNS = [
     "noise_valid",
     "noise_test",
     "noise_freedom",
+    "noise_trainings",
+    "left_out",
     "seconds_per_epoch",
     "status",
     "verdict",
@@ -64,6 +75,7 @@ TYPES = {
     **dict.fromkeys(["train", "valid", "valid_sd", "test", "test_sd"], "float64"),
     **dict.fromkeys(["delta_test", "delta_low", "delta_high", "p", "p_holm"], "float64"),
     **dict.fromkeys(["noise_valid", "noise_test", "noise_freedom"], "float64"),
+    **{"noise_trainings": "Int64", "left_out": "object"},
     **dict.fromkeys(["seconds_per_epoch", "distance"], "float64"),
 }
 """Of columns that are no text, also where no row has a value."""
@@ -93,7 +105,8 @@ def build(
     by another protocol. ``interval`` is what the interval covers (report.stats); ``p_holm`` is
     ``p`` corrected for the number of rows compared on the corpus. ``noise_valid`` and
     ``noise_test`` are the standard deviations of a training's mean loss, in nats, with
-    ``noise_freedom`` degrees of freedom on the test text.
+    ``noise_freedom`` degrees of freedom on the test text, from ``noise_trainings``. ``left_out`` is
+    why the row does not share this noise, if it does not (vocabulary.LeftOut).
 
     Args:
         suite: an entry of the plan's ``suites``.
@@ -194,20 +207,22 @@ def _line(
     valid, valid_sd = mean_and_deviation(list(values["valid"].values()))
     test, test_sd = mean_and_deviation(list(values["test"].values()))
     delta = Difference()
-    base = _measured(of_base)
-    if status in COUNTED and not differing:
-        delta = compare(_measured(results), base, noise[Split.TEST])
+    own, base = _measured(results), _measured(of_base)
+    counts = status in COUNTED and not differing
+    if counts:
+        delta = compare(own, base, noise[Split.TEST])
+    apart = left_out(own, noise[Split.TEST]) if counts else None
     level = math.exp(mean([result.loss for result in base]))  # of the base row, nan without it
     published = published_columns(row).get("paper", {})
-    judged = scale == "paper" and status in COUNTED and not differing
-    judgement = _judge(published, results, noise) if judged else None
+    judgement = _judge(published, results, noise) if scale == "paper" and counts else None
     remarks = [
         Note(row["note"]) if row.get("note") else None,
         *_state_remarks(row, results, planned),
         _backward(results),
         _never_averaged(row, results, planned),
         Incomparable(differing) if differing else None,
-        NoInterval() if not math.isnan(delta.nats) and not delta.covers else None,
+        delta.lacks,
+        OwnNoise(apart) if apart and len(own) > 1 else None,
     ]
     return {
         **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},
@@ -226,6 +241,8 @@ def _line(
         "interval": delta.covers,
         **{f"noise_{split}": math.sqrt(noise[split].variance) for split in HELD_OUT},
         "noise_freedom": noise[Split.TEST].freedom or math.nan,
+        "noise_trainings": noise[Split.TEST].trainings or None,
+        "left_out": apart,
         "seconds_per_epoch": mean(
             [r["seconds"] for r in results.values() if not math.isnan(r["seconds"])]
         ),
@@ -251,6 +268,7 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["seconds"] = line.seconds_per_epoch
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
+            result["astray", line.split] = worse_than_uniform(line)
         if line.blocks is not None:
             result["blocks"] = line.blocks
     return {
@@ -291,7 +309,12 @@ def _never_averaged(
 def _measured(results: dict[int, dict], split: str = Split.TEST) -> list[Result]:
     """The results to compare; those of the test text with losses by block."""
     return [
-        Result(math.log(result[split]), *_blocks(result, split), run=result["run"])
+        Result(
+            math.log(result[split]),
+            *_blocks(result, split),
+            run=result["run"],
+            astray=result["astray", split],
+        )
         for result in results.values()
         if split in result and _counts(result)
     ]

@@ -20,6 +20,7 @@ class Facts(NamedTuple):
     delta: bool  # whether differences are shown
     holm: bool  # whether corrected p values are
     published: bool  # whether published values are
+    unknown: NoInterval | None  # why no row has an interval, if that is the same for all
 
 
 def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
@@ -45,10 +46,14 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         base = "the base row of the suite"
         if not several:
             base = f"“{base_label(suite)}”"
-        how = words.remark(NoInterval())
+        how = "without an interval for the reasons in the footnotes"
+        if facts.unknown:
+            how = words.remark(facts.unknown)
         if facts.kinds:
             how = f"with its 95% interval {words.interval(facts.kinds[0])}"
         sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
+        if facts.kinds and (trainings := _noise(frame)):
+            sentences.append(words.noise_source(trainings))
     if facts.holm:
         sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
     if facts.bold:
@@ -64,6 +69,16 @@ def base_label(suite: dict) -> str:
     """Return the label of a suite's base row, which a writer's choice of rows may not have."""
     rows = suite.get("all_rows", suite["rows"])
     return next(row["label"] for row in rows if row["row"] == suite.get("base"))
+
+
+def _noise(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """How many trainings the noise is from, and its degrees of freedom, by corpus."""
+    known = frame[frame["noise_freedom"].notna()].drop_duplicates("corpus")
+    columns = known[["corpus", "noise_trainings", "noise_freedom"]]
+    return {
+        corpus: (int(count), int(freedom))
+        for corpus, count, freedom in columns.itertuples(index=False)
+    }
 
 
 def _unseen(parts: list[dict]) -> list[str]:

@@ -110,6 +110,7 @@ def body(
     lines = frame.to_dict("records")  # many times faster to go through than a frame
     best = _best(lines)
     kinds = [kind for kind in words.INTERVALS if any(line["interval"] == kind for line in lines)]
+    unknown = _unknown(lines) if not kinds else None
     # Training perplexity is shown by studies that published it.
     trained = not (several or frame["published_train"].isna().all())
     splits = tuple(Split) if trained else HELD_OUT
@@ -121,7 +122,7 @@ def body(
         row = rows[line["suite"], line["row"], line["corpus"]]
         strike = markup.struck if line["status"] == Status.LEAKS else str
         label = strike(markup.text(line["label"]))
-        note = _footnote(line, kinds, with_status=STATUS in without)
+        note = _footnote(line, kinds, unknown, with_status=STATUS in without)
         if note and note not in footnotes:
             footnotes.append(note)
         place = footnotes.index(note) + 1 if note else None
@@ -180,7 +181,7 @@ def body(
     names = {column.spelled for column in columns}
     delta = bool(names & {"delta", "interval"})
     theirs = any(column.group not in ("", REPRODUCED) for column in columns) or "verdict" in names
-    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs)
+    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs, unknown)
     return Body(
         markup.text(suite["title"].rstrip(".")),
         markup.text(caption(frame, suite, facts)),
@@ -251,15 +252,23 @@ def _measures(line: dict, is_base: bool, markup: Markup) -> dict[Column, Entry]:
     return found
 
 
-def _footnote(line: dict, kinds: list[str], with_status: bool) -> tuple[Remark, ...]:
+def _unknown(lines: list[dict]) -> NoInterval | None:
+    """Why no row has an interval, if the reason is the same for all and not of a row alone."""
+    found = {each for line in lines for each in line["remarks"] if isinstance(each, NoInterval)}
+    only = found.pop() if len(found) == 1 else None
+    return None if only and only.whose == "row" else only
+
+
+def _footnote(
+    line: dict, kinds: list[str], unknown: NoInterval | None, with_status: bool
+) -> tuple[Remark, ...]:
     """What neither caption nor status column says about a row."""
     # Divergence and leaks have a remark of their own.
     shown = with_status and line["status"] in (Status.PARTIAL, Status.MISSING)
     found = [each for each in line["remarks"] if shown or not isinstance(each, SeedsMissing)]
     if not with_status:
         found = [each for each in found if not isinstance(each, AtEpoch)]
-    if not kinds:
-        found = [each for each in found if not isinstance(each, NoInterval)]
+    found = [each for each in found if each != unknown]
     if line["interval"] in kinds[1:]:
         found.append(OtherInterval(line["interval"]))
     return tuple(found)

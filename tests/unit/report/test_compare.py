@@ -131,8 +131,27 @@ def test_one_training_a_row_decides_nothing(tmp_path):
         (folder / "small" / "plans/merity2018.json").write_text(json.dumps(plan))
     (found,) = compare_folders(first, second)
     assert found.code == UNDECIDED
-    assert "no row has two trainings" in markdown([found])
+    assert "8 undecided (no row has several trainings, and one" in markdown([found])
     assert "recipe a → b" in markdown([found])
+
+
+def test_rows_that_went_astray_are_undecided_for_that_reason(tmp_path):
+    """The noise of other rows does not decide about them."""
+
+    def fewer_types(folder):
+        for path in folder.glob(f"runs/*minus-weight-decay/{RECORD}"):
+            record = json.loads(path.read_text())
+            record["protocol"]["vocabulary"] = 10
+            path.write_text(json.dumps(record))
+        return folder
+
+    first = fewer_types(results(tmp_path / "a", (1,)))
+    second = fewer_types(results(tmp_path / "b", (1,), offset=1, factor=3.0))
+    (found,) = compare_folders(first, second)
+    assert outcomes(found)["minus-weight-decay"] is Outcome.UNKNOWN
+    assert outcomes(found)["minus-nt-asgd"] is Outcome.WITHIN
+    assert found.code == UNDECIDED
+    assert "1 undecided (the row in A has one training here and does not" in markdown([found])
 
 
 def test_a_diverged_training_is_a_difference(tmp_path):

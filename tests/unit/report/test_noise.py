@@ -8,6 +8,8 @@ import pytest
 
 from awd.report.comparability import Protocol
 from awd.report.noise import alike, by_split, noise_of, results_by_row
+from awd.report.stats import Apart
+from awd.vocabulary import LeftOut
 
 USUAL = Protocol("stream", "left", 1, True, True, 10_000, 500, 500)
 RUNS = {
@@ -53,7 +55,6 @@ def test_noise_is_pooled_over_the_trainings_that_differ_in_their_seed_alone():
         {"split": "valid"},
         {"run": "not-planned"},
         {"perplexity": float("nan")},
-        {"perplexity": 10_001.0},
         {"protocol": dataclasses.replace(USUAL, batch_size=10)},
     ],
     ids=str,
@@ -63,6 +64,35 @@ def test_what_is_no_ordinary_result_does_not_count(change):
     noise = noise_of(records(**change), RUNS)["ptb"]
     assert noise.variance == pytest.approx(0.1**2 / 2)
     assert noise.freedom == 1
+
+
+def test_a_row_with_an_astray_training_is_left_out_whole():
+    """A single seed of it that did not go astray would seem steady."""
+    noise = noise_of(records(perplexity=10_001.0), RUNS)["ptb"]
+    assert noise.variance == pytest.approx(0.1**2 / 2)
+    assert noise.left_out == (Apart(("half-s1", "half-s2"), LeftOut.ASTRAY),)
+    assert noise_of(records(), RUNS)["ptb"].left_out == ()
+
+
+def test_the_noise_names_what_was_measured_by_another_protocol():
+    other = dataclasses.replace(USUAL, batch_size=10)
+    noise = noise_of(records(protocol=other), RUNS)["ptb"]
+    assert noise.left_out == (Apart(("half-s2",), LeftOut.PROTOCOL),)
+
+
+def test_a_stage_that_did_not_go_astray_counts():
+    """One evaluation of a training counts; the fine-tuned one may be the sound one."""
+    frame = records(perplexity=10_001.0)
+    tuned = records().assign(stage="finetune")
+    noise = noise_of(pd.concat([frame, tuned]), RUNS)["ptb"]
+    assert (noise.freedom, noise.left_out) == (2, ())
+
+
+def test_results_that_went_astray_are_marked():
+    row = {"row": "half", "corpus": "ptb", "stage": "train", "method": "stream"}
+    row["runs"] = [{"seed": seed, "run": f"half-s{seed}"} for seed in (1, 2)]
+    found = results_by_row({"rows": [row]}, records(perplexity=10_001.0))
+    assert [each.astray for each in found["half", "ptb"]] == [False, True]
 
 
 def test_each_split_and_corpus_has_its_own():

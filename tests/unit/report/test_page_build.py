@@ -12,6 +12,7 @@ import pytest
 from synthetic import make_plan, write_runs
 
 from awd.files import read_json, write_json
+from awd.report import records, tables
 from awd.report.build import report
 from awd.report.page.build import outcomes
 from awd.report.page.rows import command
@@ -256,3 +257,22 @@ def test_a_card_calls_a_row_worse_only_beyond_noise_after_correction():
     ]
     frame = pd.DataFrame(lines, columns=["delta_test", "delta_low", "delta_high", "p_holm"])
     assert outcomes(frame) == {"worse": 1, "better": 1, "undecided": 2}
+
+
+def test_a_training_that_went_astray_has_a_footnote_and_no_outcome(tmp_path):
+    """The noise of the other rows does not make it worse than the base row."""
+    plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
+    (row,) = [row for row in plan["suites"][0]["rows"] if row["row"] == "minus-weight-drop"]
+    del row["runs"][1:]
+    build(tmp_path, plan)
+    path = tmp_path / "runs" / row["runs"][0]["run"] / "finetune.stream.json"
+    values = {"nll": 500 * math.log(20_000), "tokens": 500, "perplexity": 20_000.0}
+    record = read_json(path) | {"splits": {"valid": values, "test": values}}
+    write_json(path, record)
+    (page,) = report(tmp_path, plan["scale"], parts=("page",))
+    text = Outline(page.read_text(encoding="utf-8")).words
+    assert "No interval: this row has one training here and does not share the noise" in text
+    assert "A row whose training predicts worse than a uniform distribution" in text
+    found, _ = records.collect(plan, tmp_path / "runs")
+    frame = tables.build(plan["suites"][0], found, plan["scale"], plan["runs"])
+    assert sum(outcomes(frame).values()) == frame["delta_test"].notna().sum() - 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from synthetic import make_plan, write_runs
 
+from awd.report import words
 from awd.report.power import (
     DEFAULT,
     Assumption,
@@ -20,6 +21,7 @@ from awd.report.power import (
 )
 from awd.report.stats import Result, compare, pool
 from awd.study import parts
+from awd.vocabulary import LeftOut
 
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
@@ -84,6 +86,23 @@ def test_noise_is_that_of_the_records_or_the_default(tmp_path):
     assert table["seeds"].tolist() == list(range(1, 11))
     assert (table["one_row"] < table["whole_table"])[1:].all()
     assert math.isinf(table["one_row"][0])
+
+
+def test_the_source_of_the_noise_names_what_is_left_out(tmp_path):
+    """If all rows with several seeds went astray, it is the default."""
+    plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
+    write_runs(plan, tmp_path / "runs")
+    for pattern, start, why in (
+        ("*minus-weight-drop", "18 trainings of the existing records; ", LeftOut.PROTOCOL),
+        ("*", f"{DEFAULT.source}; ", LeftOut.ASTRAY),
+    ):
+        for path in tmp_path.glob(f"runs/{pattern}/finetune.stream.json"):
+            record = json.loads(path.read_text())
+            record["protocol"]["vocabulary"] = 10
+            path.write_text(json.dumps(record))
+        found = assumptions(plan, tmp_path, "small")["ptb"].source
+        assert found.startswith(start)
+        assert f" trainings left out ({words.LEFT_OUT[why]})" in found
 
 
 def test_one_training_of_each_row_finds_nothing():

@@ -15,10 +15,11 @@ from awd.report.remarks import (
     NoInterval,
     Note,
     OtherInterval,
+    OwnNoise,
     Remark,
     SeedsMissing,
 )
-from awd.vocabulary import Status
+from awd.vocabulary import LeftOut, Status
 
 EXAMPLES = [
     Note("from the authors' code"),
@@ -29,6 +30,7 @@ EXAMPLES = [
     NeverAveraged(40, 1, 3),
     Incomparable((("batch_size", 10),)),
     NoInterval(),
+    OwnNoise(LeftOut.SPREADS),
     OtherInterval(next(iter(words.INTERVALS))),
 ]
 

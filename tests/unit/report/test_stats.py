@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
+from awd.report.remarks import NoInterval
 from awd.report.stats import (
+    Apart,
     Noise,
     Result,
     compare,
     holm,
+    left_out,
     mean_and_deviation,
     pool,
     prediction,
+    satterthwaite,
 )
+from awd.vocabulary import LeftOut
 
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
@@ -134,12 +139,95 @@ def test_a_row_that_spreads_far_more_keeps_its_noise_to_itself():
     steady = [trainings(4.0 + 0.01 * np.array(d)) for d in ((-1, 0, 1), (0, 1, 0.5), (1, -1, 0))]
     wild = trainings([4.0, 6.0, 9.0])
     noise = pool([*steady, wild])
-    assert noise == pool(steady)
+    assert noise[:4] == pool(steady)[:4]
+    assert noise.left_out == (Apart(("", "", ""), LeftOut.SPREADS),)
     there = compare(wild, steady[0], noise)
     assert there.high - there.low > 5
     assert compare(steady[1], steady[0], noise).high < 0.1
     low, high = prediction(wild, noise)
     assert high - low > 5
+
+
+def astray(losses, runs="") -> list[Result]:
+    return [each._replace(astray=True) for each in trainings(losses, runs or "xyz"[: len(losses)])]
+
+
+STEADY = [trainings([4.00, 4.01, 4.02], "abc"), trainings([3.0, 3.01], "de")]
+
+
+def test_a_row_that_went_astray_has_the_noise_of_its_own_trainings():
+    """Of all of them, also of those that did not; as row and as base row."""
+    wild = [*astray([9.0], "x"), *trainings([8.6], "y")]
+    noise = pool([*STEADY, wild])
+    assert noise[:4] == pool(STEADY)[:4]
+    assert noise.left_out == (Apart(("x", "y"), LeftOut.ASTRAY),)
+    own = 0.4**2 / 2
+    squares = [(own / 2, 1), (noise.variance / 3, 3)]
+    half = reference.t.ppf(0.975, max(1, satterthwaite(squares)))
+    half *= math.sqrt(sum(square for square, _ in squares))
+    found = compare(wild, STEADY[0], noise)
+    assert found[:3] == pytest.approx((4.79, 4.79 - half, 4.79 + half))
+    back = compare(STEADY[0], wild, noise)
+    assert (-back.high, -back.low, back.p) == pytest.approx((found.low, found.high, found.p))
+    low, high = prediction(wild, noise)
+    assert high - low == pytest.approx(2 * reference.t.ppf(0.975, 1) * math.sqrt(own * 1.5))
+    assert left_out(wild, noise) is LeftOut.ASTRAY
+    assert left_out(STEADY[0], noise) is None
+
+
+SPREAD = trainings([4.0, 6.0, 9.0], "uvw")
+OTHER = Apart(("p", "q"), LeftOut.PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("group", "why"),
+    [
+        (astray([9.0]), LeftOut.ASTRAY),
+        (SPREAD[:1], LeftOut.SPREADS),
+        (trainings([4.0], "p"), LeftOut.PROTOCOL),
+    ],
+)
+def test_one_training_that_does_not_share_the_noise_has_no_interval(group, why):
+    """It would be far too narrow with the noise of others; nor has it a verdict by that noise."""
+    noise = pool([*STEADY, SPREAD])
+    noise = noise._replace(left_out=(*noise.left_out, OTHER))
+    for pair, whose in (((group, STEADY[0]), "row"), ((STEADY[0], group), "base row")):
+        found = compare(*pair, noise)
+        assert math.isfinite(found.nats)
+        assert np.isnan([found.low, found.high, found.p]).all()
+        assert (found.covers, found.lacks) == ("", NoInterval(whose, (why,)))
+    assert all(map(math.isnan, prediction(group, noise)))
+    assert compare(STEADY[1], STEADY[0], noise).covers == "trainings", "others keep theirs"
+
+
+def test_a_difference_says_why_no_row_has_noise():
+    """There are none with several trainings, or those that there are were left out."""
+    one, other = trainings([4.1], "a"), trainings([4.0], "b")
+    assert compare(one, other, pool([one, other])).lacks == NoInterval()
+    single = pool([one, other, astray([9.0], "z")])
+    assert compare(one, other, single).lacks == NoInterval()
+    assert not single.counts_left_out()
+    noise = pool([one, other, astray([8.0, 9.0], "xy")])
+    assert compare(one, other, noise).lacks == NoInterval("pool", (LeftOut.ASTRAY,))
+    assert noise.counts_left_out() == {LeftOut.ASTRAY: 2}
+
+
+def test_an_unsteady_row_does_not_narrow_its_own_intervals():
+    """Its noise is ten times that of the others: as row, as base row and as the next training."""
+    generator = np.random.default_rng(11)
+    inside = []
+    for _ in range(2_000):
+        steady = [trainings(4 + 0.01 * generator.standard_normal(3)) for _ in range(9)]
+        wild = astray(9 + 0.1 * generator.standard_normal(3))
+        noise = pool([*steady, wild])
+        for found, truth in (
+            (compare(wild, steady[0], noise), 5),
+            (compare(steady[0], wild, noise), -5),
+        ):
+            inside.append(found.low <= truth <= found.high)
+        low, high = prediction(wild, noise)
+        inside.append(low <= 9 + 0.1 * generator.standard_normal() <= high)
+    assert 0.94 <= np.mean(inside) <= 0.97
 
 
 def test_texts_that_cannot_be_paired_leave_the_text_out():

@@ -18,10 +18,11 @@ from awd.report.remarks import (
     Incomparable,
     NeverAveraged,
     NoInterval,
+    OwnNoise,
     SeedsMissing,
 )
 from awd.report.tables.markdown import markdown
-from awd.vocabulary import Status
+from awd.vocabulary import LeftOut, Status
 
 
 def test_values_of_three_seeds(tmp_path):
@@ -78,6 +79,74 @@ def test_base_rows_with_several_seeds_give_every_row_an_interval(tmp_path):
         found = line(table, row)
         assert found["delta_low"] < found["delta_test"] < found["delta_high"]
     assert "**" in markdown(table, suite, "paper")
+
+
+BASE = ("full", "minus-fine-tuning")  # of the same trainings
+
+
+def astray(tmp_path, row, seeds, several=None):
+    """The study with a row whose last seed has a perplexity beyond 10,000, as frame and Markdown.
+
+    That is the size of its vocabulary. Only rows of ``several`` (None: all) have several seeds.
+    """
+    plan = make_plan(seeds=seeds, corpora=("ptb",))
+    suite = plan["suites"][0]
+    for each in suite["rows"]:
+        if several and each["row"] not in several:
+            del each["runs"][1:]
+    write_runs(plan, tmp_path / "runs")
+    frame, _ = records.collect(plan, tmp_path / "runs")
+    apart = frame["run"].str.endswith(f"merity2018-{row}") & (frame["split"] == "test")
+    apart &= frame["seed"] == frame.loc[apart, "seed"].max()
+    frame.loc[apart, "perplexity"] *= 300
+    table = tables.build(suite, frame, "small", plan["runs"])
+    return table, markdown(table, suite, "small")
+
+
+def test_a_row_that_went_astray_has_the_noise_of_its_own_trainings(tmp_path):
+    """The others keep theirs, and a footnote gives the reason."""
+    table, text = astray(tmp_path, "minus-weight-drop", (1, 2))
+    found, usual = line(table, "minus-weight-drop"), line(table, "minus-nt-asgd")
+    assert found["left_out"] is LeftOut.ASTRAY
+    assert pd.isna(usual["left_out"])
+    assert found["remarks"] == (OwnNoise(LeftOut.ASTRAY),)
+    assert found["noise_trainings"] == 2 * 6, "seven rows are trained for themselves"
+    assert found["p"] > 0.05
+    assert found["delta_low"] < 0, "with the noise of others far above zero"
+    assert usual["delta_high"] - usual["delta_low"] < 5
+    assert "Its noise is that of its own trainings alone, because a training predicts wor" in text
+    assert "Noise of training, over all studies: 12 trainings on Penn Treebank (6 degrees" in text
+
+
+def test_one_training_that_went_astray_has_no_interval(tmp_path):
+    """Although the base row has several, whose noise the others have."""
+    table, text = astray(tmp_path, "minus-weight-drop", (1, 2, 3), several=BASE)
+    assert line(table, "minus-nt-asgd")["interval"] == "trainings and text"
+    found = line(table, "minus-weight-drop")
+    assert found["remarks"] == (NoInterval("row", (LeftOut.ASTRAY,)),)
+    assert found["delta_test"] > 0
+    assert found[["delta_low", "delta_high", "p", "p_holm"]].isna().all()
+    assert "<sup>1</sup> No interval: this row has one training here and does not share" in text
+
+
+def test_a_base_row_that_went_astray_with_one_training_leaves_no_interval(tmp_path):
+    """The caption has the reason, since it is that of every row."""
+    several = ("minus-nt-asgd", "minus-weight-drop")
+    table, text = astray(tmp_path, "full", (1, 2), several=several)
+    lacks = NoInterval("base row", (LeftOut.ASTRAY,))
+    assert line(table, "minus-nt-asgd")["remarks"] == (lacks,)
+    assert f"from “AWD-LSTM”, {words.remark(lacks)}." in text
+    assert line(table, "full")["left_out"] is LeftOut.ASTRAY
+
+
+def test_the_caption_does_not_deny_trainings_that_are_left_out(tmp_path):
+    """The base row has two, one of which went astray."""
+    table, text = astray(tmp_path, "full", (1, 2), several=BASE)
+    lacks = NoInterval("pool", (LeftOut.ASTRAY,))
+    assert line(table, "minus-nt-asgd")["remarks"] == (lacks,)
+    assert "no row has several trainings" not in text
+    assert "No interval: every row with several trainings is left out, because a training" in text
+    assert line(table, "minus-fine-tuning")["interval"], "of the same trainings, in pairs"
 
 
 def test_p_values_are_corrected_for_the_rows_of_a_corpus(tmp_path):

@@ -14,7 +14,7 @@ def test_columns_and_order(tmp_path):
         "suite,row,label,corpus,stage,method,params,"
         "published_train,published_valid,published_test,train,valid,"
         "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
-        "noise_valid,noise_test,noise_freedom,"
+        "noise_valid,noise_test,noise_freedom,noise_trainings,left_out,"
         "seconds_per_epoch,status,verdict,distance,incomparable,note"
     )
     wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]

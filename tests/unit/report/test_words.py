@@ -21,6 +21,7 @@ from awd.report.remarks import (
     NoInterval,
     Note,
     OtherInterval,
+    OwnNoise,
     SeedsMissing,
 )
 from awd.report.structures import UsedDevice
@@ -28,9 +29,19 @@ from awd.report.tables import layout
 from awd.report.tables.html import html as typeset_html
 from awd.report.tables.latex import latex
 from awd.report.tables.markdown import markdown
-from awd.vocabulary import Device, Status
+from awd.vocabulary import Device, LeftOut, Status
 
 GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
+
+
+def test_the_source_of_the_noise_and_what_is_left_out_of_it():
+    sources = {"ptb": (12, 8), "mine": (2, 1)}
+    assert words.noise_source(sources) == (
+        "Noise of training, over all studies: 12 trainings on Penn Treebank (8 degrees of freedom) "
+        "and 2 trainings on mine (1 degree of freedom)."
+    )
+    assert words.left_out({LeftOut.SPREADS: 3}).startswith("3 trainings left out (its trainings")
+    assert words.left_out({}) == ""
 
 
 @pytest.mark.parametrize(
@@ -51,7 +62,23 @@ GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
             "not comparable with the other rows: left and right context (pseudo-perplexity), "
             "12 word types",
         ),
-        (NoInterval(), "no interval"),
+        (NoInterval(), "no interval: no row has several trainings, and one cannot show what is"),
+        (
+            NoInterval("pool", (LeftOut.ASTRAY, LeftOut.PROTOCOL)),
+            "no interval: every row with several trainings is left out, because a training "
+            "predicts worse than a uniform distribution over the vocabulary or it was measured by "
+            "another protocol than most rows",
+        ),
+        (
+            NoInterval("base row", (LeftOut.SPREADS,)),
+            "no interval: the base row has one training here and does not share the noise of other "
+            "rows, because its trainings spread far more than those of other rows",
+        ),
+        (NoInterval("row", (LeftOut.SPREADS,)), "no interval: this row has one training here and"),
+        (
+            OwnNoise(LeftOut.SPREADS),
+            "its noise is that of its own trainings alone, because its trainings spread far more",
+        ),
         (OtherInterval("trainings"), "interval over trainings"),
     ],
 )
