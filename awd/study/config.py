@@ -54,7 +54,7 @@ Folder = Annotated[str, StringConstraints(min_length=1, pattern=FOLDER)]
 
 
 class Config(Model):
-    """config.yaml with the changes of a command line. A key that is left out has its default."""
+    """The keys of config.yaml. One that is left out has its value in awd's own config.yaml."""
 
     scale: Literal["demo", "small", "paper"] = described(
         "How large: demo (built-in corpus, minutes), small (real corpora, reduced models, about an "
