@@ -20,9 +20,9 @@ SECTIONS: Mapping[str, tuple[str, type[Model]]] = {
     "Suite": (
         "`workflow/suites/NAME.yaml`. `awd new suite NAME` writes an example. Of a "
         "hyperparameter's values the most specific wins: `base`, then `corpora`, then `recipes`, "
-        "then `scales.SCALE.set`, then a row's `set`, then `scales.SCALE.rows.ROW`. Everywhere but "
-        "in `base` a number can be relative: `x0.5` is half of the value that the key has without "
-        "this line. `awd plan` shows the result.",
+        "then `scales.SCALE.set`, then what `awd tune` has chosen, then a row's `set`, then "
+        "`scales.SCALE.rows.ROW`. Everywhere but in `base` a number can be relative: `x0.5` is "
+        "half of the value that the key has without this line. `awd plan` shows the result.",
         Suite,
     ),
     "Row of a suite": ("`rows.NAME` in a suite.", Row),
