@@ -60,6 +60,13 @@ class Incomparable:
 
 
 @dataclass(frozen=True)
+class AsFrequencies:
+    """The row predicts the test text no better than word frequencies do, of this ``perplexity``."""
+
+    perplexity: float
+
+
+@dataclass(frozen=True)
 class NoInterval:
     """The difference has no interval, because the noise of ``whose`` trainings is unknown.
 
@@ -111,6 +118,7 @@ Remark = (
     | Backward
     | NeverAveraged
     | Incomparable
+    | AsFrequencies
     | NoInterval
     | OwnNoise
     | OtherInterval

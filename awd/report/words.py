@@ -5,6 +5,7 @@ from typing import Any
 
 from awd.report.comparability import Exclusion
 from awd.report.remarks import (
+    AsFrequencies,
     AtEpoch,
     Backward,
     Ended,
@@ -187,6 +188,8 @@ def remark(each: Remark) -> str:
             return f"averaging did not start in its {epochs} epochs{share}"
         case Incomparable(found):
             return f"not comparable with the other rows: {differences(found)}"
+        case AsFrequencies(perplexity):
+            return f"no better than word frequencies, {perplexity:,.2f}"
         case NoInterval():
             return f"no interval: {unknown_noise(each)}"
         case OwnNoise(why):

@@ -24,7 +24,7 @@ from awd.report import words
 from awd.report.agreement import TOLERANCE, Verdict
 from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
 from awd.report.stats import LEVEL, beyond_noise
-from awd.report.tables.build import compared
+from awd.report.tables.build import beats_frequencies, compared
 from awd.report.tables.files import csv
 from awd.report.tables.latex import latex
 from awd.report.tables.markdown import markdown
@@ -270,7 +270,8 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
         lines = counted[counted["corpus"] == table.corpus].dropna(subset=["test"])
         if len(lines):
             line = lines.loc[lines["test"].idxmin()]
-            best.append((table.name, line["label"], f"{line['test']:,.2f}"))
+            if beats_frequencies(line):
+                best.append((table.name, line["label"], f"{line['test']:,.2f}"))
     return {
         "suite": suite,
         "verdict": verdict,

@@ -12,7 +12,15 @@ from awd.report import words
 from awd.report.agreement import Verdict
 from awd.report.costs import Costs
 from awd.report.page.intervals import Span, Spans, spans
-from awd.report.remarks import Ended, Incomparable, NoInterval, Note, OwnNoise, SeedsMissing
+from awd.report.remarks import (
+    AsFrequencies,
+    Ended,
+    Incomparable,
+    NoInterval,
+    Note,
+    OwnNoise,
+    SeedsMissing,
+)
 from awd.report.tables.build import published_columns
 from awd.report.tables.html import MARKUP
 from awd.report.tables.layout import (
@@ -198,7 +206,7 @@ def _sortable(entry: Entry) -> tuple[Markup, float | None]:
 
 def reason(line: dict) -> str:
     """Return why a row has the state that it has, as far as its remarks give a reason."""
-    others = (Note, SeedsMissing, Incomparable, NoInterval, OwnNoise)
+    others = (Note, SeedsMissing, Incomparable, AsFrequencies, NoInterval, OwnNoise)
     found = [each for each in line["remarks"] if not isinstance(each, others)]
     plain = [
         each.reason if isinstance(each, Ended) and not each.seeds and each.reason else each

@@ -10,6 +10,7 @@ from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
 from awd.report.noise import by_split, worse_than_uniform
 from awd.report.remarks import (
+    AsFrequencies,
     AtEpoch,
     Backward,
     Ended,
@@ -109,7 +110,8 @@ def build(
     why the row does not share this noise, if it does not (vocabulary.LeftOut).
 
     Args:
-        suite: an entry of the plan's ``suites``.
+        suite: an entry of the plan's ``suites``. With ``frequencies``, corpus -> split -> the
+            perplexity of its word frequencies, rows that are no better have a remark.
         records: the frame of report.records.
         planned: the plan's ``runs``, which have the parameters of what is not trained yet.
         noises: of trainings, by corpus and split; by default pooled over all ``records``.
@@ -128,6 +130,9 @@ def build(
         place = (row["row"], row["corpus"])
         noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
         line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
+        of_words = suite.get("frequencies", {}).get(row["corpus"], {}).get(Split.TEST, math.inf)
+        if compared(line) and line["test"] >= of_words and _reads_all(row, planned):
+            line["remarks"] += (AsFrequencies(of_words),)
         if place in unfinished:
             line["remarks"] += (unfinished[place],)
         lines.append({"suite": suite["suite"], **line})
@@ -135,6 +140,12 @@ def build(
     frame = pd.DataFrame(lines, columns=columns)
     frame["p_holm"] = frame.groupby("corpus", sort=False)["p"].transform(holm)
     return frame.astype(TYPES)
+
+
+def _reads_all(row: dict, planned: Mapping[str, dict]) -> bool:
+    """Whether a row trains on the whole text, whose word frequencies it is compared with."""
+    specs = [planned.get(item["run"], {}).get("spec", {}) for item in row["runs"]]
+    return not any(spec.get("train_tokens") for spec in specs)
 
 
 def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.DataFrame]:
@@ -158,6 +169,11 @@ def published_columns(row: dict) -> dict[str, dict]:
 def compared(line: dict) -> bool:
     """Return whether a line is compared with others: it counts, and by the same protocol."""
     return line["status"] in COUNTED and not line["incomparable"]
+
+
+def beats_frequencies(line: dict) -> bool:
+    """Return whether a line predicts better than word frequencies, as far as that is known."""
+    return not any(isinstance(each, AsFrequencies) for each in line["remarks"])
 
 
 def order_agreement(frame: pd.DataFrame) -> Order:

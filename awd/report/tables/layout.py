@@ -10,7 +10,7 @@ import pandas as pd
 
 from awd.report import words
 from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, SeedsMissing
-from awd.report.tables.build import COUNTED, compared, published_columns
+from awd.report.tables.build import COUNTED, beats_frequencies, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, TIMES, text_name
 from awd.study.methods import parse_method
@@ -213,16 +213,20 @@ def finite(value: float | None) -> float | None:
 def _best(lines: list[dict]) -> dict[tuple[str, str, str], float]:
     """The lowest perplexity by suite, corpus and split, where several are compared.
 
-    Without a known noise of training no row is called the best.
+    Without a known noise of training no row is called the best; nor is one that is no better than
+    word frequencies.
     """
-    found: dict[tuple, list[float]] = {}
+    found: dict[tuple, list[tuple[float, bool]]] = {}
     for line in filter(compared, lines):
         if math.isnan(line["noise_freedom"]):
             continue
         for split in HELD_OUT:
             if not math.isnan(line[split]):
-                found.setdefault((line["suite"], line["corpus"], split), []).append(line[split])
-    return {place: min(values) for place, values in found.items() if len(values) > 1}
+                found.setdefault((line["suite"], line["corpus"], split), []).append(
+                    (line[split], beats_frequencies(line))
+                )
+    tops = {place: min(values) for place, values in found.items() if len(values) > 1}
+    return {place: value for place, (value, beats) in tops.items() if beats}
 
 
 def _marked(

@@ -7,6 +7,7 @@ import pytest
 
 from awd.report import words
 from awd.report.remarks import (
+    AsFrequencies,
     AtEpoch,
     Backward,
     Ended,
@@ -29,6 +30,7 @@ EXAMPLES = [
     Backward(60.0, 58.0),
     NeverAveraged(40, 1, 3),
     Incomparable((("batch_size", 10),)),
+    AsFrequencies(22.7),
     NoInterval(),
     OwnNoise(LeftOut.SPREADS),
     OtherInterval(next(iter(words.INTERVALS))),

@@ -13,6 +13,7 @@ from table_study import line, measured_otherwise, rewrite, study
 from awd.report import records, tables, words
 from awd.report.comparability import Protocol
 from awd.report.remarks import (
+    AsFrequencies,
     Backward,
     Ended,
     Incomparable,
@@ -361,3 +362,22 @@ def test_a_hopeless_row_has_published_numbers_and_none_of_its_own(tmp_path, seed
         assert "Seed 1 is hopeless after 3 epochs: it is no better." in markdown(
             table, suite, "paper"
         )
+
+
+@pytest.mark.parametrize("trained_on", [0, 1000])
+def test_a_row_that_is_no_better_than_word_frequencies_is_never_bold(tmp_path, trained_on):
+    """But frequencies of the whole text are no standard for rows that train on a part of it."""
+
+    def change(plan):
+        plan["suites"][0]["frequencies"] = {"ptb": {"valid": 2.0, "test": 2.0}}
+        for run in plan["runs"].values():
+            run["spec"]["train_tokens"] = trained_on
+
+    suite, table = study(tmp_path, seeds=(1, 2), change=change)
+    remarked = [each for found in table["remarks"] for each in found if each == AsFrequencies(2.0)]
+    assert len(remarked) == (0 if trained_on else 8), "all with a result on this corpus"
+    text = markdown(table, suite, "paper")
+    of_ptb, of_other = text.split("### WikiText-2")
+    assert ("**" in of_ptb) == bool(trained_on)
+    assert "**" in of_other
+    assert ("No better than word frequencies, 2.00." in text) != bool(trained_on)
