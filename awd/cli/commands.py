@@ -31,7 +31,7 @@ CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name", "base_r
 @click.group(cls=Commands)
 @click.version_option(package_name="awd")
 def main():
-    """Re-run a language-model paper's ablation study and hand back its table.
+    """Re-run a language-model paper's ablation study and write its table.
 
     A study is run by Snakemake: `snakemake --cores all --config scale=small suites=kim2024`. The
     words KEY=VALUE mean the same to every command here.

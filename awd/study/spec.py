@@ -90,7 +90,7 @@ class Hyperparameters(Model):
 
     # Batches
     reading: Literal["stream", "sentences"] = described(
-        "stream: the text is one sequence, and the state is carried on; sentences: each line is "
+        "stream: the text is one sequence, and the state is carried over; sentences: each line is "
         "read by itself, from a state of zeros, in batches of batch_size lines that are shuffled "
         "in each epoch. The first word of a line is not predicted, and bptt has no effect",
         "stream",
