@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from awd.report.workflow import STOPPING, Narrator, _is_shown, where_to_begin
+from awd.report.workflow_messages import STOPPING, Narrator, _is_shown, where_to_begin
 
 RUN = {"run": "a-run"}
 
