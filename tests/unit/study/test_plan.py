@@ -161,7 +161,7 @@ def test_plans_are_deterministic(tmp_path):
     "code",
     [
         "import awd.study.plan",
-        "import awd.study.snakemake",
+        "import awd.study.workflow_plan",
         "import tempfile; from awd.cli import main; main(['plan', '--write', tempfile.mktemp()])",
     ],
 )

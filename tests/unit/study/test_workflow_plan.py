@@ -12,7 +12,7 @@ from awd.errors import InputError
 from awd.files import write_json
 from awd.machine import gpu_lease
 from awd.places import HOME
-from awd.study.snakemake import WorkflowPlan
+from awd.study.workflow_plan import WorkflowPlan
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_written_is_refused_first(plan, monkeypatch, cod
     def refuse(**_):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("awd.study.snakemake.TemporaryFile", refuse)
+    monkeypatch.setattr("awd.study.workflow_plan.TemporaryFile", refuse)
     said = rf"cannot be written \({os.strerror(code)}\): Snakemake keeps its locks"
     with pytest.raises(InputError, match=said):
         plan("cpu")
