@@ -488,7 +488,7 @@ def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
     command continues after a stop, and a larger budget continues the search. What is chosen goes
     to workflow/tuning, where the suite reads it.
     """
-    from awd.report import search
+    from awd.report import trials
     from awd.report.status import terminal_or_wide
     from awd.study.dialect import parse
 
@@ -498,20 +498,20 @@ def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
     for key in ("suites", "trials"):
         if key in given:
             raise InputError(f"the command line: {key}: name suite and rows without a key")
-    trials = {"rows": rows, "budget": budget}
-    made = _plan({**given, "suites": suite, "trials": trials}, configfile)
-    search.refuse_to_cut(made, search.on_file(made))
+    asked = {"rows": rows, "budget": budget}
+    made = _plan({**given, "suites": suite, "trials": asked}, configfile)
+    trials.refuse_to_cut(made, trials.on_file(made))
     console = terminal_or_wide()
     if show:
         from awd.report.plan_overview import show_plan
 
         show_plan(made, profile)
     else:
-        words += [f"suites={suite}", f"trials={json.dumps(trials)}"]
+        words += [f"suites={suite}", f"trials={json.dumps(asked)}"]
         _snakemake(words, cores, profile, configfile)
-    search.show(made, console)
+    trials.show(made, console)
     if not show:
-        for path in search.keep(made):
+        for path in trials.keep(made):
             click.echo(path)
 
 

@@ -92,14 +92,14 @@ def keep(plan: Plan) -> tuple[Path, Path]:
         for trial in plan.trials:
             Checkpoint(plan.checkpoints, trial.run, Stage.TRAIN).remove()
     known = {line["run"] for line in lines}
-    trials = tuning.own_file(suite, plan.scale).with_suffix(".csv")
-    _write(trials, lines + [line for line in former if line["run"] not in known])
+    file = tuning.own_file(suite, plan.scale).with_suffix(".csv")
+    _write(file, lines + [line for line in former if line["run"] not in known])
     choices = {
         corpus: dict(rows) for corpus, rows in tuning.read_choices(suite, plan.scale).items()
     }
     for (corpus, row), own in searches(plan).items():
         choices.setdefault(corpus, {})[row] = _choose(own, lines, f"row '{row}' on {corpus}")
-    return trials, tuning.write_choices(suite, plan.scale, choices)
+    return file, tuning.write_choices(suite, plan.scale, choices)
 
 
 def searches(plan: Plan) -> dict[tuple[str, str], list[Trial]]:

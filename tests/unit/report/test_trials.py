@@ -10,7 +10,7 @@ from rich.console import Console
 import awd.study.suite
 from awd.errors import InputError
 from awd.files import read_json, write_json
-from awd.report import search
+from awd.report import trials
 from awd.study import tuning
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
@@ -51,8 +51,8 @@ def plan_of(tmp_path, monkeypatch):
     def make(budget: int, *rows: str, suite: dict = SUITE, **changes) -> Plan:
         path = tmp_path / "suites/mine.yaml"
         path.write_text(yaml.safe_dump(suite), encoding="utf-8")
-        trials = {"rows": list(rows or ["lstm"]), "budget": budget}
-        words = {"suites": "mine", "trials": trials, "results": str(tmp_path / "results")}
+        asked = {"rows": list(rows or ["lstm"]), "budget": budget}
+        words = {"suites": "mine", "trials": asked, "results": str(tmp_path / "results")}
         return Plan(load_config(CONFIG, words | changes))
 
     return make
@@ -121,9 +121,9 @@ def test_what_cannot_be_searched_is_one_sentence(plan_of, rows, changes, said):
 def test_the_best_on_validation_is_kept_and_read_by_the_suite(plan_of, tmp_path):
     plan = plan_of(4)
     finish(plan, 50.0, None, 40.0, 45.0)
-    trials, choices = search.keep(plan)
-    assert trials == tmp_path / "tuning/mine-demo.csv"
-    lines = search.read(trials)
+    file, choices = trials.keep(plan)
+    assert file == tmp_path / "tuning/mine-demo.csv"
+    lines = trials.read(file)
     assert [line["status"] for line in lines] == ["done", "diverged", "done", "done"]
     assert {line["learning_rate"] for line in lines} == {
         str(each.settings["learning_rate"]) for each in plan.trials
@@ -146,20 +146,20 @@ def test_every_trial_stays_on_file(plan_of):
     one, other = plan_of(3), plan_of(2, "gru")
     finish(one, 50.0, 49.0, 48.0)
     finish(other, 30.0, 31.0)
-    search.keep(one)
-    trials, _ = search.keep(other)
-    assert [line["row"] for line in search.read(trials)] == ["gru"] * 2 + ["lstm"] * 3
+    trials.keep(one)
+    file, _ = trials.keep(other)
+    assert [line["row"] for line in trials.read(file)] == ["gru"] * 2 + ["lstm"] * 3
     changed = {**SUITE, "scales": {"demo": {**SUITE["scales"]["demo"], "tuning": {"clip": [1, 2]}}}}
     later = plan_of(1, suite=changed)
     finish(later, 60.0)
-    search.keep(later)
-    lines = search.read(trials)
+    trials.keep(later)
+    lines = trials.read(file)
     assert len(lines) == 6
     assert {line["clip"] for line in lines} == {"", *map(str, {later.trials[0].settings["clip"]})}
     choices = tuning.read_choices("mine", "demo")["known-entropy"]
     assert (choices["gru"].valid_perplexity, choices["lstm"].valid_perplexity) == (30.0, 60.0)
     with pytest.raises(InputError, match="never cut; give a --budget of at least 3"):
-        search.keep(plan_of(2))
+        trials.keep(plan_of(2))
 
 
 def test_a_hopeless_trial_is_never_chosen(plan_of):
@@ -168,8 +168,8 @@ def test_a_hopeless_trial_is_never_chosen(plan_of):
     finish(plan, 50.0, 60.0)
     path = plan.runs[plan.trials[0].run].folder / "train.json"
     write_json(path, read_json(path) | {"status": "hopeless"})
-    assert math.isinf(search.perplexity(search.gather(plan)[0]))
-    search.keep(plan)
+    assert math.isinf(trials.perplexity(trials.gather(plan)[0]))
+    trials.keep(plan)
     (choice,) = tuning.read_choices("mine", "demo")["known-entropy"].values()
     assert choice.trial == 2
 
@@ -178,21 +178,21 @@ def test_what_is_missing_or_all_diverged_is_refused(plan_of):
     plan = plan_of(2)
     finish(plan, 50.0)
     with pytest.raises(InputError, match="1 of 2 trials are not trained yet"):
-        search.keep(plan)
+        trials.keep(plan)
     finish(plan, None, None)
     with pytest.raises(InputError, match="all 2 trials of row 'lstm' on known-entropy diverged"):
-        search.keep(plan)
+        trials.keep(plan)
     path = tuning.file_of("mine", "demo").with_suffix(".csv")
     path.write_text("corpus,row\nptb,full\n")
     with pytest.raises(InputError, match=r"mine-demo.csv is no file of trials"):
-        search.keep(plan)
+        trials.keep(plan)
 
 
 def test_the_curve_is_shown_of_what_is_trained(plan_of):
     plan = plan_of(5)
     finish(plan, 50.0, 40.0, 45.0)
     console = Console(file=io.StringIO(), width=120)
-    search.show(plan, console)
+    trials.show(plan, console)
     said = console.file.getvalue()
     assert "lstm on known-entropy" in said
     assert "Best: trial 2 of 3, validation perplexity 40.00: dropout_output" in said
