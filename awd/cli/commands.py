@@ -294,7 +294,7 @@ def corpus(name, words, configfile):
 
     NAME is a corpus that config.yaml or the words know.
     """
-    from awd.corpora.glance import describe, look, opened
+    from awd.corpora.overview import describe, look, opened
     from awd.study.config import load_config
     from awd.study.dialect import parse
 

@@ -1,11 +1,11 @@
-"""A corpus at a glance, of text that is short enough to count by hand."""
+"""An overview of a corpus, of text that is short enough to count by hand."""
 
 from pathlib import Path
 
 import pytest
 
 from awd import corpora
-from awd.corpora.glance import describe, look, opened
+from awd.corpora.overview import describe, look, opened
 from awd.errors import InputError
 
 TRAIN = "a b a\n\na b c d e a\n" * 2 + "once\n"
@@ -23,17 +23,17 @@ def text(tmp_path) -> Path:
 
 def test_every_number_is_what_counting_by_hand_gives(tmp_path, text):
     with opened("mine", tmp_path, {"mine": str(text)}) as corpus:
-        glance = look(corpus)
-    train, valid, test = (glance.splits[split] for split in ("train", "valid", "test"))
+        overview = look(corpus)
+    train, valid, test = (overview.splits[split] for split in ("train", "valid", "test"))
     assert (train.tokens, train.lines) == (26, 7)
     assert (train.longest, train.longest_at) == (6, 3)
     assert (train.unseen, train.share) == (0, 0)
     assert (valid.tokens, valid.lines, valid.longest, valid.longest_at) == (24, 11, 3, 1)
     assert (valid.unseen, valid.share) == (1, 1 / 24)
     assert test.unseen == 0
-    assert glance.types == 8, "a b c d e once new <eos>"
-    assert glance.once == 1
-    assert glance.first == ["a b a", "", "a b c d e a"]
+    assert overview.types == 8, "a b c d e once new <eos>"
+    assert overview.once == 1
+    assert overview.first == ["a b a", "", "a b c d e a"]
 
 
 def test_an_encoded_corpus_is_read_and_not_encoded_again(tmp_path, text, monkeypatch):
@@ -41,16 +41,16 @@ def test_an_encoded_corpus_is_read_and_not_encoded_again(tmp_path, text, monkeyp
     fingerprint = corpora.fingerprint("mine", folders)
     place = tmp_path / "corpora" / f"mine-{fingerprint[:8]}"
     corpora.encode("mine", text, place, fingerprint=fingerprint)
-    monkeypatch.setattr("awd.corpora.glance.encode", lambda *_, **__: pytest.fail("encoded again"))
+    monkeypatch.setattr("awd.corpora.overview.encode", lambda *_, **__: pytest.fail("again"))
     with opened("mine", tmp_path, folders) as corpus:
         assert corpus.fingerprint == fingerprint
 
 
 def test_a_minimum_count_shows_the_corpus_as_it_would_be_trained(tmp_path, text):
     with opened("mine", tmp_path, {"mine": str(text)}, minimum_count=2) as corpus:
-        glance = look(corpus)
-    assert glance.types == 7, "a b c d e <unk> <eos>"
-    assert "fewer than 2 occurrences are <unk>" in describe(glance)
+        overview = look(corpus)
+    assert overview.types == 7, "a b c d e <unk> <eos>"
+    assert "fewer than 2 occurrences are <unk>" in describe(overview)
 
 
 def test_unseen_words_are_shown_with_their_share_and_a_remedy(tmp_path, text):
@@ -71,9 +71,9 @@ def test_a_long_line_is_cut(tmp_path, text):
 
 def test_a_made_corpus_needs_nothing_fetched(tmp_path):
     with opened("known-entropy", tmp_path, {}) as corpus:
-        glance = look(corpus)
-    assert glance.splits["train"].tokens == 200_050
-    assert glance.types == 37
+        overview = look(corpus)
+    assert overview.splits["train"].tokens == 200_050
+    assert overview.types == 37
 
 
 def test_a_published_corpus_that_is_not_here_is_a_sentence_with_its_size(tmp_path):

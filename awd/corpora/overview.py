@@ -1,4 +1,4 @@
-"""A corpus at a glance: how much text, how many words, and what training cannot teach."""
+"""An overview of a corpus: how much text, how many words, and what training cannot teach."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class TextFile:
 
 
 @dataclass(frozen=True)
-class Glance:
-    """A corpus at a glance; see ``look``."""
+class Overview:
+    """An overview of a corpus; see ``look``."""
 
     name: str
     fingerprint: str
@@ -83,7 +83,7 @@ def opened(
         yield load(encoded)
 
 
-def look(corpus: Corpus, lines: int = 3) -> Glance:
+def look(corpus: Corpus, lines: int = 3) -> Overview:
     """Count what ``corpus`` holds, and read the first ``lines`` of its training text."""
     import numpy as np
 
@@ -105,7 +105,7 @@ def look(corpus: Corpus, lines: int = 3) -> Glance:
         )
     ends = np.flatnonzero(corpus.train == end)[:lines]
     words = [corpus.vocabulary[each] for each in corpus.train[: ends[-1] + 1]]
-    return Glance(
+    return Overview(
         corpus.name,
         corpus.fingerprint,
         len(corpus.vocabulary),
@@ -119,28 +119,28 @@ def look(corpus: Corpus, lines: int = 3) -> Glance:
     )
 
 
-def describe(glance: Glance, width: int = 78) -> str:
-    """Return the glance as text of several lines."""
-    lines = [f"corpus {glance.name}, fingerprint {glance.fingerprint[:8]}", ""]
+def describe(overview: Overview, width: int = 78) -> str:
+    """Return the overview as text of several lines."""
+    lines = [f"corpus {overview.name}, fingerprint {overview.fingerprint[:8]}", ""]
     lines.append(f"{'':8}{'tokens':>12}{'lines':>10}{'longest line':>24}{'not in train':>24}")
-    for name, split in glance.splits.items():
+    for name, split in overview.splits.items():
         longest = f"{split.longest:,} words (line {split.longest_at:,})"
         unseen = "" if name == "train" else f"{split.unseen:,} ({split.share:.1%})"
         lines.append(f"{name:8}{split.tokens:12,}{split.lines:10,}{longest:>24}{unseen:>24}")
-    lines += ["", f"{glance.types:,} types, {glance.once:,} of them once in train"]
-    if glance.minimum_count > 1:
-        lines.append(f"words with fewer than {glance.minimum_count} occurrences are {UNKNOWN}")
-    perplexities = glance.unigram_perplexity
+    lines += ["", f"{overview.types:,} types, {overview.once:,} of them once in train"]
+    if overview.minimum_count > 1:
+        lines.append(f"words with fewer than {overview.minimum_count} occurrences are {UNKNOWN}")
+    perplexities = overview.unigram_perplexity
     lines.append(
         f"perplexity of word frequencies alone: valid {perplexities['valid']:,.1f}, "
         f"test {perplexities['test']:,.1f}"
     )
-    if glance.normalised:
-        changes = [f"{n:,} {what.replace('_', ' ')}" for what, n in glance.normalised.items()]
+    if overview.normalised:
+        changes = [f"{n:,} {what.replace('_', ' ')}" for what, n in overview.normalised.items()]
         lines.append(f"normalised: {', '.join(changes)}")
-    lines += glance.same
-    if glance.minimum_count == 1 and glance.name not in catalogue.entries():
-        share = max(split.share for split in glance.splits.values())
+    lines += overview.same
+    if overview.minimum_count == 1 and overview.name not in catalogue.entries():
+        share = max(split.share for split in overview.splits.values())
         if share >= NOTABLE:
             lines += [
                 "",
@@ -149,14 +149,14 @@ def describe(glance: Glance, width: int = 78) -> str:
             ]
     lines += ["", "train begins with"]
     lines += [
-        f"  {line if len(line) <= width else line[: width - 3] + '...'}" for line in glance.first
+        f"  {line if len(line) <= width else line[: width - 3] + '...'}" for line in overview.first
     ]
     return "\n".join(lines)
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep back what encoding logs: the glance shows it."""
+    """Keep back what encoding logs: the overview shows it."""
     logger = logging.getLogger("awd.corpora")
     level = logger.level
     logger.setLevel(logging.ERROR)
