@@ -26,6 +26,7 @@ from awd.report.figures.style import (
     GREY,
     INK,
     MAIN,
+    PALE_MARK,
     PALETTE,
     SHORTEST,
     fitting,
@@ -186,7 +187,7 @@ def _fit_values(axis: Axes, sizes: list[float]) -> None:
 
 
 def _published_ink(scale: str) -> str | tuple:
-    return PALETTE[3] if scale == "paper" else "0.65"
+    return PALETTE[3] if scale == "paper" else PALE_MARK
 
 
 def _outcome(line: dict) -> tuple[str, str]:

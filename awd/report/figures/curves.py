@@ -11,7 +11,7 @@ from awd.report import words
 from awd.report.equal_epochs import equal_epochs, unfinished_rows
 from awd.report.figures.drawing import limit_values, nothing, plot_lines
 from awd.report.figures.lines import line_figure, name_lines, recorded
-from awd.report.figures.style import GREY, scaled, styled
+from awd.report.figures.style import GREY, PALE, scaled, styled
 from awd.report.figures.traces import ASTRAY, settled_top
 from awd.vocabulary import Stage
 
@@ -80,7 +80,7 @@ def _draw_published(
     if len(epochs):
         losses = epochs["valid_loss"].clip(upper=ASTRAY)
         frame = pd.DataFrame({"epoch": epochs["epoch"], "value": np.exp(losses), "line": row})
-        plot_lines(axis, frame, color="0.72", lw=1.6, zorder=1, gid="published")
+        plot_lines(axis, frame, color=PALE, lw=1.6, zorder=1, gid="published")
         place = epochs["epoch"].iloc[-1], math.exp(losses.iloc[-1])
         where = {"xytext": (0, -3), "textcoords": "offset points", "ha": "right", "va": "top"}
         axis.annotate("published", place, color=GREY, fontsize=scaled(6.5), **where)

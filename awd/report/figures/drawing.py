@@ -18,7 +18,17 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 
 from awd.report import words
 from awd.report.comparability import Exclusion
-from awd.report.figures.style import COLUMN, GREY, SHORTEST, fitting, roomy, scaled, width
+from awd.report.figures.style import (
+    BOUNDARY,
+    BOUNDARY_MARK,
+    COLUMN,
+    GREY,
+    SHORTEST,
+    fitting,
+    roomy,
+    scaled,
+    width,
+)
 from awd.report.figures.traces import Trace
 from awd.vocabulary import Event
 
@@ -204,7 +214,9 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
             [], [], marker="v", ms=3.5, lw=0, color=GREY, label="lower learning rate"
         ),
         "seeds": Line2D([], [], lw=0.4, color=GREY, label="single seeds"),
-        "boundary": Line2D([], [], lw=0, marker="|", ms=7, color="0.7", label="fine-tuning begins"),
+        "boundary": Line2D(
+            [], [], lw=0, marker="|", ms=7, color=BOUNDARY_MARK, label="fine-tuning begins"
+        ),
     }
     for why, sign in ENDS.items():
         look = {"marker": sign, "ms": 4, "lw": 0, "color": GREY}
@@ -214,7 +226,7 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
 
 def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") -> None:
     """A thin line between ``epoch`` and the next, where fine-tuning begins."""
-    axis.axvline(epoch + 0.5, color="0.8", lw=0.6, zorder=0)
+    axis.axvline(epoch + 0.5, color=BOUNDARY, lw=0.6, zorder=0)
     if text:
         left, right = axis.get_xlim()
         late = (epoch - left) / (right - left) > 0.6  # then the words do not fit on its right

@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from awd.report.figures.drawing import nothing
 from awd.report.figures.lines import line_figure, name_lines, recorded
-from awd.report.figures.style import GREY, INK, scaled, styled
+from awd.report.figures.style import GREY, INK, OUT_OF_REACH, scaled, styled
 from awd.vocabulary import Split
 
 CLOSE = 0.003
@@ -40,7 +40,7 @@ def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, **_rest) -> F
         axis.yaxis.set_major_locator(FixedLocator([-10, -1, -0.1, -0.01, 0, 0.01, 0.1, 1, 10]))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.axhline(0, color=INK, lw=0.8, zorder=1)
-        axis.axhspan(1.3 * low, 0, color="0.93", lw=0, zorder=0)
+        axis.axhspan(1.3 * low, 0, color=OUT_OF_REACH, lw=0, zorder=0)
         axis.annotate(
             "out of reach for a model\nthat sees only what came before",
             (0, 0),

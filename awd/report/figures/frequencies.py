@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from awd.report.comparability import measured_differently
 from awd.report.figures.drawing import explain_below, nothing, panels, stack, write_title
-from awd.report.figures.style import GREY, INK, SHORTEST, fitting, scaled, styled
+from awd.report.figures.style import DIVERGING, GREY, INK, SHORTEST, fitting, scaled, styled
 from awd.report.figures.traces import corpora
 from awd.report.stats import LEVEL, Result, beyond_noise, compare, holm, pool
 from awd.report.words import text_name
@@ -20,8 +20,7 @@ from awd.vocabulary import Status
 
 LABEL_WIDTH = 25  # characters before a row's name is broken
 TITLE_WIDTH = 34  # and before the name of the text is
-PALE = 0.4  # of its colour, for a number that is grey, which has to be read on it
-COLORS = "PuOr_r"  # orange is worse, violet better; without colours the signs show it
+FADED = 0.4  # of its colour, for a number that is grey, which has to be read on it
 
 
 @styled
@@ -102,8 +101,8 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
     limit = max(0.05, 2 * np.quantile(sizes, 0.8)) if len(sizes) else 1.0
     shades = np.clip(means, -limit, limit)
     for place in undecided:
-        shades[place] *= PALE
-    look = {"cmap": COLORS, "vmin": -1.7 * limit, "vmax": 1.7 * limit}  # numbers stay readable
+        shades[place] *= FADED
+    look = {"cmap": DIVERGING, "vmin": -1.7 * limit, "vmax": 1.7 * limit}  # numbers stay readable
     sns.heatmap(shades, cbar=False, linewidths=1, linecolor="w", ax=axis, **look)
     for i, row in enumerate(lines):
         for j, band in enumerate(bands):

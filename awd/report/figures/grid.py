@@ -30,7 +30,6 @@ LOOKS = {
     "valid": {"color": MAIN, "ls": "-", "lw": 1.2, "zorder": 3},
     "test": {"color": MAIN, "ls": "-", "lw": 1.2, "zorder": 3},
 }
-PALE = "0.72"
 TITLE_WIDTH = {1: 50, 2: 46, 3: 38, 4: 27}  # characters before a title is broken, by columns
 LEGEND_WIDTH = 21  # characters before an entry in an empty place is broken
 HEIGHT = {1: 2.0, 2: 1.9, 3: 1.55, 4: 1.35}  # inches of a panel with its title, by columns

@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 from awd.report import words
 from awd.report.equal_epochs import equal_epochs, unfinished_rows
 from awd.report.figures.drawing import nothing, plot_lines
-from awd.report.figures.grid import LOOKS, PALE, Panel, explain, panel_per_training
-from awd.report.figures.style import GREY, scaled, styled
+from awd.report.figures.grid import LOOKS, Panel, explain, panel_per_training
+from awd.report.figures.style import GREY, PALE, scaled, styled
 from awd.report.figures.traces import ASTRAY, Trace, settled_top
 from awd.report.words import corpus_name
 from awd.vocabulary import Stage

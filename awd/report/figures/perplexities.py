@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from awd.report.figures.drawing import limit_values, nothing
-from awd.report.figures.grid import LOOKS, PALE, explain, panel_per_training
-from awd.report.figures.style import GREY, styled
+from awd.report.figures.grid import LOOKS, explain, panel_per_training
+from awd.report.figures.style import GREY, PALE, styled
 from awd.report.figures.traces import Trace, settled_top
 from awd.report.tables.build import published_columns
 

@@ -23,7 +23,7 @@ from awd.report.figures.drawing import (
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
 from awd.report.figures.saving import lay_out
 from awd.report.figures.seeds import seed_values
-from awd.report.figures.style import PALETTE, fitting, least_height, looks, roomy, scaled
+from awd.report.figures.style import FRAME, PALETTE, fitting, least_height, looks, roomy, scaled
 from awd.report.tables.build import compared
 from awd.report.words import text_name
 
@@ -98,7 +98,7 @@ def scatter(
     }
     if handles := [entry for name, entry in entries.items() if name in drawn]:
         if roomy():
-            frame = {"frameon": True, "framealpha": 1, "edgecolor": "0.85", "handletextpad": 0}
+            frame = {"frameon": True, "framealpha": 1, "edgecolor": FRAME, "handletextpad": 0}
             axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), **frame)
         else:
             legend_below(figure, handles, 2)

@@ -36,6 +36,16 @@ FIXED = {
 PALETTE = sns.color_palette("colorblind").as_hex()
 MAIN, INK, GREY = PALETTE[0], "0.15", "0.45"
 """Of the base row and of everything that has one colour; of words; of what explains."""
+PALE, PALE_MARK = "0.72", "0.65"
+"""Of published curves; of published numbers at another scale."""
+BOUNDARY, BOUNDARY_MARK = "0.8", "0.7"
+"""Of the line where fine-tuning begins; of its short sign in a legend, which is darker."""
+FRAME = "0.85"
+"""Of the edge of a legend that lies on points."""
+OUT_OF_REACH = "0.93"
+"""Of the area below the entropy floor."""
+DIVERGING = "PuOr_r"
+"""Of differences: orange is worse, violet better; without colours, signs show it."""
 OTHERS = [
     *(PALETTE[i] for i in (1, 2, 3, 4, 5, 7, 9)),
     (0.2, 0.2, 0.2),

@@ -6,6 +6,7 @@ from figure_study import panel, published, study, texts, values
 from awd.report.figures import (
     grid,
     losses,
+    style,
 )
 
 
@@ -36,10 +37,10 @@ def test_published_losses_lie_behind_at_their_own_epochs(tmp_path):
     figure = losses.draw(**study(tmp_path, scale="paper"), published=theirs)
     axis = panel(figure, "AWD-LSTM")
     for split, loss in (("train", 4.0), ("valid", 5.0)):
-        line = values(axis, f"published {split}")[grid.PALE]
+        line = values(axis, f"published {split}")[style.PALE]
         np.testing.assert_allclose(line[:, 0], range(1, 26))
         np.testing.assert_allclose(line[:, 1], loss)
-    dashes = {line.get_linestyle() for line in axis.lines if line.get_color() == grid.PALE}
+    dashes = {line.get_linestyle() for line in axis.lines if line.get_color() == style.PALE}
     assert len(dashes) == 2
     assert not values(panel(figure, "AWD-LSTM", 1), "published valid")
     assert not values(panel(figure, "− NT-ASGD"), "published valid")
@@ -53,7 +54,7 @@ def test_published_losses_are_context_at_other_scales(tmp_path):
         row["published"][0]["corpus"] = "ptb"
     theirs = published(("minus-fine-tuning", "ptb", "train", 500), ("full", "ptb", "finetune", 405))
     figure = losses.draw(**inputs, published=theirs)
-    line = values(panel(figure, "AWD-LSTM"), "published valid")[grid.PALE]
+    line = values(panel(figure, "AWD-LSTM"), "published valid")[style.PALE]
     assert len(line) == 905
     assert line[[0, 499, 500, 904], 0].tolist() == [1, 12, 13, 24]
     assert "published (PTB, paper scale; epochs compressed)" in texts(figure)
