@@ -11,8 +11,18 @@ NAME = "last.json"
 
 
 def remember(config: Mapping, folder: Path) -> None:
-    """Write the whole ``config`` of a workflow that starts to last.json in ``folder``."""
-    write_json(folder / NAME, {"format": 1, "awd": __version__, "config": dict(config)})
+    """Write the whole ``config`` of a workflow that starts to last.json in ``folder``.
+
+    Raises InputError if the folder, which is that of results, cannot be written.
+    """
+    try:
+        write_json(folder / NAME, {"format": 1, "awd": __version__, "config": dict(config)})
+    except OSError as error:
+        raise InputError(
+            f"the folder of results, {folder.resolve()}, cannot be written ({error.strerror}): "
+            "change its permissions, free some space, or set another one, as in "
+            "`--config results=FOLDER`"
+        ) from error
 
 
 def recall(folder: Path) -> dict | None:

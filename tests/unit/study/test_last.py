@@ -1,5 +1,8 @@
 """The configuration of the last workflow is found again."""
 
+import os
+from errno import EACCES, ENOSPC
+
 import pytest
 
 from awd.errors import InputError
@@ -13,6 +16,23 @@ def test_what_is_remembered_is_recalled(tmp_path):
     last.remember(config, tmp_path)
     last.remember(config | {"seeds": 2}, tmp_path)
     assert last.recall(tmp_path) == config | {"seeds": 2}
+
+
+@pytest.mark.parametrize("code", [EACCES, ENOSPC])
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, code):
+    def refuse(*_arguments, **_options):
+        raise OSError(code, os.strerror(code), str(tmp_path))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    said = rf"{tmp_path}/new, cannot be written \({os.strerror(code)}\): .* another one"
+    with pytest.raises(InputError, match=said):
+        last.remember({}, tmp_path / "new")
+
+
+def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path):
+    (tmp_path / "results").touch()
+    with pytest.raises(InputError, match=f"{tmp_path}/results, cannot be written"):
+        last.remember({}, tmp_path / "results")
 
 
 @pytest.mark.parametrize("content", [{}, {"format": 2, "config": {}}, {"format": 1, "config": 3}])
