@@ -1,8 +1,7 @@
 """``python -m awd``, also installed as ``awd``."""
 
 import gc
-
-from awd.machine import interrupt
+import os
 
 # torch's modules, records and figures stay to the end: collecting among them took a tenth of the
 # time of a start or a report.
@@ -11,7 +10,12 @@ gc.set_threshold(200_000)
 
 def start() -> None:
     """Run the command that the command line names."""
-    interrupt.end_calmly()
+    try:
+        from awd.machine import interrupt
+
+        interrupt.end_calmly()
+    except KeyboardInterrupt:  # before its handler is there
+        os._exit(os.EX_TEMPFAIL)
     from awd.cli import main
 
     main()

@@ -14,6 +14,17 @@ SLOW_MODULE = "print('loading', flush=True)\nimport time\ntime.sleep(600)\n"
 # What libraries make of an exception while they are loaded.
 CONVERTING = f"try:\n{'    '.join(['', *SLOW_MODULE.splitlines(True)])}except BaseException:\n"
 CONVERTING += "    raise ImportError('cannot load module') from None\n"
+STARTING = """
+import sys, time
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "awd.machine.interrupt":
+            print("loading", flush=True)
+            time.sleep(600)
+sys.meta_path.insert(0, Slow())
+from awd.__main__ import start
+start()
+"""
 WAITING = """
 from awd.machine import interrupt
 import sys, time
@@ -44,6 +55,14 @@ def test_while_a_module_is_loaded_a_command_ends_at_once(tmp_path, module):
     (tmp_path / "slow_module.py").write_text(module)
     code = "from awd.machine import interrupt\ninterrupt.end_calmly()\nimport slow_module\n"
     process = start(code, tmp_path)
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate() == ("", "")
+    assert process.returncode == interrupt.STOPPED
+
+
+def test_a_command_that_has_only_begun_to_load_awd_ends_at_once(tmp_path):
+    process = start(STARTING, tmp_path)
     assert process.stdout.readline() == "loading\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate() == ("", "")
