@@ -63,7 +63,7 @@ FAILED = (Status.DIVERGED, Status.HOPELESS)
 class LeftOut(StrEnum):
     """Why trainings do not share the noise of training of other rows."""
 
-    ASTRAY = "astray"  # one predicts worse than a uniform distribution over the vocabulary
+    ASTRAY = "astray"  # one predicts no better than word frequencies
     SPREADS = "spreads"  # their losses spread far more than those of others
     PROTOCOL = "protocol"  # they were measured by another protocol than most on their corpus
 

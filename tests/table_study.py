@@ -51,6 +51,14 @@ class Page(HTMLParser):
         return [a for a in found if all(a.get(key) == value for key, value in wanted.items())]
 
 
+def with_frequencies(folder, perplexity):
+    """Record that the word frequencies of one corpus have this perplexity."""
+    for path in folder.glob("runs/ptb-*/*.*.json"):
+        splits = json.loads(path.read_text())["splits"]
+        of_words = {"unigram_perplexity": perplexity}
+        rewrite(path, splits={split: each | of_words for split, each in splits.items()})
+
+
 def measured_otherwise(tmp_path, row="weight-drop", seeds=(1,), **protocol):
     """A study one row of which has the best perplexity, by another protocol."""
 

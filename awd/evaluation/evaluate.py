@@ -11,6 +11,7 @@ from torch import Tensor
 
 from awd.corpora import Corpus
 from awd.corpora.batching import as_stream
+from awd.corpora.counts import unigram_loss
 from awd.corpora.sentences import line_end, predicted_places
 from awd.errors import InputError
 from awd.evaluation.breakdown import block_sums, losses_by_frequency
@@ -120,16 +121,16 @@ def _summary(losses: Tensor) -> dict:
 
 def _details(split: str, losses: Mapping[str, np.ndarray], corpus: Corpus, reading: str) -> dict:
     """Break the losses of a split down; what is not measured of it is None."""
-    details: dict = {"blocks": None, "by_frequency": None, "floor": None}
+    details: dict = dict.fromkeys(("blocks", "by_frequency", "unigram_perplexity", "floor"))
     if split in losses:
         text = getattr(corpus, split)
         targets = text[predicted_places(text, line_end(reading, corpus.vocabulary))]
         if split == Split.TEST:
             end = corpus.vocabulary.index(END) if END in corpus.vocabulary else None
             details["blocks"] = block_sums(losses[split], targets, end)
-        details["by_frequency"] = losses_by_frequency(
-            losses[split], targets, corpus.train, len(corpus.vocabulary)
-        )
+        types = len(corpus.vocabulary)
+        details["by_frequency"] = losses_by_frequency(losses[split], targets, corpus.train, types)
+        details["unigram_perplexity"] = perplexity(unigram_loss(corpus.train, targets, types))
     # The entropy of the source is known for the whole text, not without the first words of lines.
     source = corpus.info.get("entropy", {}).get(split)
     if source and reading == "stream":

@@ -1,6 +1,6 @@
 """Plan and records -> csv files, tables, figures, page; at any time, from what exists."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -149,11 +149,9 @@ def _beside_published(
 def _complete_plan(folder: Path, scale: str) -> dict:
     """The plan of a scale, with what captions say about its texts."""
     plan = read_plan(folder, scale) | {"results": folder.as_posix()}
-    shares, of_words = unseen_shares(folder, plan), frequencies(folder, plan)
+    shares = unseen_shares(folder, plan)
     for suite in plan["suites"]:
-        corpora = dict.fromkeys(row["corpus"] for row in suite["rows"])
-        suite["unseen"] = {corpus: shares.get(corpus, {}) for corpus in corpora}
-        suite["frequencies"] = {corpus: of_words.get(corpus, {}) for corpus in corpora}
+        suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
         suite["train_tokens"] = train_tokens(suite, plan["runs"])
     return plan
 
@@ -192,36 +190,15 @@ def unseen_shares(folder: Path, plan: dict) -> dict[str, dict[str, float]]:
     the record of one cannot be read.
     """
     shares: dict[str, dict[str, float]] = {}
-    for name, path in _corpus_records(folder, plan):
-        counts = read_json(path).get("unseen") or {}
-        try:
-            shares[name] = {split: float(each["share"]) for split, each in counts.items()}
-        except (TypeError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: unseen words cannot be read: {error!r}") from error
-    return shares
-
-
-def frequencies(folder: Path, plan: dict) -> dict[str, dict[str, float]]:
-    """Return corpus -> split -> the perplexity of its word frequencies, of those encoded here.
-
-    Raises InputError if the record of a corpus cannot be read.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for name, path in _corpus_records(folder, plan):
-        perplexities = read_json(path).get("unigram_perplexity") or {}
-        try:
-            found[name] = {split: float(each) for split, each in perplexities.items()}
-        except (AttributeError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: unigram_perplexity cannot be read: {error!r}") from error
-    return found
-
-
-def _corpus_records(folder: Path, plan: dict) -> Iterator[tuple[str, Path]]:
-    """The names of the plan's corpora that are encoded in the results ``folder``, and records."""
     for name, fingerprint in {tuple(run["corpus"].values()) for run in plan["runs"].values()}:
         path = Path(folder) / "corpora" / f"{name}-{fingerprint[:8]}" / "corpus.json"
         if path.exists():
-            yield name, path
+            counts = read_json(path).get("unseen") or {}
+            try:
+                shares[name] = {split: float(each["share"]) for split, each in counts.items()}
+            except (TypeError, KeyError, ValueError) as error:
+                raise InputError(f"{path}: unseen words cannot be read: {error!r}") from error
+    return shares
 
 
 def train_tokens(suite: Mapping, runs: Mapping[str, Mapping]) -> dict[str, list[int]]:

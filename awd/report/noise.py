@@ -20,9 +20,9 @@ def noise_of(
 
     Of each training one evaluation counts, that of its stream by the protocol that most trainings
     on the corpus have. Ensembles, and trainings that diverged or leak, do not count. The noise
-    names the other rows that do not share it (report.stats): those of which a training predicts
-    worse than a uniform distribution over the vocabulary, that spread far more than the others, or
-    that were measured by another protocol.
+    names the other rows that do not share it (report.stats): those of which a training predicts no
+    better than word frequencies, that spread far more than the others, or that were measured by
+    another protocol.
 
     Args:
         records: the frame of report.records.
@@ -70,14 +70,17 @@ def result(line) -> Result:
     """What can be compared of a ``line`` (a named tuple) of the frame of records."""
     blocks = () if line.blocks is None else map(np.array, line.blocks)
     tokens, nll = blocks or (None, None)
-    return Result(math.log(line.perplexity), tokens, nll, line.run, worse_than_uniform(line))
+    return Result(math.log(line.perplexity), tokens, nll, line.run, went_astray(line))
 
 
-def worse_than_uniform(line) -> bool:
+def went_astray(line) -> bool:
     """Return whether a ``line`` of the frame of records has a model that went astray.
 
-    It predicts worse than a uniform distribution over the vocabulary, if the size of that is known.
+    It predicts no better than the word frequencies of its text do. Where their perplexity is not
+    recorded, it predicts worse than a uniform distribution over the vocabulary.
     """
+    if not math.isnan(line.unigram_perplexity):
+        return line.perplexity >= line.unigram_perplexity
     types = None if line.protocol is None else line.protocol.vocabulary
     return types is not None and line.perplexity > types
 

@@ -33,6 +33,7 @@ RECORD_TYPES = {
     "perplexity": "float64",
     "by_frequency": "object",  # {least frequency of a band: (summed nats, tokens)}
     "blocks": "object",  # structures.Blocks, of the test text
+    "unigram_perplexity": "float64",  # of the text under the word frequencies of train
     "floor": "float64",  # perplexity of the text under its true source, where that is known
     "protocol": "object",  # comparability.Protocol
     "trainings": "Int64",  # that the evaluation combines: 1 unless it is of an ensemble
@@ -58,8 +59,11 @@ RECORD_TYPES = {
     "energy_joules": "float64",  # of this stage and the one before, validation included
     "resumes": "Int64",
 }
-ADDED = {"energy_joules"}
+ADDED = {"energy_joules", "unigram_perplexity"}
 """Columns that the csv files of awd 0.2.0 do not have: their values are unknown."""
+
+NUMBERS = ("nll", "tokens", "perplexity", "unigram_perplexity", "floor")
+"""Columns that each split of an evaluation has."""
 
 # Parts of a record that are mappings, or null.
 SECTIONS = ("result", "splits", "corpus", "libraries", "protocol")
@@ -243,7 +247,7 @@ def _stage_lines(
             if not isinstance(values, dict):
                 raise InputError(f"{path}: split '{split}' is {values!r}, not nll and tokens")
             line = common | {"split": str(split)}
-            line |= {key: values.get(key) for key in ("nll", "tokens", "perplexity", "floor")}
+            line |= {key: values.get(key) for key in NUMBERS}
             line |= {
                 column: structures.load(column, values.get(column), path)
                 for column in ("blocks", "by_frequency")

@@ -23,7 +23,7 @@ with a cache, their losses are subtracted training by training and the noise is 
 differences; the rest is the same.
 
 Some rows do not share the noise of the others: those whose trainings spread far more (F test, p <
-0.001), of which a training predicts worse than a uniform distribution, or that were measured by
+0.001), of which a training predicts no better than word frequencies, or that were measured by
 another protocol. They are not in the pool, and their differences use their own spread.
 
 The noise is unknown if no row in the pool has two trainings, or if a row that is left out of it has
@@ -59,8 +59,7 @@ CAUTION = 18
 class Result(NamedTuple):
     """Mean loss of one training on a text, with the text's tokens and nats by block, (blocks).
 
-    ``run`` names the training. ``astray``: it predicts worse than a uniform distribution over the
-    vocabulary.
+    ``run`` names the training. ``astray``: it predicts no better than word frequencies.
     """
 
     loss: float

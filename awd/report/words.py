@@ -32,7 +32,7 @@ INTERVALS = {
 }
 """What the interval of a difference covers, by its kind in report.stats."""
 LEFT_OUT = {
-    LeftOut.ASTRAY: "a training predicts worse than a uniform distribution over the vocabulary",
+    LeftOut.ASTRAY: "a training predicts no better than word frequencies",
     LeftOut.SPREADS: "its trainings spread far more than those of other rows",
     LeftOut.PROTOCOL: "it was measured by another protocol than most rows",
 }

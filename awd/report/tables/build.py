@@ -8,7 +8,7 @@ import pandas as pd
 
 from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
-from awd.report.noise import by_split, worse_than_uniform
+from awd.report.noise import by_split, went_astray
 from awd.report.remarks import (
     AsFrequencies,
     AtEpoch,
@@ -110,8 +110,7 @@ def build(
     why the row does not share this noise, if it does not (vocabulary.LeftOut).
 
     Args:
-        suite: an entry of the plan's ``suites``. With ``frequencies``, corpus -> split -> the
-            perplexity of its word frequencies, rows that are no better have a remark.
+        suite: an entry of the plan's ``suites``.
         records: the frame of report.records.
         planned: the plan's ``runs``, which have the parameters of what is not trained yet.
         noises: of trainings, by corpus and split; by default pooled over all ``records``.
@@ -130,9 +129,9 @@ def build(
         place = (row["row"], row["corpus"])
         noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
         line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
-        of_words = suite.get("frequencies", {}).get(row["corpus"], {}).get(Split.TEST, math.inf)
-        if compared(line) and line["test"] >= of_words and _reads_all(row, planned):
-            line["remarks"] += (AsFrequencies(of_words),)
+        of_words = min((each["of_words"] for each in found[place].values()), default=math.inf)
+        if compared(line) and line["test"] >= of_words:
+            line["remarks"] = (AsFrequencies(of_words), *line["remarks"])
         if place in unfinished:
             line["remarks"] += (unfinished[place],)
         lines.append({"suite": suite["suite"], **line})
@@ -140,12 +139,6 @@ def build(
     frame = pd.DataFrame(lines, columns=columns)
     frame["p_holm"] = frame.groupby("corpus", sort=False)["p"].transform(holm)
     return frame.astype(TYPES)
-
-
-def _reads_all(row: dict, planned: Mapping[str, dict]) -> bool:
-    """Whether a row trains on the whole text, whose word frequencies it is compared with."""
-    specs = [planned.get(item["run"], {}).get("spec", {}) for item in row["runs"]]
-    return not any(spec.get("train_tokens") for spec in specs)
 
 
 def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.DataFrame]:
@@ -271,12 +264,17 @@ def _line(
 
 
 def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[int, dict]]:
-    """Per (row, corpus) and seed: status, reason, parameters, seconds, perplexities, blocks."""
+    """Per (row, corpus) and seed: status, reason, parameters, seconds, perplexities, blocks.
+
+    ``of_words`` is the perplexity of the test text's word frequencies, infinite if unknown.
+    """
     wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
     lines = records[records["run"].isin(wanted)]
     results: dict[tuple[str, str, str], dict] = {}
     for line in lines.itertuples(index=False):
-        result = results.setdefault((line.run, line.stage, line.method), {"run": line.run})
+        result = results.setdefault(
+            (line.run, line.stage, line.method), {"run": line.run, "of_words": math.inf}
+        )
         result["status"] = line.status
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
@@ -284,7 +282,9 @@ def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[i
         result["seconds"] = line.seconds_per_epoch
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
-            result["astray", line.split] = worse_than_uniform(line)
+            result["astray", line.split] = went_astray(line)
+            if line.split == Split.TEST and not math.isnan(line.unigram_perplexity):
+                result["of_words"] = line.unigram_perplexity
         if line.blocks is not None:
             result["blocks"] = line.blocks
     return {

@@ -1,6 +1,7 @@
 """Which trainings count towards the noise, and which of their evaluations."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ def records(**changes):
             "split": "test",
             "status": "done",
             "perplexity": np.exp(loss),
+            "unigram_perplexity": math.nan,
             "protocol": USUAL,
             "blocks": None,
         }
@@ -66,9 +68,14 @@ def test_what_is_no_ordinary_result_does_not_count(change):
     assert noise.freedom == 1
 
 
-def test_a_row_with_an_astray_training_is_left_out_whole():
+@pytest.mark.parametrize(
+    "change",
+    [{"perplexity": 10_001.0}, {"unigram_perplexity": float(np.exp(5.3))}],
+    ids=["worse than uniform", "no better than word frequencies"],
+)
+def test_a_row_with_an_astray_training_is_left_out_whole(change):
     """A single seed of it that did not go astray would seem steady."""
-    noise = noise_of(records(perplexity=10_001.0), RUNS)["ptb"]
+    noise = noise_of(records(**change), RUNS)["ptb"]
     assert noise.variance == pytest.approx(0.1**2 / 2)
     assert noise.left_out == (Apart(("half-s1", "half-s2"), LeftOut.ASTRAY),)
     assert noise_of(records(), RUNS)["ptb"].left_out == ()

@@ -272,7 +272,7 @@ def test_a_training_that_went_astray_has_a_footnote_and_no_outcome(tmp_path):
     (page,) = report(tmp_path, plan["scale"], parts=("page",))
     text = Outline(page.read_text(encoding="utf-8")).words
     assert "No interval: this row has one training here and does not share the noise" in text
-    assert "A row whose training predicts worse than a uniform distribution" in text
+    assert "A row whose training predicts no better than word frequencies" in text
     found, _ = records.collect(plan, tmp_path / "runs")
     frame = tables.build(plan["suites"][0], found, plan["scale"], plan["runs"])
     assert sum(outcomes(frame).values()) == frame["delta_test"].notna().sum() - 1

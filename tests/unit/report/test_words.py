@@ -66,8 +66,8 @@ def test_the_source_of_the_noise_and_what_is_left_out_of_it():
         (
             NoInterval("pool", (LeftOut.ASTRAY, LeftOut.PROTOCOL)),
             "no interval: every row with several trainings is left out, because a training "
-            "predicts worse than a uniform distribution over the vocabulary or it was measured by "
-            "another protocol than most rows",
+            "predicts no better than word frequencies or it was measured by another protocol than "
+            "most rows",
         ),
         (
             NoInterval("base row", (LeftOut.SPREADS,)),
