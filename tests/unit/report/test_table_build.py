@@ -372,7 +372,7 @@ def test_a_row_that_is_no_better_than_word_frequencies_is_never_bold(tmp_path):
     of_ptb, of_other = text.split("### WikiText-2")
     assert "**" not in of_ptb
     assert "**" in of_other
-    assert "No better than word frequencies, 2.00." in text
+    assert "No better than word frequencies, 2.00; its noise is that of its own" in text
 
 
 def test_a_row_that_is_no_better_than_word_frequencies_does_not_share_their_noise(tmp_path):
