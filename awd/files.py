@@ -218,7 +218,7 @@ def read_json(path: str | os.PathLike) -> dict:
     Raises InputError if the file is missing, cannot be read, is not JSON, or holds something else.
     """
     try:
-        value = json.loads(read_text(path))
+        value = json.loads(read_text(path).removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except OSError as error:

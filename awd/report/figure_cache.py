@@ -88,6 +88,9 @@ def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Pat
 
     Files that are current get a new time, so that they are newer than what they were made from.
     """
+    # What matplotlib would read: a backend of a notebook's shell, and a date, which no figure has.
+    os.environ["MPLBACKEND"] = "agg"
+    os.environ.pop("SOURCE_DATE_EPOCH", None)
     wanted = list(wanted)
     kinds = [kind for kind in FORMATS if kind in formats]
     stale = [task for task in wanted if not set(kinds) <= current(task).keys()]

@@ -81,8 +81,9 @@ class Config(Model):
     mirror: Text | None = described("A folder or URL to look for published corpora first.")
     seeds: Seeds = described("Seeds of each training: a list, or a count (3 means 1, 2 and 3).")
     base_seeds: Annotated[int, Field(ge=1, le=100)] = described(
-        "How many seeds a suite's base row has at least: their spread shows the noise of training, "
-        "without which no difference has an interval. 1 switches this off."
+        "How many seeds a suite's base row has at least, unless seeds is a list: their spread "
+        "shows the noise of training, without which no difference has an interval. 1 switches "
+        "this off."
     )
     results: Folder = described("The folder of results: relative to the project, or absolute.")
     checkpoints: Folder | None = described(

@@ -105,10 +105,12 @@ def read_part(path: Path) -> dict:
 def read(folder: Path, order: Sequence[str] = ()) -> dict:
     """Read the parts of a scale as one plan of all suites, sorted by name.
 
-    The suites in ``order`` come first, in that order. Raises InputError if there is no part, or if
-    one cannot be read.
+    The suites in ``order`` come first, in that order. Raises InputError if there is no part, if one
+    cannot be read, or if two have the same suite.
     """
-    parts = [read_part(path) for path in files(folder)]
+    paths = files(folder)
+    parts = [read_part(path) for path in paths]
+    _check_that_none_is_a_copy(paths, parts)
     if not parts and (name := Path(folder).name).partition("-")[0] not in SCALES:
         raise InputError(f"no scale '{name}'; {nearest(name, SCALES)}")
     if not parts:
@@ -123,6 +125,20 @@ def read(folder: Path, order: Sequence[str] = ()) -> dict:
         "runs": {name: run for part in parts for name, run in part["runs"].items()},
         "suites": [suite for part in parts for suite in part["suites"]],
     }
+
+
+def _check_that_none_is_a_copy(paths: Sequence[Path], parts: Sequence[Mapping]) -> None:
+    """Raise InputError if a suite is in two parts: its table would be that of the last one."""
+    found: dict[str, Path] = {}
+    for path, part in zip(paths, parts, strict=True):
+        for suite in part["suites"]:
+            other = found.setdefault(suite["suite"], path)
+            if other != path:
+                copy = other if path.stem == suite["suite"] else path
+                raise InputError(
+                    f"{other} and {path} are both plans of suite '{suite['suite']}'; delete the "
+                    f"copy, {copy}"
+                )
 
 
 def alike(runs: Mapping[str, dict], run: str) -> set[str]:

@@ -222,6 +222,8 @@ def _hint(kind: str, value: object) -> str:
         return "; put it in quotes if it is meant as text"
     if isinstance(value, str) and kind in ("float_type", "int_type"):
         if kind == "float_type" and re.fullmatch(r"[-+]?\d+,\d+", value):
+            if re.fullmatch(r"[-+]?\d{1,3},\d{3}", value):  # a thousand, or a fraction
+                return "; write it without a comma, or with a decimal point"
             return f"; write {value.replace(',', '.')} with a decimal point"
         # Digits of other scripts and widths, which Python reads as numbers and YAML does not.
         plain = "".join(str(unicodedata.decimal(sign, sign)) for sign in value.strip())

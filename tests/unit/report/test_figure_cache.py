@@ -38,6 +38,13 @@ def tasks(folder, inputs, style=None):
     return figure_cache.tasks(folder, inputs["suite"], inputs["scale"], frames, style)
 
 
+def test_a_date_in_the_environment_is_not_read(tmp_path, inputs, monkeypatch):
+    """Figures have none, so that equal figures are equal files."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "no number")
+    (path,) = figure_cache.draw(tasks(tmp_path, inputs)[:1], ["pdf"])
+    assert path.stat().st_size > 500
+
+
 def test_nothing_is_drawn_twice(tmp_path, inputs, count):
     paths = figure_cache.draw(tasks(tmp_path, inputs))
     assert count == ["schedules", "parameters"]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import re
+
 import pytest
 from synthetic import make_plan
 
@@ -155,6 +157,15 @@ def test_a_part_of_other_suites_is_refused(tmp_path):
     write_json(parts.part_file(tmp_path, "one"), make_plan(name="two"))
     with pytest.raises(InputError, match=r"one\.json is not the plan of suite 'one' alone"):
         parts.add(plan, tmp_path, everything)
+
+
+@pytest.mark.parametrize("name", ["one (1)", "one2", "another"])
+def test_a_copy_of_a_part_is_refused(tmp_path, name):
+    """Its rows would be in the table, or in it twice."""
+    for path in (parts.part_file(tmp_path, "one"), copy := parts.part_file(tmp_path, name)):
+        write_json(path, make_plan(name="one"))
+    with pytest.raises(InputError, match=f"suite 'one'; delete the copy, {re.escape(str(copy))}$"):
+        parts.read(tmp_path)
 
 
 def test_seeds_of_an_older_version_stay(tmp_path):

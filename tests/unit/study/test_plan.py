@@ -426,6 +426,7 @@ def test_a_row_that_changes_nothing_is_refused(plan_of, suite, scale):
         (("scales", "demo", "set", "finetune_epochs"), 0, "needs finetune_epochs of at least 1"),
         (("scales", "demo", "set", "layers"), 10**30, "scales.demo.set.layers must be "),
         (("base", "weight_decay"), "0,5", "write 0.5 with a decimal point"),
+        (("base", "learning_rate"), "1,000", "write it without a comma, or with a decimal point"),
     ],
 )
 def test_a_mistake_in_a_suite_is_found_at_any_scale(plan_of, suite, path, value, said):
