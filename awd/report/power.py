@@ -176,7 +176,7 @@ def _sentence(design: Design, assumed: Assumption) -> str:
     if math.isinf(least):
         return (
             f"{design.corpus}: one training of each row cannot show which differences are noise; "
-            "plan several of all rows (seeds), or of the base row (base_seeds, if seeds is a count)."
+            "plan several of all (seeds), or of the base row (base_seeds, if seeds is a count)."
         )
     return (
         f"{design.corpus}: with {seeds} of a row and {design.base_seeds} of the base row, "

@@ -1,8 +1,7 @@
 """What was planned and trained stays in the plan until its user removes it."""
 
-from pathlib import Path
-
 import re
+from pathlib import Path
 
 import pytest
 from synthetic import make_plan
