@@ -10,6 +10,7 @@ from awd.study.published_studies import Study, read_study
 from awd.study.suite import read_suite, suite_files
 
 YEAR = re.compile(r"(?:19|20)\d\d(?=\D*$)")
+YEAR_AT_END = re.compile(rf"(?:^|,?\s+)\(?{YEAR.pattern}\)?$")
 
 
 def studies(suites: Collection[str] | None = None) -> dict[str, Study]:
@@ -44,7 +45,8 @@ def _entry(name: str, study: Study) -> str:
     fields = {
         "author": " and ".join(escape(author) for author in study.authors),
         "title": f"{{{escape(study.title)}}}",  # as it is written, in every style
-        "howpublished": escape(study.venue),
+        # Styles print the year after this, so a venue that ends with it would show it twice.
+        "howpublished": escape(YEAR_AT_END.sub("", study.venue)),
         "year": year[0] if year else "",
         "url": study.url or "",
     }

@@ -28,6 +28,25 @@ def test_every_published_study_has_an_entry_with_what_its_file_says():
         assert ("url" in entry) == bool(study.url)
 
 
+@pytest.mark.parametrize(
+    ("venue", "howpublished"),
+    [
+        ("Course exercise, 2024", "Course exercise"),
+        ("ICLR 2018", "ICLR"),
+        ("Workshop (2018)", "Workshop"),
+        ("arXiv:1409.2019", "arXiv:1409.2019"),
+        ("NeurIPS 2023 workshop", "NeurIPS 2023 workshop"),
+        ("2024", None),
+    ],
+)
+def test_a_year_at_the_end_of_the_venue_is_only_in_its_own_field(venue, howpublished):
+    study = studies(["kim2024"])["kim2024"].model_copy(update={"venue": venue})
+    entry = bibtex({"it": study})
+    found = re.findall(r"howpublished = \{(.*)\},", entry)
+    assert found == ([howpublished] if howpublished else [])
+    assert len(re.findall("  year = ", entry)) == 1
+
+
 def test_a_suite_names_its_sources():
     assert list(studies(["kim2024", "yoon2019"])) == ["kim2024", "zaremba2014", "yoon2019"]
     assert studies(["factors"]) == {}
@@ -77,4 +96,4 @@ def test_signs_of_latex_compile(tmp_path):
     ):
         done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout
-    assert "1999" in (tmp_path / "paper.bbl").read_text()
+    assert (tmp_path / "paper.bbl").read_text().count("1999") == 2, "the key, and the year once"
