@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from awd.corpora.catalogue import entries
 from awd.corpora.encode import Corpus
 from awd.corpora.read import TextReader
 from awd.errors import InputError
@@ -17,6 +18,8 @@ from awd.vocabulary import END, UNKNOWN
 
 if TYPE_CHECKING:
     import numpy as np
+
+REMEDY = f"; set minimum_count=2, so that words that occur once are {UNKNOWN}, and train again"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +65,10 @@ def _read(corpus: Corpus, stream: Iterable[bytes], name: object) -> NewText:
         if UNKNOWN not in corpus.vocabulary:
             place = int(replaced.argmax())
             line = int((ids[:place] == reader.numbers[END]).sum()) + 1
+            remedy = "" if corpus.name in entries() else REMEDY
             raise InputError(
                 f"{name}, line {line}: the corpus '{corpus.name}' has no word "
-                f"'{words[ids[place]]}', and no {UNKNOWN} to read it as"
+                f"'{words[ids[place]]}', and no {UNKNOWN} to read it as{remedy}"
             )
         unknown = Counter(words[each] for each in ids[replaced])
         ids[replaced] = corpus.vocabulary.index(UNKNOWN)

@@ -44,6 +44,7 @@ class Overview:
     types: int
     once: int  # types that occur once in train
     minimum_count: int
+    has_unknown: bool  # whether new words can be read as <unk>
     unigram_perplexity: dict[str, float]  # of valid and test
     normalised: dict[str, int]  # what was changed in the text, and how often
     splits: dict[str, TextFile]
@@ -111,6 +112,7 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
         len(corpus.vocabulary),
         int((counts == 1).sum()),
         corpus.info["minimum_count"],
+        UNKNOWN in corpus.vocabulary,
         corpus.info["unigram_perplexity"],
         corpus.info["normalised"],
         splits,
@@ -130,6 +132,8 @@ def describe(overview: Overview, width: int = 78) -> str:
     lines += ["", f"{overview.types:,} types, {overview.once:,} of them once in train"]
     if overview.minimum_count > 1:
         lines.append(f"words with fewer than {overview.minimum_count} occurrences are {UNKNOWN}")
+    if not overview.has_unknown:
+        lines.append(f"no {UNKNOWN} in the text: a model can score only texts of these types")
     perplexities = overview.unigram_perplexity
     lines.append(
         f"perplexity of word frequencies alone: valid {perplexities['valid']:,.1f}, "

@@ -36,6 +36,8 @@ def encode(text, vocabulary):
     """Return the numbers of the words, (tokens); a line ends in <eos>, unknown words are <unk>."""
     numbers = {word: number for number, word in enumerate(vocabulary)}
     words = [word for line in text for word in [*line.split(), "<eos>"]]
+    if "<unk>" not in numbers and (missing := [word for word in words if word not in numbers]):
+        sys.exit(f"the vocabulary has no word '{missing[0]}', and no <unk> to read it as")
     return torch.tensor([numbers[word if word in numbers else "<unk>"] for word in words])
 
 

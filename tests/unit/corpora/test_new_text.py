@@ -52,6 +52,14 @@ def test_what_cannot_be_read_is_one_sentence(text, said):
         read_text(corpus_of("a", "<eos>"), text, "the text")
 
 
+def test_the_remedy_is_named_for_a_users_own_corpus_alone():
+    said = "no <unk> to read it as"
+    with pytest.raises(InputError, match=f"{said}; set minimum_count=2, .* and train again$"):
+        read_text(corpus_of("a", "<eos>"), "new", "the text")
+    with pytest.raises(InputError, match=f"{said}$"):
+        read_text(corpus_of("a", "<eos>", name="known-entropy"), "new", "the text")
+
+
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*none\.txt"):
         read_file(corpus_of("a", "<eos>"), tmp_path / "none.txt")

@@ -51,12 +51,14 @@ def test_a_minimum_count_shows_the_corpus_as_it_would_be_trained(tmp_path, text)
         overview = look(corpus)
     assert overview.types == 7, "a b c d e <unk> <eos>"
     assert "fewer than 2 occurrences are <unk>" in describe(overview)
+    assert "can score only" not in describe(overview)
 
 
 def test_unseen_words_are_shown_with_their_share_and_a_remedy(tmp_path, text):
     with opened("mine", tmp_path, {"mine": str(text)}) as corpus:
         said = describe(look(corpus))
     assert "1 (4.2%)" in said
+    assert "no <unk> in the text: a model can score only texts of these types" in said
     assert "minimum_count=2" in said
     assert "\n  a b a\n" in said
 

@@ -33,6 +33,12 @@ def test_each_loss_is_that_of_awd(cell, tied, tmp_path):
     torch.testing.assert_close(found, stream_losses(model, words)[:, 0], rtol=1e-4, atol=1e-5)
 
 
+def test_a_word_that_cannot_be_read_is_one_sentence():
+    with pytest.raises(SystemExit, match="no word 'quick', and no <unk> to read it as"):
+        plain_model.encode(["a quick"], ["a", "<eos>"])
+    assert plain_model.encode(["a a"], ["a", "<eos>"]).tolist() == [0, 0, 1]
+
+
 def test_it_imports_nothing_but_torch_and_safetensors():
     nodes = list(ast.walk(ast.parse(SOURCE.read_text("utf-8"))))
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
