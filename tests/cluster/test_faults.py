@@ -61,7 +61,10 @@ ROWS = """
   minus-dropout: {label: − dropout, stage: train, set: {dropout_hidden: 0}}
   minus-ar: {label: − AR, stage: train, set: {activation_regularization: 0}}
 """
-TIMES = {"started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"}
+TIMES = {
+    *("started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"),
+    "curve_sha256",  # a curve has times
+}
 MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "energy_joules", "resumes"}
 
 obstacle = slurm.obstacle() or (gpu_lease.visible() and "this machine has GPUs of its own")

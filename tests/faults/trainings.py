@@ -53,6 +53,7 @@ FULL = {
 MEASURED = {
     "started",
     "ended",
+    "curve_sha256",  # a curve has times
     "seconds",
     "energy_joules",
     "resumes",

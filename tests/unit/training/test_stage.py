@@ -25,7 +25,7 @@ from awd.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
-MEASURED = {"started", "ended", "seconds", "energy_joules"}
+MEASURED = {"started", "ended", "seconds", "energy_joules", "curve_sha256"}
 
 
 def spec_of(**settings) -> RunSpec:
