@@ -95,5 +95,6 @@ def _become(program, words, folder, environment, largest_file, writers) -> None:
             del sys.modules[name]  # the Snakefile and the folder have their own
     if largest_file is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        sys.dont_write_bytecode = True  # it would be cut off, and every later import would fail
     sys.argv = [program, *words]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
