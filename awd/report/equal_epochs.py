@@ -1,4 +1,4 @@
-"""SeedsMissing and shortened trainings beside published curves, at equal epochs."""
+"""Unfinished and shortened trainings beside published curves, at equal epochs."""
 
 import numpy as np
 import pandas as pd
