@@ -67,6 +67,18 @@ class Method:
         """The method in a file name: its kind and its settings in their order."""
         return "-".join([self.kind, *map(_positional, self.settings.values())])
 
+    @property
+    def models(self) -> int:
+        """How many models an evaluation combines."""
+        return int(self.settings.get("ensemble_size", 1))
+
+    def seeds(self, seed: int) -> range:
+        """Return the seeds of the models behind a row's ``seed``.
+
+        The n-th ensemble of k has the k seeds after those of the ensembles before it.
+        """
+        return range((seed - 1) * self.models + 1, seed * self.models + 1)
+
     def plain_settings(self) -> dict[str, int | float]:
         """Return the settings by the argument names of the function of this kind."""
         names = {"dynamic_rate": "learning_rate"}

@@ -307,12 +307,8 @@ class Plan:
         return self.config.minimum_count if corpus in self.config.corpus_folders else 1
 
     def _add_runs(self, spec: RunSpec, method: Method, seed: int, row: str, stage: str) -> str:
-        """Plan the runs of a row for one seed; return the run that carries the evaluation.
-
-        The n-th ensemble of k has the k seeds after those of the ensembles before it.
-        """
-        size = int(method.settings.get("ensemble_size", 1))
-        seeds = [seed] if size == 1 else range((seed - 1) * size + 1, seed * size + 1)
+        """Plan the runs of a row for one seed; return the run that carries the evaluation."""
+        seeds = method.seeds(seed)
         runs = [self._add_run(spec.changed(seed=each), row, stage) for each in seeds]
         runs[0].evaluations[stage, method.name] = [run.name for run in runs[1:]]
         return runs[0].name

@@ -30,13 +30,13 @@ from awd.report.tables.layout import (
     Entry,
     Line,
     body,
-    ensemble_size,
     finite,
 )
 from awd.report.tables.layout import Column as TableColumn
 from awd.report.words import DASH
 from awd.runs.progress import duration
 from awd.study.dialect import USUAL
+from awd.study.methods import parse_method
 from awd.vocabulary import FAILED, Split, Status
 
 STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, *FAILED, Status.LEAKS)
@@ -271,9 +271,7 @@ def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:
 def _seed(item: dict, row: dict, trainings: Trainings) -> dict:
     """One run of a row: what was measured, where, with what."""
     result = trainings.results.get((item["run"], row["stage"], row["method"]))
-    models = ensemble_size(row["method"])
-    first = 1 + (item["seed"] - 1) * models  # as the plan counts them
-    seeds = ", ".join(map(str, range(first, first + models)))
+    seeds = ", ".join(map(str, parse_method(row["method"]).seeds(item["seed"])))
     found = {"seed": seeds, "run": item["run"]}
     if result is None:
         return found | {"state": "not evaluated yet"}

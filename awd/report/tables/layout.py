@@ -128,7 +128,7 @@ def body(
         place = footnotes.index(note) + 1 if note else None
         mark = markup.mark(suite["suite"], place) if place else ""
         entries = {LABEL: Entry(label + mark)}
-        models, size = ensemble_size(line["method"]), line["params"]
+        models, size = parse_method(line["method"]).models, line["params"]
         if models == 1 or pd.isna(size):
             entries[Column("parameters")] = _marked(count(size), size, markup)
         else:
@@ -291,11 +291,6 @@ def _verdict(line: dict, markup: Markup) -> Entry:
 
 
 @functools.cache
-def ensemble_size(method: str) -> int:
-    """Return how many models an evaluation of this method combines."""
-    return int(parse_method(method).settings.get("ensemble_size", 1))
-
-
 def count(parameters: int | None) -> str:
     """Write a number of parameters in thousands or millions."""
     if parameters is None or pd.isna(parameters):

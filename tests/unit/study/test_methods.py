@@ -63,3 +63,9 @@ def test_a_missing_setting_is_named():
 def test_a_wrong_name_is_refused(name):
     with pytest.raises(InputError):
         parse_method(name)
+
+
+def test_ensembles_share_no_seed():
+    one, two = (make_method(kind, {"ensemble_size": 3}, "test") for kind in ("stream", "ensemble"))
+    assert [list(one.seeds(seed)) for seed in (0, 1, 7)] == [[0], [1], [7]]
+    assert [list(two.seeds(seed)) for seed in (1, 2)] == [[1, 2, 3], [4, 5, 6]]
