@@ -14,6 +14,7 @@ included if the interpreter given with --fastai-python can import it.
 import argparse
 import csv
 import json
+import os
 import platform
 import resource
 import statistics
@@ -176,7 +177,14 @@ def rounds(arguments) -> list[dict]:
         folder = arguments.wikitext if configuration.endswith("wikitext") else arguments.corpus
         python = arguments.fastai_python if contestant == "fastai" else sys.executable
         command = [python, __file__, str(folder), "--measure", contestant, configuration]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            # fastai's interpreter need not have awd installed.
+            env=os.environ | {"PYTHONPATH": str(HERE.parent)},
+        )
         found = json.loads(done.stdout.splitlines()[-1])
         job = {"round": number, "contestant": contestant, "configuration": configuration}
         lines.append(dict(zip(MACHINE, machine, strict=True)) | job | found)
