@@ -24,9 +24,11 @@ from awd.report import words
 from awd.report.agreement import TOLERANCE, Verdict
 from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
 from awd.report.stats import LEVEL, beyond_noise
-from awd.report.tables.build import beats_frequencies, compared
+from awd.report.tables.build import compared
 from awd.report.tables.files import csv
 from awd.report.tables.latex import latex
+from awd.report.tables.layout import number, probability
+from awd.report.tables.lead import Lead
 from awd.report.tables.markdown import markdown
 from awd.report.words import DASH, listed, plural
 from awd.vocabulary import Status
@@ -76,14 +78,16 @@ def write(
     records: pd.DataFrame,
     curves: pd.DataFrame,
     figures: Mapping[str, Mapping[str, Path]],
+    leads: Mapping[str, Mapping[str, Lead]],
 ) -> Path:
     """Write the page to ``path``, whole or not at all, and return it.
 
     ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
     ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
-    figure by format, as report.figure_cache.current returns them.
+    figure by format, as report.figure_cache.current returns them, ``leads`` the best rows of each
+    suite by corpus.
     """
-    write_text(path, render(plan, frames, records, curves, figures))
+    write_text(path, render(plan, frames, records, curves, figures, leads))
     return path
 
 
@@ -93,6 +97,7 @@ def render(
     records: pd.DataFrame,
     curves: pd.DataFrame,
     figures: Mapping[str, Mapping[str, Path]],
+    leads: Mapping[str, Mapping[str, Lead]],
 ) -> str:
     """The page as HTML; see `write`."""
     trainings = Trainings(plan, records, curves)
@@ -110,7 +115,10 @@ def render(
         suites=suites,
         facts=_facts(suites, trainings),
         lede=_lede(suites, plan["scale"]),
-        cards=[_card(*pair, plan["scale"]) for pair in zip(suites, frames, strict=True)],
+        cards=[
+            _card(suite, frame, plan["scale"], leads[suite.name])
+            for suite, frame in zip(suites, frames, strict=True)
+        ],
         absent={suite.name: _absent(suite) for suite in suites},
         machines=_machines(records),
         signs=SIGNS,
@@ -254,7 +262,7 @@ def outcomes(frame: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
+def _card(suite: Suite, frame: pd.DataFrame, scale: str, leads: Mapping[str, Lead]) -> dict:
     """A suite at a glance."""
     rows, judged = suite.rows, _judged(suite.rows)
     counted = frame[[compared(line) for line in frame.to_dict("records")]]
@@ -265,18 +273,34 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str) -> dict:
         done = sum(row.status == Status.DONE for row in rows)
         verdict = (f"{done} of {len(rows)}", "rows done")
     found = outcomes(counted)
-    best = []
-    for table in suite.tables:
-        lines = counted[counted["corpus"] == table.corpus].dropna(subset=["test"])
-        if len(lines):
-            line = lines.loc[lines["test"].idxmin()]
-            if beats_frequencies(line):
-                best.append((table.name, line["label"], f"{line['test']:,.2f}"))
+    best = [
+        (table.name, lead.best["label"], f"{lead.best['test']:,.2f}", _second(lead.second))
+        for table in suite.tables
+        if (lead := leads.get(table.corpus))
+    ]
     return {
         "suite": suite,
         "verdict": verdict,
         "outcomes": found if any(found.values()) else None,
         "best": best,
+    }
+
+
+def _second(line: dict | None) -> dict | None:
+    """What a card says of the second best row: its difference from the best, and if it is noise."""
+    if line is None:
+        return None
+    difference, low, high = (
+        number(line[f"delta_{part}"], "{:+,.2f}") for part in ("test", "low", "high")
+    )
+    known = not pd.isna(line["p_holm"])
+    return {
+        "label": line["label"],
+        "test": f"{line['test']:,.2f}",
+        "difference": difference,
+        "interval": f"[{low}, {high}]" if known else "",
+        "p": probability(line["p_holm"]) if known else "",
+        "beyond": known and beyond_noise(line["p_holm"]),
     }
 
 

@@ -259,6 +259,31 @@ def test_a_card_calls_a_row_worse_only_beyond_noise_after_correction():
     assert outcomes(frame) == {"worse": 1, "better": 1, "undecided": 2}
 
 
+@pytest.mark.parametrize(
+    ("seeds", "lead", "outcome"),
+    [
+        ((1, 2, 3), 0.20, r"\[\+[\d.]+, \+[\d.]+\], p <?0\.\d+: beyond noise"),
+        ((1, 2, 3), 0.013, r"\[−[\d.]+, \+[\d.]+\], p 0\.\d+: undecided"),
+        ((1,), 0.20, ": noise unknown"),
+    ],
+)
+def test_the_best_row_stands_beside_the_second(tmp_path, seeds, lead, outcome):
+    """With their difference, whose sign is plus, and whether it is beyond noise."""
+    plan = make_plan(seeds=seeds, corpora=("ptb",))
+    build(tmp_path, plan)
+    order = {"minus-nt-asgd": 0.0, "full": lead}
+    for each in (tmp_path / "runs").glob("*/*.stream.json"):
+        row, seed = re.search(r"-s(\d+)-merity2018-(.*)", each.parent.name).groups()[::-1]
+        row = "minus-fine-tuning" if each.name.startswith("train.") else row
+        nats = 4 + order.get(row, 1) + 0.003 * int(seed) * (-1 if row == "full" else 1)
+        values = {"nll": 500 * nats, "tokens": 500, "perplexity": math.exp(nats)}
+        write_json(each, read_json(each) | {"splits": {"valid": values, "test": values}})
+    (path,) = report(tmp_path, plan["scale"], parts=("page",))
+    text = Outline(path.read_text(encoding="utf-8")).words
+    second = r"Second: AWD-LSTM, [\d.]+, \+[\d.]+ ?"
+    assert re.search(rf"Best: − NT-ASGD, [\d.]+ {second}{outcome}", text), text[:3000]
+
+
 def test_a_training_that_went_astray_has_a_footnote_and_no_outcome(tmp_path):
     """The noise of the other rows does not make it worse than the base row."""
     plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))

@@ -12,6 +12,7 @@ from awd.report import records, tables, words
 from awd.report.figures import ablation, curves, parameters
 from awd.report.figures.frequencies import draw as draw_frequencies
 from awd.report.figures.style import GREY
+from awd.report.noise import by_split
 from awd.report.page import render
 from awd.report.remarks import (
     Backward,
@@ -28,6 +29,7 @@ from awd.report.structures import UsedDevice
 from awd.report.tables import layout
 from awd.report.tables.html import html as typeset_html
 from awd.report.tables.latex import latex
+from awd.report.tables.lead import leads
 from awd.report.tables.markdown import markdown
 from awd.vocabulary import Device, LeftOut, Status
 
@@ -130,6 +132,7 @@ def structure(plan, found, lines):
     """All that figures, tables and page show, but for words."""
     (suite,) = plan["suites"]
     table = tables.build(suite, found, "paper", plan["runs"])
+    ahead = leads(suite, table, found, "paper", plan["runs"], by_split(found, plan["runs"]))
     struck = [line for line in markdown(table, suite, "paper").splitlines() if "~~" in line]
     print_ready = latex(table, suite, "paper")
     inputs = {"suite": suite, "table": table, "curves": lines, "records": found}
@@ -148,7 +151,7 @@ def structure(plan, found, lines):
         "bold": re.findall(r"\\textbf{.*?}", print_ready),
         "lines": print_ready.count(r"\\"),
         "html": Structure(typeset_html(table, suite, "paper")).tags,
-        "page": Structure(render(plan, [table], found, lines, {})).tags,
+        "page": Structure(render(plan, [table], found, lines, {}, {suite["suite"]: ahead})).tags,
         "figures": drawn,
         "grey": grey,
     }
