@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from snakemake.io import PeriodicityDetector
 
 from awd.errors import InputError
+from awd.files import is_there
 from awd.machine import gpu_lease
 from awd.places import CHECKOUT, HOME
 from awd.study import cost, job_requests, parts
@@ -48,9 +49,14 @@ class WorkflowPlan(Plan):
                 "the module statement has a prefix, which names no folder inside records; "
                 "set results in its config instead"
             )
-        if workflow.is_main_process and not workflow.output_settings.dryrun:
+        starts = workflow.is_main_process and not workflow.output_settings.dryrun
+        if starts:
             _refuse_folder_without_room()
-        super().__init__(*configuration(workflow, config))
+        plain, where, places = configuration(workflow, config)
+        super().__init__(plain, where, places)
+        if starts:
+            for key, folder in (("results", self.results), ("checkpoints", self.checkpoints)):
+                _refuse_unwritable(folder, f"{places.get(key, where)}: {key}")
         self._check_wildcards()
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
@@ -326,3 +332,18 @@ def _refuse_folder_without_room() -> None:
                 f"{folder.resolve()} cannot be written ({error.strerror}): Snakemake keeps its "
                 f"locks and logs there, which need {ROOM // 1000} kB"
             ) from error
+
+
+def _refuse_unwritable(folder: Path, where: str) -> None:
+    """Raise InputError if no file can be written in ``folder``, or the folder cannot be made."""
+    place = next(each for each in (folder, *folder.absolute().parents) if is_there(each))
+    try:
+        with TemporaryFile(dir=place) as file:
+            file.write(b" ")
+            file.flush()
+    except OSError as error:
+        what = "be written" if place == folder else f"be made in {place}"
+        raise InputError(
+            f"{where}: {folder.resolve()} cannot {what} ({error.strerror}): change its "
+            "permissions, free some space, or name another folder"
+        ) from error

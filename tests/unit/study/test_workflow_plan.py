@@ -3,6 +3,7 @@
 import errno
 import os
 import shlex
+from tempfile import TemporaryFile
 from types import SimpleNamespace
 
 import pytest
@@ -74,6 +75,32 @@ def test_a_folder_that_cannot_be_written_is_refused_first(plan, monkeypatch, cod
         plan("cpu")
     assert plan("cpu", dryrun=True)
     assert plan("cpu", in_job=True)
+
+
+@pytest.mark.parametrize("key", ["results", "checkpoints"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_folder_of_a_key_that_cannot_be_written_is_refused_before_any_job(
+    plan, monkeypatch, tmp_path, key, exists
+):
+    """As a scratch disk that belongs to somebody else; a dry run writes nothing."""
+    place = tmp_path / "scratch"
+    place.mkdir()
+    folder = place if exists else place / "mine/awd"
+
+    def refuse(**where):
+        if where["dir"] == place:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return TemporaryFile(**where)
+
+    monkeypatch.setattr("awd.study.workflow_plan.TemporaryFile", refuse)
+    folders = {"results": str(tmp_path), "checkpoints": str(tmp_path), key: str(folder)}
+    what = "be written" if exists else f"be made in {place}"
+    said = rf"the command line: {key}: {folder} cannot {what} \(Permission denied\): .* another"
+    with pytest.raises(InputError, match=said):
+        plan("cpu", **folders)
+    assert plan("cpu", dryrun=True, **folders)
+    assert plan("cpu", in_job=True, **folders)
+    assert not (place / "mine").exists()
 
 
 @pytest.mark.parametrize(
