@@ -49,6 +49,19 @@ def study_command(results: Path, **words: str) -> str:
     return shlex.join(["snakemake", "--cores", "all", *(["--config", *config] if config else [])])
 
 
+def plan_command(results: Path, **words: str) -> str:
+    """Return the command that writes the plan of a study again, and trains nothing.
+
+    >>> plan_command(Path("results"), scale="paper", suites="kim2024")
+    'awd plan scale=paper suites=kim2024 --write'
+    """
+    if results != RESULTS:
+        words["results"] = str(results)
+    return shlex.join(
+        ["awd", "plan", *(f"{key}={value}" for key, value in words.items()), "--write"]
+    )
+
+
 def data_folders(folder: Path) -> list[Path]:
     """Return ``folder`` of workflow/ and, after it, the one of that name in the user's project."""
     own = project()

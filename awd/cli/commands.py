@@ -95,7 +95,11 @@ def _last_plan(results: Path):
 )
 @click.option("--power", is_flag=True, help="Show which differences 1 to 10 seeds can find.")
 @click.option("--settings", hidden=True, help="The whole configuration as JSON.")
-@click.option("--write", is_flag=True, hidden=True, help="Add it to results/SCALE/plans instead.")
+@click.option(
+    "--write",
+    is_flag=True,
+    help="Write it to results/SCALE/plans, for `awd report`; train nothing.",
+)
 def plan(words, configfile, profile, power, settings, write):
     """Show what would run: the runs, who shares them, what is done, what the rest costs."""
     from awd.study.dialect import parse
@@ -122,6 +126,7 @@ def plan(words, configfile, profile, power, settings, write):
 @main.command(
     examples={
         "awd status --watch": "of the last `snakemake` here, until it is done",
+        "awd status results=/scratch/awd": "of the last one with results in that folder",
         "awd status scale=small suites=kim2024": "of another study",
         "awd status --json": "for another program",
     }
@@ -133,7 +138,8 @@ def plan(words, configfile, profile, power, settings, write):
 def status(words, configfile, watch, as_json):
     """Show what each run is doing: waiting, running and how far, stopped, diverged, done.
 
-    Without words, of what the last `snakemake` in this folder was to do.
+    Without words, of what the last `snakemake` was to do whose results are in the folder `results`
+    of config.yaml (usually: in results, here). For results in another folder, results=FOLDER.
     """
     from awd.report.status import print_json, show_states, watch_states
     from awd.study.dialect import parse

@@ -12,15 +12,17 @@ from awd.places import study_command
 from awd.report import figure_cache, tables
 from awd.report import records as run_records
 from awd.report.equal_epochs import equal_epochs, unfinished_rows
+from awd.report.lost_plan import lost_plan
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
 from awd.report.remarks import AtEpoch
 from awd.report.tables.choice import Choice, rebased
 from awd.report.tables.latex import latex
+from awd.report.tables.lead import leads
 from awd.report.tables.numbers import numbers
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
-from awd.study.dialect import listed
+from awd.study.dialect import SCALES, listed
 from awd.study.suite import EPOCHS
 
 PARTS = ("records", "tables", "combined", "figures", "page")
@@ -54,7 +56,7 @@ def report(
     there are tables whose records are not there.
     """
     folder = Path(folder)
-    plan = _complete_plan(folder, scale)
+    plan = _complete_plan(folder, scale, suites or ())
     chosen = choose(plan, suites)
     records, curves, copied = gather(folder, scale, plan, checkpoints)
     if records.empty and curves.empty and not copied:
@@ -99,7 +101,11 @@ def report(
 
         path = folder / scale / "report.html"
         shown = {each.stem.name: figure_cache.current(each) for each in pictures}
-        written.append(page.write(path, plan, built, records, curves, shown))
+        ahead = {
+            suite["suite"]: leads(suite, table, records, plan["scale"], plan["runs"], noises)
+            for suite, table in zip(chosen, built, strict=True)
+        }
+        written.append(page.write(path, plan, built, records, curves, shown, ahead))
     return written
 
 
@@ -122,7 +128,7 @@ def chosen_table(folder: Path, scale: str, name: str, choice: Choice) -> Path:
     Raises InputError as `report` does, and for a row or column that the table has not.
     """
     folder = Path(folder)
-    plan = _complete_plan(folder, scale)
+    plan = _complete_plan(folder, scale, [name])
     suite = rebased(choose(plan, [name])[0], choice)
     records, curves, _ = gather(folder, scale, plan)
     _, unfinished = _beside_published(suite, curves, plan["scale"])
@@ -146,9 +152,9 @@ def _beside_published(
     return frame, unfinished_rows(frame, theirs)
 
 
-def _complete_plan(folder: Path, scale: str) -> dict:
+def _complete_plan(folder: Path, scale: str, suites: Collection[str]) -> dict:
     """The plan of a scale, with what captions say about its texts."""
-    plan = read_plan(folder, scale) | {"results": folder.as_posix()}
+    plan = read_plan(folder, scale, suites) | {"results": folder.as_posix()}
     shares = unseen_shares(folder, plan)
     for suite in plan["suites"]:
         suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
@@ -159,28 +165,35 @@ def _complete_plan(folder: Path, scale: str) -> dict:
 def scales(folder: Path, suites: Collection[str] = ()) -> list[str]:
     """Return the names of the scales whose plans have all ``suites``; of all scales if none has.
 
-    Raises InputError if no scale has a plan.
+    Raises InputError if no scale has a plan, with the command that makes one of ``suites``.
     """
+    folder = Path(folder)
     planned: dict[str, set[str]] = {}
-    for path in sorted(Path(folder).glob(f"*/{plan_parts.FOLDER}/*.json")):
+    for path in sorted(folder.glob(f"*/{plan_parts.FOLDER}/*.json")):
         planned.setdefault(path.parents[1].name, set()).add(path.stem)
     found = [scale for scale, known in planned.items() if known.issuperset(suites)] or [*planned]
     if not found:
+        words = {"suites": ",".join(suites)} if suites else {}
         raise InputError(
-            f"{folder} has no plan of any scale; run a study first: {study_command(Path(folder))}"
+            lost_plan(folder, SCALES, suites)
+            or f"{folder} has no plan of any scale; run a study first: "
+            + study_command(folder, **words)
         )
     return found
 
 
-def read_plan(folder: Path, scale: str) -> dict:
-    """Return the plan of a scale, of all its parts; raises InputError if there is none.
+def read_plan(folder: Path, scale: str, suites: Collection[str] = ()) -> dict:
+    """Return the plan of a scale, of all its parts.
 
     Suites have the order of ``suites`` in config.yaml; others come after them, sorted by name.
+    Raises InputError if there is no part, with the command that makes that of ``suites``.
     """
-    order = []
+    folder, order = Path(folder), []
+    if not plan_parts.files(folder / scale) and (sentence := lost_plan(folder, [scale], suites)):
+        raise InputError(sentence)
     with suppress(InputError):  # results can be read whatever is wrong with the configuration
         order = listed(load_config().get("suites")) or []
-    return plan_parts.read(Path(folder) / scale, order)
+    return plan_parts.read(folder / scale, order, suites)
 
 
 def unseen_shares(folder: Path, plan: dict) -> dict[str, dict[str, float]]:

@@ -102,11 +102,12 @@ def read_part(path: Path) -> dict:
     return part
 
 
-def read(folder: Path, order: Sequence[str] = ()) -> dict:
+def read(folder: Path, order: Sequence[str] = (), wanted: Iterable[str] = ()) -> dict:
     """Read the parts of a scale as one plan of all suites, sorted by name.
 
-    The suites in ``order`` come first, in that order. Raises InputError if there is no part, if one
-    cannot be read, or if two have the same suite.
+    The suites in ``order`` come first, in that order. Raises InputError if there is no part, with
+    the command that runs the suites ``wanted``, if one cannot be read, or if two have the same
+    suite.
     """
     paths = files(folder)
     parts = [read_part(path) for path in paths]
@@ -114,9 +115,12 @@ def read(folder: Path, order: Sequence[str] = ()) -> dict:
     if not parts and (name := Path(folder).name).partition("-")[0] not in SCALES:
         raise InputError(f"no scale '{name}'; {nearest(name, SCALES)}")
     if not parts:
+        words = {"scale": Path(folder).name}
+        if named := ",".join(wanted):
+            words["suites"] = named
         raise InputError(
             f"{Path(folder) / FOLDER} holds no plan; run a study at this scale first, for example "
-            f"`{study_command(Path(folder).parent, scale=Path(folder).name)}`"
+            f"`{study_command(Path(folder).parent, **words)}`"
         )
     places = {suite: place for place, suite in enumerate(order)}
     parts.sort(key=lambda part: places.get(part["suites"][0]["suite"], len(places)))

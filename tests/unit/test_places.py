@@ -48,3 +48,10 @@ def test_results_are_relative_to_the_folder_of_the_command():
 def test_advice_to_run_a_study_works_as_it_is(results, words, command):
     """In whatever folder the results are that a sentence is about."""
     assert places.study_command(Path(results), **words) == command
+
+
+def test_advice_to_plan_again_works_as_it_is():
+    words = {"scale": "paper", "suites": "kim2024"}
+    command = places.plan_command(Path("/my data/r"), **words)
+    assert command == "awd plan scale=paper suites=kim2024 'results=/my data/r' --write"
+    assert places.plan_command(Path("results")) == "awd plan --write"
