@@ -45,7 +45,19 @@ HEAD = """\
 <!-- Made by `python -m awd.study.keys_page > docs/keys.md`; do not edit. -->
 
 What a file may hold, with the values that are allowed and the default. A key without a default is
-required.
+required. These are changed most:
+
+| to choose | key | in |
+|---|---|---|
+| studies and their size | `suites`, `scale` | configuration |
+| texts | `corpora`, `corpus_folders`, `minimum_count` | configuration |
+| the number of trainings per row | `seeds` | configuration, suite |
+| the model | `cell`, `layers`, `hidden_size`, `embedding_size`, `tied` | hyperparameters |
+| regularisation | `dropout_output`, `weight_drop`, `weight_decay` | hyperparameters |
+| training | `optimizer`, `learning_rate`, `schedule`, `epochs`, `batch_size` | hyperparameters |
+| what one row changes | `set` | row of a suite |
+
+[A study of your own](own-study.md) shows how to use them.
 """
 
 

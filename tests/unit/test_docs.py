@@ -122,7 +122,7 @@ def test_paths_in_code_exist(page):
 @in_prose
 def test_commands_in_code_exist(page):
     for text in code(page):
-        for command in re.findall(r"python -m awd ([a-z]\w*)", text):
+        for command in re.findall(r"(?:python -m |^|[\n;&] *)awd ([a-z]\w*)", text):
             assert command in main.commands, command
 
 
@@ -287,8 +287,9 @@ def test_readme_names_the_authors_of_each_study():
             assert author in studies[suite], suite
 
 
-def test_readme_has_the_sizes_of_the_corpora():
-    (rows,) = [rows for _, header, rows, _ in tables(HOME / "README.md") if header[0] == "name"]
+def test_docs_have_the_sizes_of_the_corpora():
+    page = HOME / "docs" / "corpora.md"
+    (rows,) = [rows for _, header, rows, _ in tables(page) if header[0] == "name"]
     assert [row[0] for row in rows] == list(entries())
     for name, _, tokens, types in rows:
         size = sizes(name)
