@@ -62,28 +62,25 @@ class Meter:
 def _cpu(folder: Path) -> Callable[[], float | None] | None:
     """Return the function that reads joules since it was last called, None without counters.
 
-    Many systems let only root read the counters.
+    Many systems let only root read the counters. A counter begins again at zero after its range.
     """
-    counters = [
-        package
-        for package in sorted(folder.glob("intel-rapl:*"))  # AMD's, too
-        if package.name.count(":") == 1
-    ]
-    if _microjoules(counters) is None:
+    counters = _packages(folder)
+    ranges = _microjoules(counters, "max_energy_range_uj")
+    if not ranges or _microjoules(counters, "energy_uj") is None:
         return None
     before: list[int] | None = None
     times = 0.0, 0.0
 
     def read() -> float | None:
         nonlocal before, times
-        now, own_and_all = _microjoules(counters), _times()
+        now, own_and_all = _microjoules(counters, "energy_uj"), _times()
         if now is None:
             return None
         spent = 0.0
         if before is not None:
             whole = sum(
-                (after - start) % (int((package / "max_energy_range_uj").read_text()) + 1)
-                for package, start, after in zip(counters, before, now, strict=True)
+                (after - start) % (most + 1)
+                for most, start, after in zip(ranges, before, now, strict=True)
             )
             own, busy = (after - start for start, after in zip(times, own_and_all, strict=True))
             spent = whole * MICROJOULE * (min(1.0, own / busy) if busy > 0 else 0.0)
@@ -93,11 +90,32 @@ def _cpu(folder: Path) -> Callable[[], float | None] | None:
     return read
 
 
-def _microjoules(counters: list[Path]) -> list[int] | None:
+def _packages(folder: Path) -> list[Path]:
+    """Return the counters of CPU packages: of AMD's, too, and not those of the whole machine.
+
+    A package is named package-0 or package-0-die-0 and contains its parts, as intel-rapl:0:0. The
+    counter psys, beside the packages, contains them.
+    """
+    return [
+        counter
+        for counter in sorted(folder.glob("intel-rapl:*"))
+        if counter.name.count(":") == 1 and _text(counter / "name").startswith("package")
+    ]
+
+
+def _microjoules(counters: list[Path], name: str) -> list[int] | None:
+    """Read the file ``name`` of each counter; None if one cannot be read."""
     try:
-        return [int((package / "energy_uj").read_text()) for package in counters] or None
-    except (OSError, ValueError):
+        return [int(_text(counter / name)) for counter in counters]
+    except ValueError:
         return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):  # kept for root, or gone
+        return ""
 
 
 def _times() -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,11 +17,21 @@ RANGE = 65_532_610_987
 
 @pytest.fixture
 def counters(tmp_path, monkeypatch) -> list[Path]:
-    """Two packages, and a part of one, which the package contains already."""
-    for name in ("intel-rapl:0", "intel-rapl:1", "intel-rapl:0:0"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "energy_uj").write_text("1000000\n")
-        (tmp_path / name / "max_energy_range_uj").write_text(f"{RANGE}\n")
+    """What the kernel has under /sys/class/powercap on a laptop with two packages.
+
+    Each package contains its parts. What counts the whole machine stands beside the packages.
+    """
+    zones = {
+        **{"intel-rapl:0": "package-0", "intel-rapl:0:0": "core", "intel-rapl:0:1": "uncore"},
+        **{"intel-rapl:1": "package-1-die-0", "intel-rapl:2": "psys"},
+        "intel-rapl-mmio:0": "package-0",
+    }
+    for folder, name in zones.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "name").write_text(f"{name}\n")
+        (tmp_path / folder / "energy_uj").write_text("1000000\n")
+        (tmp_path / folder / "max_energy_range_uj").write_text(f"{RANGE}\n")
+    (tmp_path / "intel-rapl").mkdir()  # the control type, of which these are zones
     monkeypatch.setattr(energy, "POWERCAP", tmp_path)
     return [tmp_path / name / "energy_uj" for name in ("intel-rapl:0", "intel-rapl:1")]
 
@@ -61,13 +72,69 @@ def test_a_counter_begins_again_after_its_range(counters, times):
     assert meter.joules() == pytest.approx(10)
 
 
+def test_one_package_counts_on_where_the_counter_of_another_begins_again(counters, times):
+    counters[0].write_text(str(RANGE))
+    meter = energy.Meter(CPU)
+    for number in (1, 2, 3):
+        counters[0].write_text(str(999_999 * number))  # a microjoule takes it from RANGE to zero
+        counters[1].write_text(str(1_000_000 + 500_000 * number))
+        times[:] = number, number
+        meter._look()
+    assert meter.joules() == pytest.approx(3 * (0.999999 + 0.5) + 1e-6)
+
+
+def test_the_whole_machine_and_parts_of_packages_are_not_counted_again(tmp_path, counters, times):
+    meter = energy.Meter(CPU)
+    for folder in ("intel-rapl:0:0", "intel-rapl:0:1", "intel-rapl:2", "intel-rapl-mmio:0"):
+        (tmp_path / folder / "energy_uj").write_text("9000000\n")
+    counters[0].write_text("2000000\n")
+    times[:] = 1.0, 1.0
+    assert meter.joules() == pytest.approx(1)
+
+
+def deny(monkeypatch, denied: str) -> None:
+    """Refuse to read the file as the kernel does; permissions do not stop root."""
+    read = Path.read_text
+
+    def refuse(path, *args, **named):
+        if path.name == denied:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path, *args, **named)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+
+
+@pytest.mark.usefixtures("counters", "times")
+@pytest.mark.parametrize("denied", ["energy_uj", "max_energy_range_uj", "name"])
+def test_counters_that_only_root_may_read_are_no_counters(monkeypatch, denied):
+    deny(monkeypatch, denied)
+    assert energy.Meter(CPU).joules() is None
+
+
+@pytest.mark.usefixtures("counters", "times")
+def test_permission_that_is_taken_away_ends_counting_and_not_the_training(monkeypatch):
+    meter = energy.Meter(CPU)
+    with monkeypatch.context() as patch:
+        deny(patch, "energy_uj")
+        assert meter.joules() is None
+    assert meter.joules() is None, "what was not seen is not known"
+
+
 @pytest.mark.usefixtures("times")
-def test_what_cannot_be_read_is_unknown_and_stays_so(counters):
+@pytest.mark.parametrize("text", ["x", "", "-"])
+def test_what_is_no_number_is_unknown_and_stays_so(counters, text):
     meter = energy.Meter(CPU)
     before = counters[0].read_text()
-    counters[0].write_text("x")
+    counters[0].write_text(text)
     assert meter.joules() is None
     counters[0].write_text(before)
+    assert meter.joules() is None
+
+
+@pytest.mark.usefixtures("times")
+def test_a_package_that_is_gone_ends_counting(counters):
+    meter = energy.Meter(CPU)
+    counters[1].unlink()
     assert meter.joules() is None
 
 
