@@ -97,10 +97,7 @@ def trained(name: str) -> Trainer:
 def digest_of_training(name: str) -> str:
     """Of the weights that a training leaves, and of its losses."""
     trainer = trained(name)
-    losses = [
-        (epoch["train_loss"], epoch["valid_perplexity"], epoch["test_loss"])
-        for epoch in trainer.history
-    ]
+    losses = [(epoch["train_loss"], epoch["valid_perplexity"]) for epoch in trainer.history]
     return _digest(*trainer.best_weights.values(), *trainer.parameters, losses)
 
 

@@ -194,7 +194,7 @@ def _write_curve(folder, stage, target, epochs, switch, diverged, generator):
     """Write a curve unless it is none; returns its best validation perplexity."""
     best = np.inf
     lines = [
-        "epoch,train_loss,valid_loss,valid_perplexity,test_loss,learning_rate,averaging,event,seconds,"
+        "epoch,train_loss,valid_loss,valid_perplexity,learning_rate,averaging,event,seconds,"
         "tokens_per_second"
     ]
     settled = np.log(target)
@@ -210,10 +210,10 @@ def _write_curve(folder, stage, target, epochs, switch, diverged, generator):
         event = "averaging starts" if stage == "train" and epoch == switch else ""
         averaging = int(stage == "finetune" or bool(switch and epoch >= switch))
         if diverged and stage == "train" and epoch >= max(2, epochs // 3):
-            lines.append(f"{epoch},nan,nan,nan,nan,30.0,0,,85.1,10900.0")
+            lines.append(f"{epoch},nan,nan,nan,30.0,0,,85.1,10900.0")
             break
         best = min(best, np.exp(loss))
-        losses = f"{loss - 0.3:.6f},{loss:.6f},{np.exp(loss):.4f},{loss - 0.04:.6f}"
+        losses = f"{loss - 0.3:.6f},{loss:.6f},{np.exp(loss):.4f}"
         lines.append(f"{epoch},{losses},30.0,{averaging},{event},85.1,10900.0")
     if not (diverged and stage == "finetune"):
         (folder / f"{stage}.csv").write_text("\n".join(lines) + "\n")

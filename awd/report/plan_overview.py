@@ -59,7 +59,7 @@ class Estimates:
         if sizes is None:
             return None
         size = cost.size(run.spec, sizes["vocabulary"])
-        tokens = cost.trained_tokens(run.spec, stages, sizes)
+        tokens = cost.read_tokens(run.spec, stages, sizes)
         seconds = self.trainings.per_token(device, size)
         (self.computed if seconds is None else self.measured)[device].add(size)
         if seconds is None and device is Device.CPU:

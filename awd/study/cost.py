@@ -68,14 +68,18 @@ def gpu_seconds(size: Size) -> float:
     return size.operations / GPU_RATE
 
 
-def trained_tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> int:
-    """Return the number of tokens that ``stages`` train on, each token once per epoch.
+def read_tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> float:
+    """Return how many tokens of training the ``stages`` take as long as.
+
+    Each epoch trains on the training text and reads the validation text, forward alone, which is
+    a third of the operations of training.
 
     ``sizes`` is {"vocabulary": types, "tokens": {split: tokens}} of the corpus.
     """
     epochs = {Stage.TRAIN: spec.epochs, Stage.FINETUNE: spec.finetune_epochs}
-    tokens = train_tokens(spec, sizes["tokens"]["train"])
-    return tokens * sum(epochs[Stage(stage)] for stage in stages)
+    tokens = sizes["tokens"]
+    each = train_tokens(spec, tokens["train"]) + tokens["valid"] / 3
+    return each * sum(epochs[Stage(stage)] for stage in stages)
 
 
 def kept_bytes(spec: RunSpec, stages: int, evaluations: int, sizes: Mapping) -> float:

@@ -292,7 +292,7 @@ class WorkflowPlan(Plan):
         size = cost.size(spec, sizes["vocabulary"])
         usual = cost.SPEEDS[cost.USUAL_CPU]
         each = cost.gpu_seconds(size) if self.gpus else cost.core_seconds(size, usual)
-        return each * cost.trained_tokens(spec, [stage], sizes)
+        return each * cost.read_tokens(spec, [stage], sizes)
 
     def memory(self, wildcards, attempt: int) -> int:
         """Return the megabytes of memory that a job asks for."""

@@ -21,7 +21,7 @@ carried_state           a chunk starts in the state in which the last one ended
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -58,7 +58,7 @@ def observe(trainer: Trainer) -> dict:
     devices = [trainer.device] if trainer.device.type == Device.CUDA else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(0)
-        shared = (trainer.batches, trainer.valid, trainer.test, trainer.best_weights)
+        shared = (trainer.batches, trainer.valid, trainer.best_weights)
         shared += (trainer.sentences, trainer.vocabulary)
         twin = copy.deepcopy(trainer, {id(each): each for each in shared})
         twin.update, twin.new_update = twin._update, lambda: twin._update  # can be looked into
@@ -417,8 +417,7 @@ def _of_worse_epochs(twin: Trainer) -> dict:
     averaging = 0 if twin.average is not None else None
     twin.unigram_loss = math.inf  # only the validation's changes shall end the training
     ends: list[int] = []
-    worse = iter(range(1, WORSE + 1))
-    twin.validate = partial(_next, map(float, worse))
+    twin.validate = map(float, range(1, WORSE + 1)).__next__
     for epoch in range(1, WORSE + 1):
         twin.token_steps, twin.epoch_seconds = 1, 1.0
         twin.end_epoch()
@@ -448,17 +447,13 @@ def _stops_hopeless(twin: Trainer) -> int:
         twin.epoch, twin.finished = 1, False
         twin.trigger = NonMonotonicTrigger(twin.spec.non_monotone_interval)
         better = [best + (worst - best) / epoch for epoch in range(1, WORSE + 1)]
-        twin.validate = partial(_next, iter(better))
+        twin.validate = iter(better).__next__
         while not twin.finished and twin.epoch <= WORSE:
             twin.token_steps, twin.epoch_seconds = 1, 1.0
             twin.end_epoch()
         ends.append(len(twin.history))
     above, below = ends
     return above if above < below else 0
-
-
-def _next(losses: Iterator[float]) -> tuple[float, float]:
-    return next(losses), 0.0
 
 
 def _averages(twin: Trainer) -> bool:

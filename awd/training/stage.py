@@ -270,7 +270,6 @@ COLUMNS = (
     "train_loss",
     "valid_loss",
     "valid_perplexity",
-    "test_loss",
     "learning_rate",
     "averaging",
     "event",

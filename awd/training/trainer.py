@@ -102,7 +102,6 @@ class Trainer:
             self.unigram_loss = unigram_loss(corpus.train, words, len(corpus.vocabulary))
         self.batches = self.model.arrange(batching.batchify(text, spec.batch_size))
         self.valid = batching.as_stream(corpus.valid, device)
-        self.test = batching.as_stream(corpus.test, device)
         if self.sentences is None and len(self.batches) < FEWEST_STEPS:
             raise InputError(
                 f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
@@ -200,7 +199,7 @@ class Trainer:
         with stop_signals() as stop:
             if self.stage == "finetune" and math.isinf(self.best["loss"]):
                 # The weights it starts from stay if no epoch is better, as in the reference.
-                self.best["loss"] = self.loss_of(self.valid)
+                self.best["loss"] = self.validate()
             while not self.finished:
                 chunks = self.chunks()
                 for chunk in chunks[self.position :]:
@@ -328,20 +327,16 @@ class Trainer:
             )
         return penalty
 
-    def validate(self) -> tuple[float, float]:
-        """Mean losses of validation and test text in nats, the latter for the curve alone."""
-        return self.loss_of(self.valid), self.loss_of(self.test)
-
-    def loss_of(self, text: Tensor) -> float:
-        """Mean loss of ``text`` (tokens) in nats."""
-        return mean_loss(text_losses(self.model, text, self.vocabulary, VALIDATION_BATCH))
+    def validate(self) -> float:
+        """Mean loss of the validation text in nats. A training never reads the test text."""
+        return mean_loss(text_losses(self.model, self.valid, self.vocabulary, VALIDATION_BATCH))
 
     def end_epoch(self) -> None:
         """Validate, keep the best weights, and decide on averaging, learning rate and the end."""
         averaging, rate = self.average is not None, self.schedule.rate
         loss_sum = self._wait_for_device()
         with self.average.applied() if self.average else nullcontext():
-            loss, test_loss = self.validate()
+            loss = self.validate()
             if not math.isfinite(perplexity(loss)):
                 raise Diverged(f"the validation loss became {loss:g} in epoch {self.epoch}")
             if loss < self.best["loss"]:
@@ -363,7 +358,6 @@ class Trainer:
                 "train_loss": loss_sum / self.token_steps,
                 "valid_loss": loss,
                 "valid_perplexity": perplexity(loss),
-                "test_loss": test_loss,
                 "learning_rate": rate,
                 "averaging": int(averaging),
                 "event": event,

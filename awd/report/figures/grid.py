@@ -28,7 +28,6 @@ from awd.report.words import text_name
 LOOKS = {
     "train": {"color": PALETTE[1], "ls": (0, (3, 1)), "lw": 0.9, "zorder": 2},
     "valid": {"color": MAIN, "ls": "-", "lw": 1.2, "zorder": 3},
-    "test": {"color": MAIN, "ls": "-", "lw": 1.2, "zorder": 3},
 }
 TITLE_WIDTH = {1: 50, 2: 46, 3: 38, 4: 27}  # characters before a title is broken, by columns
 LEGEND_WIDTH = 21  # characters before an entry in an empty place is broken
@@ -137,7 +136,7 @@ def _head_block(axes: list[Axes], text: str) -> None:
 
 
 def _entries(splits: Iterable[str], quantity: str) -> list[Line2D]:
-    names = {"train": "training", "valid": "validation", "test": "test"}
+    names = {"train": "training", "valid": "validation"}
     if quantity == "_perplexity":
         names["train"] = "training, with dropout"
     return [

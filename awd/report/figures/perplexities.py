@@ -1,4 +1,4 @@
-"""Training and test perplexity of each training over epochs."""
+"""Training and validation perplexity of each training over epochs."""
 
 import numpy as np
 import pandas as pd
@@ -11,25 +11,20 @@ from awd.report.figures.style import GREY, PALE, styled
 from awd.report.figures.traces import Trace, settled_top
 from awd.report.tables.build import published_columns
 
+SPLITS = ("train", "valid")
+
 
 @styled
 def draw(
     suite: dict, curves: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
 ) -> Figure:
-    """Training and test perplexity over epochs: a panel per training.
+    """Training and validation perplexity over epochs: a panel per training.
 
     Training perplexity is that of the running mean of the losses, with dropout. Hollow diamonds
     at the right edge are the published final values, pale at other scales than `paper`.
     """
-    exponentials = {
-        f"{split}_perplexity": np.exp(curves[f"{split}_loss"].clip(upper=500))
-        for split in ("train", "test")
-        if f"{split}_loss" in curves
-    }
-    curves = curves.assign(**exponentials)
-    drawn = panel_per_training(
-        suite, curves, records, ("train", "test"), "_perplexity", "perplexity"
-    )
+    curves = curves.assign(train_perplexity=np.exp(curves["train_loss"].clip(upper=500)))
+    drawn = panel_per_training(suite, curves, records, SPLITS, "_perplexity", "perplexity")
     if drawn is None:
         return nothing("No perplexity of this suite has been recorded yet.")
     figure, panels, corner, entries = drawn
@@ -57,9 +52,9 @@ def draw(
 
 
 def _published_final(trace: Trace) -> dict[str, float]:
-    """Published training and test perplexity of the last of a trace's rows that has any."""
+    """Published training and validation perplexity of the last of a trace's rows that has any."""
     for row in reversed(trace.rows):
         paper = published_columns(row).get("paper", {})
-        if found := {split: paper[split] for split in ("train", "test") if split in paper}:
+        if found := {split: paper[split] for split in SPLITS if split in paper}:
             return found
     return {}

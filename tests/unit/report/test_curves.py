@@ -19,7 +19,7 @@ def test_files_are_joined_in_their_order(tmp_path):
     """Also where every other one has a column of its own."""
     files = [
         curve(tmp_path, "b", "1,5.5,5.25,190.5,30.0,0,,2.5", "2,5,5,150.25,30.0,1,None,2.5"),
-        curve(tmp_path, "a", "1,6,100.5,7", header="epoch,valid_loss,valid_perplexity,test_loss"),
+        curve(tmp_path, "a", "1,6,100.5,7", header="epoch,valid_loss,valid_perplexity,gradient"),
         curve(tmp_path, "c", "1,5.5,5.25,191.5,30.0,0,averaging starts,2.5"),
     ]
     frame = join(files)
@@ -27,7 +27,7 @@ def test_files_are_joined_in_their_order(tmp_path):
     assert list(frame["epoch"]) == [1, 2, 1, 1]
     assert list(frame["valid_perplexity"]) == [190.5, 150.25, 100.5, 191.5]
     assert list(frame["event"]) == ["", "None", "", "averaging starts"], "None is a word here"
-    assert frame["test_loss"].dropna().tolist() == [7]
+    assert frame["gradient"].dropna().tolist() == [7]
     assert frame["averaging"].isna().tolist() == [False, False, True, False]
 
 

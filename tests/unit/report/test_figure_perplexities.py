@@ -1,4 +1,4 @@
-"""Training and test perplexities by training."""
+"""Training and validation perplexities by training."""
 
 import matplotlib
 import numpy as np
@@ -11,7 +11,7 @@ from awd.report.figures import (
 )
 
 
-def test_perplexities_in_training_and_test(tmp_path):
+def test_perplexities_in_training_and_validation(tmp_path):
     """Means over seeds of the exponential of the losses; an ensemble has none."""
     inputs = study(tmp_path)
     inputs["suite"]["rows"][2]["method"] = "ensemble-2"
@@ -20,17 +20,15 @@ def test_perplexities_in_training_and_test(tmp_path):
     drawn = values(panel(figure, "AWD-LSTM"), "mean")
     frame = inputs["curves"]
     frame = frame[frame["run"].str.fullmatch("ptb.*-full")]
-    for split in ("train", "test"):
-        each = np.exp(frame[f"{split}_loss"]).groupby([frame["stage"], frame["epoch"]], sort=False)
-        np.testing.assert_allclose(drawn[grid.LOOKS[split]["color"]][:, 1], each.mean())
-    without = inputs | {"curves": inputs["curves"].drop(columns="test_loss")}
-    axis = panel(perplexities.draw(**without), "AWD-LSTM")
-    assert len(values(axis, "mean")) == 1, "records of training perplexity alone are drawn, too"
+    frame = frame.assign(train_perplexity=np.exp(frame["train_loss"]))
+    for split in ("train", "valid"):
+        each = frame.groupby(["stage", "epoch"], sort=False)[f"{split}_perplexity"].mean()
+        np.testing.assert_allclose(drawn[grid.LOOKS[split]["color"]][:, 1], each)
 
 
 @pytest.mark.parametrize(("scale", "label"), [("paper", "published"), ("demo", "at another")])
 def test_published_perplexities_are_marked_at_the_edge(tmp_path, scale, label):
-    """Training and test, on the axis, opaque only where they are a comparison."""
+    """Training and validation, on the axis, opaque only where they are a comparison."""
     inputs = study(tmp_path, scale=scale)
     for row in inputs["suite"]["rows"]:
         row["published"][0]["train"] = 31.5
@@ -38,8 +36,8 @@ def test_published_perplexities_are_marked_at_the_edge(tmp_path, scale, label):
     axis = panel(figure, "− NT-ASGD")
     marks = {line.get_gid(): line for line in axis.lines if "published" in str(line.get_gid())}
     assert marks["published train"].get_xydata().tolist() == [[1, 31.5]]
-    assert marks["published test"].get_xydata().tolist() == [[1, 63.7]]
+    assert marks["published valid"].get_xydata().tolist() == [[1, 66.3]]
     assert axis.get_ylim()[0] < 31.5
-    *_, opacity = matplotlib.colors.to_rgba(marks["published test"].get_markeredgecolor())
+    *_, opacity = matplotlib.colors.to_rgba(marks["published valid"].get_markeredgecolor())
     assert opacity == (1 if scale == "paper" else 0.4)
     assert any(label in text for text in texts(figure))

@@ -15,7 +15,7 @@ AWD = {
     "learning_rate": 30,
     "optimizer": "nt-asgd",
 }
-SIZES = {"vocabulary": 10_000, "tokens": {"train": 929_589}}
+SIZES = {"vocabulary": 10_000, "tokens": {"train": 929_589, "valid": 30_000}}
 
 ZAREMBA = {
     **{"corpus": "ptb", "layers": 2, "hidden_size": 200, "embedding_size": 200},
@@ -70,20 +70,20 @@ def test_operations_of_training_on_a_token():
 
 
 def test_a_part_of_the_text_costs_its_share():
-    """As many tokens as there are at most, whatever is asked for."""
+    """As many tokens as there are at most, whatever is asked for; all of the validation text."""
     whole, half, more = (
         make_spec({**AWD, "epochs": 2, "train_tokens": tokens}, "test")
         for tokens in (0, 464_794, 10**9)
     )
-    assert cost.trained_tokens(whole, ["train"], SIZES) == 2 * 929_589
-    assert cost.trained_tokens(half, ["train"], SIZES) == 2 * 464_794
-    assert cost.trained_tokens(more, ["train"], SIZES) == 2 * 929_589
+    assert cost.read_tokens(whole, ["train"], SIZES) == 2 * (929_589 + 10_000)
+    assert cost.read_tokens(half, ["train"], SIZES) == 2 * (464_794 + 10_000)
+    assert cost.read_tokens(more, ["train"], SIZES) == 2 * (929_589 + 10_000)
 
 
 def test_each_stage_trains_on_its_epochs():
     spec = make_spec({**AWD, "epochs": 2, "finetune_epochs": 3}, "test")
     stages = (["train"], ["finetune"], ["train", "finetune"], [])
-    epochs = [cost.trained_tokens(spec, each, SIZES) / 929_589 for each in stages]
+    epochs = [cost.read_tokens(spec, each, SIZES) / 939_589 for each in stages]
     assert epochs == [2, 3, 5, 0]
 
 

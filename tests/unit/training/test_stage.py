@@ -302,7 +302,7 @@ def test_a_training_at_word_frequencies_is_hopeless_and_one_below_goes_on(
 ):
     level = unigram_loss(corpus.train, corpus.valid[1:], 12)
     losses = iter([level + 1, level + above, *[level + 2] * 3])
-    monkeypatch.setattr(Trainer, "validate", lambda _: (next(losses), 0.0))
+    monkeypatch.setattr(Trainer, "validate", lambda _: next(losses))
     monkeypatch.setattr(module, "observe", lambda _: {})
     _, record = stage_of(corpus, tmp_path, **HOPELESS)
     expected = ("hopeless", 2) if above >= 0 else ("done", 5)
