@@ -138,8 +138,8 @@ def plan(words, configfile, profile, power, settings, write):
 def status(words, configfile, watch, as_json):
     """Show what each run is doing: waiting, running and how far, stopped, diverged, done.
 
-    Without words, of what the last `snakemake` was to do whose results are in the folder `results`
-    of config.yaml (usually: in results, here). For results in another folder, results=FOLDER.
+    Without words: the last `snakemake` that wrote to the folder of results. That is the one in
+    config.yaml, usually `results` in this folder; results=FOLDER chooses another.
     """
     from awd.report.status import print_json, show_states, watch_states
     from awd.study.dialect import parse

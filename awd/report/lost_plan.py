@@ -15,11 +15,13 @@ from awd.study.suite import suite_files
 def lost_plan(results: Path, scales: Iterable[str], suites: Collection[str] = ()) -> str:
     """Return the sentence about records in ``results`` that have no plan; "" if there are none.
 
-    It names the commands that plan the studies again, each with a scale and the studies that need
-    one of the records. Only studies in ``suites`` are looked at, by default all that are known, and
-    only these ``scales``.
+    It names the commands that plan the studies again, each with one of the ``scales`` and all
+    studies that need one of the records: their noise is pooled, so the intervals of one study
+    depend on the others. "" also if none of ``suites`` is among them.
     """
-    found = {scale: studies_of_records(results, scale, suites) for scale in scales}
+    found = {scale: studies_of_records(results, scale) for scale in scales}
+    if suites:
+        found = {scale: names for scale, names in found.items() if {*names} & {*suites}}
     commands = [
         f"`{plan_command(results, scale=scale, suites=','.join(names))}`"
         for scale, names in found.items()
@@ -27,22 +29,23 @@ def lost_plan(results: Path, scales: Iterable[str], suites: Collection[str] = ()
     ]
     if not commands:
         return ""
-    places = " and ".join(str(results / scale / FOLDER) for scale, names in found.items() if names)
+    places = ", ".join(str(results / scale / FOLDER) for scale, names in found.items() if names)
     return (
-        f"{results / 'runs'} has records, but {places}, which says what rows they are of, is "
-        "missing: copy it from where the records come from; or plan the study again, with all "
-        f"words that it was run with, such as seeds=3; this trains nothing: {'; '.join(commands)}"
+        f"{results / 'runs'} has records, but the plans that say to which rows they belong are "
+        f"missing ({places}): copy them from where the records come from, or plan again, with all "
+        "words that the study was run with, such as seeds=3; this trains nothing: "
+        + "; ".join(commands)
     )
 
 
-def studies_of_records(results: Path, scale: str, suites: Collection[str] = ()) -> list[str]:
-    """Return those ``suites``, by default of all, that plan a run of which there is a record."""
+def studies_of_records(results: Path, scale: str) -> list[str]:
+    """Return the suites that plan a run of which there is a record in ``results``."""
     if not any(results.glob("runs/*/*.json")):
         return []
     found = []
-    for suite in suites or suite_files():
+    for suite in suite_files():
         words = {"scale": scale, "suites": [suite], "results": str(results)}
-        with suppress(InputError):  # of an unknown suite, or one that has no such scale
+        with suppress(InputError):  # of a suite that has no such scale
             runs = Plan(load_config(overrides=words)).runs
             if any(any((results / "runs" / run).glob("*.json")) for run in runs):
                 found.append(suite)

@@ -29,9 +29,8 @@ def backup(tmp_path):
 
 def test_the_studies_of_the_records_are_found(backup):
     assert studies_of_records(backup, "demo") == ["kim2024"]
-    assert studies_of_records(backup, "paper", ["kim2024", "bonetto2024"]) == ["bonetto2024"]
+    assert studies_of_records(backup, "paper") == ["bonetto2024"]
     assert studies_of_records(backup, "small") == []
-    assert studies_of_records(backup, "demo", ["merity2018", "no-such"]) == []
 
 
 def test_each_scale_has_its_command(backup):
@@ -40,6 +39,19 @@ def test_each_scale_has_its_command(backup):
     assert f"`awd plan scale=paper suites=bonetto2024 results={backup} --write`" in sentence
     assert f"{backup}/demo/plans" in sentence
     assert "small" not in sentence
+
+
+def test_a_study_that_has_records_is_planned_with_the_others(backup):
+    """Their noise is pooled; a study without records is no reason to plan."""
+    for run in Plan(load_config(overrides={"scale": "demo", "suites": ["factors"]})).runs:
+        write_text(backup / "runs" / run / "train.json", "{}")
+    both = {*studies_of_records(backup, "demo")}
+    assert {"kim2024", "factors"} <= both
+    sentence = lost_plan(backup, SCALES, ["kim2024"])
+    named = re.search(r"scale=demo suites=(\S+)", sentence)[1]
+    assert {*named.split(",")} == both
+    assert "scale=paper" not in sentence
+    assert lost_plan(backup, ["demo"], ["floor"]) == ""
 
 
 def test_without_records_nothing_is_lost(tmp_path):
