@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 import yaml
 
@@ -17,14 +18,8 @@ SETTINGS = HOME / ".snakemake-workflow-catalog.yml"
 DEPLOYMENTS = {"conda", "apptainer", "apptainer+conda"}
 
 
-def run(*words: str) -> str:
-    answer = subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=HOME,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def snakemake(*words: str) -> str:
+    answer = forked.run("snakemake", [*words], HOME, errors_apart=False)
     assert answer.returncode == 0, answer.stdout
     return answer.stdout
 
@@ -77,17 +72,19 @@ def test_what_can_be_deployed_is_declared_by_every_rule_that_runs_awd():
 
 @pytest.mark.slow
 def test_the_workflow_has_no_lints():
-    assert "Congratulations, your workflow is in a good condition!" in run("snakemake", "--lint")
+    assert "Congratulations, your workflow is in a good condition!" in snakemake("--lint")
 
 
 @pytest.mark.slow
 def test_the_workflow_is_formatted():
-    run("snakefmt", "--check", "workflow/Snakefile", "workflow/rules")
+    words = [sys.executable, "-m", "snakefmt", "--check", "workflow/Snakefile", "workflow/rules"]
+    answer = subprocess.run(words, cwd=HOME, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
 
 
 @pytest.mark.slow
 def test_the_test_configuration_can_be_planned():
-    said = run("snakemake", "--directory", ".test", "-n", "--cores", "1")
+    said = snakemake("--directory", ".test", "-n", "--cores", "1")
     assert re.search(r"^train +[1-9]", said, re.MULTILINE)
     assert not list((HOME / ".test").glob("results"))
 
