@@ -5,7 +5,7 @@ import re
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from awd.errors import InputError
@@ -250,7 +250,12 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(
+    max_examples=200,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 @given(st.dictionaries(st.sampled_from(list(HYPERPARAMETERS)), VALUES))
 def test_whatever_is_written_is_a_spec_or_an_input_error(values):
     """And a spec that was accepted survives the way to a job and back."""
