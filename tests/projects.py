@@ -6,9 +6,12 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import forked
+import matplotlib
+import psutil
 
 import awd
 from awd.study.config import CONFIG, load_config
@@ -16,10 +19,17 @@ from awd.study.config import CONFIG, load_config
 ROOT = Path(awd.__file__).parents[1]
 
 
+def copy_parts(folder: Path, *names: str) -> None:
+    """Copy folders of this project, with the bytecode that Python has made of them so far."""
+    # Another process may be writing bytecode now; what it has begun may be gone when it is copied.
+    begun = shutil.ignore_patterns("*.pyc.*")
+    for name in names:
+        shutil.copytree(ROOT / name, folder / name, ignore=begun)
+
+
 def make_project(folder: Path, **suites: str) -> Path:
     """What Snakemake needs of this project, the ``suites``, and a small corpus called mine."""
-    for name in ("awd", "workflow"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_parts(folder, "awd", "workflow")
     for path in (folder / "workflow" / "suites").iterdir():
         path.unlink()
     for name, text in suites.items():
@@ -52,7 +62,9 @@ def write_texts(folder: Path, train: int = 300, valid: int = 60, test: int = 60)
 def environment(folder: Path) -> dict[str, str]:
     """That of a program in ``folder``."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+    own = {"PATH": path, "XDG_CACHE_HOME": str(folder / "cache")}
+    # To look at all fonts takes a while, and finds the same ones for each project.
+    return {**os.environ, **own, "MPLCONFIGDIR": matplotlib.get_cachedir()}
 
 
 def start(command: list, folder: Path, **options) -> subprocess.Popen:
@@ -79,3 +91,11 @@ def snakemake(folder: Path, *options: str) -> str:
     answer = run(["snakemake", "--cores", "2", *options], folder)
     assert answer.returncode == 0, answer.stdout
     return answer.stdout
+
+
+def end_all(folder: Path) -> None:
+    """Kill all processes that work in ``folder``: what a failed test has left."""
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.cwd() == str(folder):
+                process.kill()

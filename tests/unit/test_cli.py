@@ -20,6 +20,7 @@ import forked
 import pytest
 import trained_runs
 from click.testing import CliRunner
+from projects import copy_parts
 from synthetic import make_plan, write_runs
 
 import awd
@@ -72,9 +73,7 @@ def refused(answer) -> str:
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A copy of what a plan is made from, to make mistakes in."""
-    for name in ("awd", "workflow"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(ROOT / "config", tmp_path / "config")
+    copy_parts(tmp_path, "awd", "workflow", "config")
     return tmp_path
 
 
