@@ -173,6 +173,11 @@ def kill_node(node: str) -> None:
     _kill(victims)
 
 
+def report_down(node: str) -> None:
+    """Tell slurmctld what it would find out by itself after SlurmdTimeout and some questions."""
+    _run("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=crashed")
+
+
 def states() -> dict[str, str]:
     """What each node is doing."""
     lines = _run("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines()
