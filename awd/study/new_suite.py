@@ -12,6 +12,7 @@ from awd.study.suite import suite_files, why_reserved
 EXAMPLE = Template("""\
 # To run it, in a minute:       snakemake --cores all --config suites=$name
 # To see its cost before:       awd plan suites=$name
+# To change it, in five steps:  docs/own-study.md
 # Every key, with its meaning:  docs/keys.md
 
 title: What dropout does to a small LSTM
