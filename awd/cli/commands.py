@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -523,13 +522,13 @@ def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
 
 def _snakemake(words: list[str], cores: str, profile: Path | None, configfile: Path | None) -> None:
     """Run the workflow; end this program with its exit code if that is not 0."""
+    from awd.machine import interrupt
     from awd.places import SNAKEFILE
 
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
     command += ["--profile", str(profile)] if profile else []
     command += ["--configfile", str(configfile)] if configfile else []
-    code = subprocess.run([*command, "--config", *words], check=False).returncode
-    if code:
+    if code := interrupt.run([*command, "--config", *words]):
         sys.exit(code)
 
 

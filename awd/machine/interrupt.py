@@ -6,6 +6,7 @@ background ignores it.
 
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,6 +72,17 @@ def end_jobs() -> None:
         raise KeyboardInterrupt
 
     _install(end)
+
+
+def run(command: list[str]) -> int:
+    """Run a command that ends calmly by itself, and return its exit code.
+
+    A terminal sends Ctrl-C to it, too, so here it does nothing. SIGTERM is passed on.
+    """
+    _install(lambda *_: None)  # the command does not inherit a function
+    with subprocess.Popen(command) as child:
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        return child.wait()
 
 
 def ignore() -> None:

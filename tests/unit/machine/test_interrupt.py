@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from awd.machine import interrupt
@@ -36,6 +37,27 @@ except KeyboardInterrupt:
     print("once", flush=True)
     sys.stdin.readline()
     print("ended", flush=True)
+"""
+RUNNING = """
+import signal, sys
+from awd.machine import interrupt
+interrupt.end_calmly()
+child = '''
+import signal, sys, time
+from awd.machine import interrupt
+class Stop(Exception): pass
+def stop(number, _): raise Stop(signal.Signals(number).name)
+signal.signal(signal.SIGINT, stop)
+signal.signal(signal.SIGTERM, stop)
+try:
+    print("ready", flush=True)
+    time.sleep(600)
+except Stop as caught:
+    sys.stdin.readline()
+    print(f"saved after {caught}", flush=True)
+    sys.exit(7)
+'''
+print("code", interrupt.run([sys.executable, "-c", child]), flush=True)
 """
 
 
@@ -148,3 +170,16 @@ def test_one_effect_replaces_another():
         assert signal.getsignal(signal.SIGINT) not in (before, early)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_waits_until_the_one_that_it_runs_has_ended(tmp_path, number):
+    """A terminal interrupts both; `kill` terminates the first one alone."""
+    process = start(RUNNING, tmp_path)
+    assert process.stdout.readline() == "ready\n"
+    (child,) = psutil.Process(process.pid).children()
+    process.send_signal(number)
+    if number == signal.SIGINT:
+        child.send_signal(number)
+    out, errors = process.communicate("\n")
+    assert (out, errors) == (f"saved after {number.name}\ncode 7\n", "")
