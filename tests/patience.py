@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PATIENCE = 300
+PATIENCE = 600
 """Seconds after which a test gives up."""
 
 

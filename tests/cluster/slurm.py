@@ -152,7 +152,7 @@ def stop_controller() -> None:
     """End slurmctld as its service manager would: it saves its state."""
     process = _daemon("slurmctld")
     process.terminate()
-    process.wait(300)
+    process.wait(600)
 
 
 def start_node(node: str) -> None:
@@ -191,7 +191,7 @@ def ended() -> list[dict[str, str]]:
     return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
 
 
-def wait_for(condition, what: str, seconds: float = 300) -> None:
+def wait_for(condition, what: str, seconds: float = 600) -> None:
     """Return when ``condition()`` is true; TimeoutError if that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 import slurm
+from patience import PATIENCE
 from projects import copy_parts, end_all, write_texts
 
 from awd.machine import gpu_lease
@@ -199,7 +200,7 @@ def freeze(project: Path, number: int, apart_from: Collection[str] = ()) -> dict
                 frozen[run] = training
         return len(frozen) == number
 
-    slurm.wait_for(all_frozen, f"{number} trainings have checkpoints", 300)
+    slurm.wait_for(all_frozen, f"{number} trainings have checkpoints")
     return frozen
 
 
@@ -318,7 +319,7 @@ def test_a_job_ends_between_its_training_and_its_success(project, undisturbed, c
     for snakemake in waiting:
         snakemake.suspend()
     thaw(runs)
-    cluster.wait_for(lambda: len(resumes(project)) == 2, "both trainings are done", 300)
+    cluster.wait_for(lambda: len(resumes(project)) == 2, "both trainings are done")
     slurm_command("scancel", *(training.job for training in runs.values()))
     finish(process, project)
 
@@ -342,13 +343,13 @@ def test_snakemake_is_stopped(project, undisturbed, request, number):
     process.send_signal(number)
     if number == signal.SIGTERM:
         thaw(runs)
-    code = process.wait(300)
+    code = process.wait(PATIENCE)
     if number == signal.SIGKILL:
         locked = start(project, "--profile", PROFILE)
-        assert locked.wait(300) == 1
+        assert locked.wait(PATIENCE) == 1
         assert "--unlock" in (project / "said").read_text(encoding="utf-8")
         slurm_command("scancel", *(training.job for training in runs.values()))
-        assert start(project, "--cores", "1", "--unlock").wait(300) == 0
+        assert start(project, "--cores", "1", "--unlock").wait(PATIENCE) == 0
     else:
         assert code == 1
     finish(start(project, "--profile", PROFILE), project)
@@ -365,8 +366,8 @@ def test_jobs_outlive_snakemake(project, undisturbed, cluster):
     runs = freeze(project, 2)
     process.kill()
     thaw(runs)
-    cluster.wait_for(lambda: ends(project) == {"COMPLETED": 2}, "both jobs have ended", 300)
-    assert start(project, "--cores", "1", "--unlock").wait(300) == 0
+    cluster.wait_for(lambda: ends(project) == {"COMPLETED": 2}, "both jobs have ended")
+    assert start(project, "--cores", "1", "--unlock").wait(PATIENCE) == 0
     finish(start(project, "--profile", PROFILE), project)
 
     same(project, undisturbed)
@@ -380,11 +381,11 @@ def test_slurmctld_is_away(project, undisturbed, cluster):
     tried, polled = set(), set()
     cluster.stop_controller()
     process = start(project, "--profile", PROFILE)
-    cluster.wait_for(lambda: asked(process, "sbatch", tried) > 4, "sbatch was tried again", 300)
+    cluster.wait_for(lambda: asked(process, "sbatch", tried) > 4, "sbatch was tried again")
     cluster.start_controller()
     runs = freeze(project, 2)
     cluster.stop_controller()
-    cluster.wait_for(lambda: asked(process, "squeue", polled) > 4, "squeue was tried again", 300)
+    cluster.wait_for(lambda: asked(process, "squeue", polled) > 4, "squeue was tried again")
     cluster.start_controller()
     thaw(runs)
     finish(process, project)
