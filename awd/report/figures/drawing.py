@@ -2,7 +2,8 @@
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import matplotlib
 import numpy as np
@@ -172,12 +173,11 @@ def plot_lines(axis: Axes, frame: pd.DataFrame, **look) -> list[Line2D]:
 
     ``look`` are properties of every line. A line of one epoch is a dot. Returns the lines.
     """
-    names, before = (axis.get_xlabel(), axis.get_ylabel()), len(axis.lines)
-    label = look.pop("label", None)
-    sns.lineplot(
-        frame, x="epoch", y="value", units="line", estimator=None, ax=axis, legend=False, **look
-    )
-    axis.set(xlabel=names[0], ylabel=names[1])
+    before, label = len(axis.lines), look.pop("label", None)
+    with _named(axis):
+        sns.lineplot(
+            frame, x="epoch", y="value", units="line", estimator=None, ax=axis, legend=False, **look
+        )
     drawn = axis.lines[before:]
     for line in drawn:
         line.set_label(label)
@@ -194,15 +194,24 @@ def draw_points(axis: Axes, points: list[tuple], kind: str, **look) -> None:
     if not points:
         return
     x, y = zip(*points, strict=True)
-    names = axis.get_xlabel(), axis.get_ylabel()
     common = {"ax": axis, "legend": False, "marker": look["marker"], "linewidth": look["mew"]}
     common |= {"edgecolor": look["mec"], "zorder": look["zorder"], "gid": look.get("gid")}
-    if kind == "strip":
-        alike = {"native_scale": True, "jitter": False, "size": look["ms"], "color": look["mfc"]}
-        sns.stripplot(x=x, y=y, orient="h", **alike, **common)
-    else:
-        sns.scatterplot(x=x, y=y, s=look["ms"] ** 2, facecolor=to_rgba_array(look["mfc"]), **common)
-    axis.set(xlabel=names[0], ylabel=names[1])
+    scattered = {"s": look["ms"] ** 2, "facecolor": to_rgba_array(look["mfc"])}
+    strip = {"size": look["ms"], "color": look["mfc"], "native_scale": True, "jitter": False}
+    with _named(axis):
+        if kind == "strip":
+            sns.stripplot(x=x, y=y, orient="h", **strip, **common)
+        else:
+            sns.scatterplot(x=x, y=y, **scattered, **common)
+
+
+@contextmanager
+def _named(axis: Axes) -> Iterator[None]:
+    """Keep seaborn from naming the axes, before which it would look for the places of all ticks."""
+    names = {"xlabel": axis.get_xlabel(), "ylabel": axis.get_ylabel()}
+    axis.set(**dict.fromkeys(names, "kept"))
+    yield
+    axis.set(**names)
 
 
 def explanations(seen: Iterable[str]) -> list[Line2D]:

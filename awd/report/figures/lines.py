@@ -21,8 +21,8 @@ from awd.report.figures.drawing import (
     write_in_the_middle,
     write_title,
 )
+from awd.report.figures.layout import lay_out
 from awd.report.figures.names import Name, lines_of, write_names
-from awd.report.figures.saving import lay_out
 from awd.report.figures.style import fitting, least_height, looks, roomy, scaled
 from awd.report.figures.traces import Trace, corpora, traces
 from awd.report.words import text_name

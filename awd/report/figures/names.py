@@ -59,7 +59,7 @@ def write_names(axis: Axes, names: list[Name]) -> None:
                 "shrinkA": 0,
                 "shrinkB": 1,
             },
-        )
+        ).set_in_layout(False)  # a line lies between its panel and its name
         axis.annotate(
             texts[which],
             (1.06, place),

@@ -20,8 +20,8 @@ from awd.report.figures.drawing import (
     panels,
     write_title,
 )
+from awd.report.figures.layout import lay_out
 from awd.report.figures.names import HEIGHT, Name, lines_of, write_names
-from awd.report.figures.saving import lay_out
 from awd.report.figures.seeds import seed_values
 from awd.report.figures.style import FRAME, PALETTE, fitting, least_height, looks, roomy, scaled
 from awd.report.tables.build import compared
@@ -99,7 +99,8 @@ def scatter(
     if handles := [entry for name, entry in entries.items() if name in drawn]:
         if roomy():
             frame = {"frameon": True, "framealpha": 1, "edgecolor": FRAME, "handletextpad": 0}
-            axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), **frame)
+            legend = axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), **frame)
+            legend.set_in_layout(False)  # its best place is looked for once, not in each layout
         else:
             legend_below(figure, handles, 2)
     lay_out(figure)  # the names depend on it

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,8 @@ ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabular
 LOWERED = -0.04  # relative change of a learning rate
 
 
-class Trace(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Trace:
     """The recorded epochs that ``rows`` share.
 
     ``stages`` has, per stage with any epoch, the lines of all seeds in the frame ``curves`` of
@@ -27,6 +28,8 @@ class Trace(NamedTuple):
     rows: list[dict]
     stages: dict[Stage, pd.DataFrame]
     exclusion: Exclusion | None
+    _tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict, init=False, repr=False)
+    _means: dict[str, pd.Series] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -60,13 +63,14 @@ class Trace(NamedTuple):
 
     def seeds(self, column: str) -> list[pd.DataFrame]:
         """A frame per stage, epochs x seeds; epochs of fine-tuning are counted on."""
-        tables = []
-        for stage, lines in self.stages.items():
-            if column in lines:
-                table = lines.pivot(index="epoch", columns="run", values=column)
-                table.index += self.trained if stage == Stage.FINETUNE else 0
-                tables.append(table)
-        return tables
+        if column not in self._tables:
+            tables = self._tables[column] = []
+            for stage, lines in self.stages.items():
+                if column in lines:
+                    table = lines.pivot(index="epoch", columns="run", values=column)
+                    table.index += self.trained if stage == Stage.FINETUNE else 0
+                    tables.append(table)
+        return self._tables[column]
 
     def tidy(self, column: str) -> pd.DataFrame:
         """A frame with a line per epoch and seed: epoch, value, and line (the run)."""
@@ -82,6 +86,8 @@ class Trace(NamedTuple):
 
         A nan stands where epochs are missing between the stages, so that no line crosses them.
         """
+        if column in self._means:
+            return self._means[column]
         parts: list[pd.Series] = []
         for table in self.seeds(column):
             mean = table.mean(axis=1, skipna=False).dropna()
@@ -89,7 +95,8 @@ class Trace(NamedTuple):
                 parts.append(pd.Series(math.nan, index=[parts[-1].index[-1]]))
             parts.append(mean)
         parts = [part for part in parts if len(part)]
-        return pd.concat(parts) if parts else pd.Series(dtype=float)
+        self._means[column] = pd.concat(parts) if parts else pd.Series(dtype=float)
+        return self._means[column]
 
 
 def traces(

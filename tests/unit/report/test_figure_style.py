@@ -8,7 +8,7 @@ from figure_study import study
 from matplotlib.text import Text
 
 from awd.errors import InputError
-from awd.report.figures import ablation, curves, frequencies, parameters, saving, style
+from awd.report.figures import ablation, curves, frequencies, layout, parameters, saving, style
 
 
 def test_the_callers_style_is_left_alone(tmp_path):
@@ -44,7 +44,7 @@ def test_all_text_grows_with_one_setting_and_still_fits(tmp_path, figure):
     inputs = study(tmp_path, corpora=("ptb",))
     drawn, usual = figure.draw(**inputs, style=mine), figure.draw(**inputs)
     with matplotlib.rc_context(style.settings(mine)):
-        saving.settle(drawn)
+        layout.settle(drawn)
     renderer = drawn.canvas.get_renderer()
     (axis,), (before,) = drawn.axes, usual.axes
     for ours, theirs in ((axis.xaxis, before.xaxis), (axis.yaxis, before.yaxis)):
