@@ -292,11 +292,11 @@ def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):
 # where it runs ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["a{b}", "{run} {{corpus}}", "it's {so} $HOME"])
-def test_braces_in_the_path_of_the_project(tmp_path, name):
+def test_braces_in_the_path_of_the_project(tmp_path):
     """They are no wildcards, but Snakemake's locks need an identifier within: {0} is refused."""
-    (tmp_path / name).mkdir()
-    project = make_project(tmp_path / name / "project", tiny=SUITE)
+    folder = tmp_path / "a{b}" / "{run} {{corpus}}" / "it's {so} $HOME"
+    folder.mkdir(parents=True)
+    project = make_project(folder / "project", tiny=SUITE)
     snakemake(project, "results/demo/plans/tiny.json")
     said = snakemake(project, "-n")
     assert len(jobs(said, "train")) == 3
