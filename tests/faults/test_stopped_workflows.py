@@ -7,11 +7,14 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from patience import PATIENCE, wait_until
-from projects import make_project, run, snakemake, start
+from projects import end_all, make_project, run, snakemake, start
 
 from awd import corpora
 from awd.study.config import load_config
@@ -34,7 +37,7 @@ base:
   optimizer: nt-asgd
   non_monotone_interval: 1
   learning_rate: 30
-  epochs: 40
+  epochs: 12
 rows:
   full: {label: it fits}
   hungry: {label: it does not, set: {hidden_size: 100000000, tied: false}}
@@ -65,11 +68,12 @@ def trained(project: Path) -> Path:
 
 
 @pytest.fixture
-def project(failed, tmp_path) -> Path:
+def project(failed, tmp_path) -> Iterator[Path]:
     """A copy of the project whose text is encoded and whose models are not trained."""
     project = Path(shutil.copytree(failed, tmp_path / "project", symlinks=True))
     shutil.rmtree(trained(project))
-    return project
+    yield project
+    end_all(project)
 
 
 def outcome(project: Path) -> tuple[bytes, list[str]]:
@@ -87,14 +91,35 @@ def record(project: Path) -> str:
     return f"results/runs/{run}/train.json"
 
 
-def start_training(project: Path) -> subprocess.Popen:
-    """Snakemake, in a process group of its own, some epochs into the training."""
+def start_training(project: Path) -> tuple[subprocess.Popen, psutil.Process]:
+    """Snakemake in a process group of its own, and its training, which stands still.
+
+    The training has a checkpoint, and does not finish before a signal has come to it.
+    """
     words = ["--cores", "2", "--config", "checkpoint_minutes=0.001", "--", record(project)]
     process = start(["snakemake", *words], project, start_new_session=True)
     saved = "results/checkpoints/mine-lstm1x12-*/train.checkpoint"
     wait_until(lambda: list(project.glob(saved)) or process.poll() is not None)
     assert process.poll() is None, process.stdout.read()
-    return process
+    training = training_of(process)
+    training.suspend()
+    return process, training
+
+
+def training_of(process: subprocess.Popen) -> psutil.Process:
+    """The training that Snakemake has started."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.cmdline()[1:4] == ["-m", "awd", "train"]:
+                return child
+    raise AssertionError("it has ended already")
+
+
+def is_sent(process: psutil.Process, number: signal.Signals) -> bool:
+    """Whether this signal waits for the process, which stands still, to go on."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    waiting = re.search(r"^ShdPnd:\s*(\w+)$", status, re.MULTILINE)[1]
+    return bool(int(waiting, 16) >> (number - 1) & 1)
 
 
 def test_a_row_without_enough_memory_stops_no_other(failed):
@@ -119,28 +144,39 @@ def test_a_row_without_enough_memory_stops_no_other(failed):
 def test_killed_and_started_again(failed, project, jobs_too):
     """It says that the folder is locked, and how to free it; then all goes on.
 
-    Where its jobs outlive it, they are not disturbed, and not doubled.
+    A second one refuses to work while the first does, and does not disturb it. Where jobs outlive
+    Snakemake, they are not disturbed, and not doubled.
     """
-    process = start_training(project)
+    process, training = start_training(project)
+    second = run(["snakemake", "--cores", "2", record(project)], project)
+    assert second.returncode == 1
+    assert "cannot be locked" in second.stdout
+    assert process.poll() is None
     (os.killpg if jobs_too else os.kill)(process.pid, signal.SIGKILL)
     assert process.wait() == KILLED
     locked = run(["snakemake", "--cores", "2", record(project)], project)
     assert locked.returncode == 1
     assert "--unlock" in locked.stdout
     snakemake(project, "--unlock")
+    if not jobs_too:
+        training.resume()
     snakemake(project, record(project))
     assert outcome(project) == outcome(failed)
     if jobs_too:
         assert json.loads((project / record(project)).read_text())["resumes"] == 1
 
 
-@pytest.mark.parametrize(("times", "jobs_too"), [(1, True), (3, True), (1, False)])
+@pytest.mark.parametrize(("times", "jobs_too"), [(3, True), (1, False)])
 def test_interrupted_and_started_again(failed, project, times, jobs_too):
     """As by Ctrl-C in a terminal, which every process of the group receives, or by `kill`."""
-    process = start_training(project)
-    for _ in range(times):
-        (os.killpg if jobs_too else os.kill)(process.pid, signal.SIGINT)
+    process, training = start_training(project)
+    send = os.killpg if jobs_too else os.kill
+    send(process.pid, signal.SIGINT)
+    wait_until(lambda: is_sent(training, signal.SIGINT))
+    training.resume()
+    for _ in range(times - 1):
         time.sleep(0.05)  # two that come at once count as one, which is as good
+        send(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
@@ -163,19 +199,6 @@ def test_interrupted_while_it_is_planned(project):
     assert process.returncode != 0
     assert "Traceback" not in said
     snakemake(project, "--dry-run", record(project))
-
-
-def test_two_at_once(failed, project):
-    """The second refuses to work in a folder where another does; the first is not disturbed."""
-    process = start_training(project)
-    os.killpg(process.pid, signal.SIGSTOP)  # lest it is done before the other has begun
-    second = run(["snakemake", "--cores", "2", record(project)], project)
-    os.killpg(process.pid, signal.SIGCONT)
-    assert second.returncode == 1
-    assert "cannot be locked" in second.stdout
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, said
-    assert outcome(project) == outcome(failed)
 
 
 def test_a_clock_that_was_moved_back(failed, project):
