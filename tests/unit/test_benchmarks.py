@@ -3,10 +3,10 @@
 import csv
 import importlib
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import pytest
 import trained_runs
 
@@ -53,12 +53,10 @@ def test_a_measurement_replaces_no_other_cpus(tmp_path, monkeypatch):
 
 def visit(*words: object) -> list[dict]:
     """Run the visit of a GPU on the CPU, at tiny size; returns the lines of its csv."""
-    *_, folder = words
-    command = [sys.executable, FOLDER / "gpu.py", *words[:-1], "--device", "cpu", "--tiny"]
+    *words, folder = words
     environment = os.environ | {"PYTHONPATH": str(FOLDER.parent)}
-    done = subprocess.run(
-        [*map(str, command), "--out", str(folder)], env=environment, capture_output=True, text=True
-    )
+    options = ["--device", "cpu", "--tiny", "--out", folder]
+    done = forked.run("gpu", [*words, *options], FOLDER, environment)
     assert done.returncode == 0, done.stderr
     (table,) = folder.glob("*.csv")
     with table.open(encoding="utf-8") as file:
