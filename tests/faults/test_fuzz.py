@@ -12,6 +12,7 @@ import re
 import shutil
 import unicodedata
 from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -159,7 +160,13 @@ def texts(text: str) -> some.SearchStrategy[str]:
     def dump(tree: object) -> str:
         return yaml.safe_dump(tree, allow_unicode=True, sort_keys=False)
 
-    return damaged(yaml.safe_load(text)).map(dump) | scribbled(text)
+    return damaged(parsed(text)).map(dump) | scribbled(text)
+
+
+@cache
+def parsed(text: str) -> object:
+    """YAML ``text`` as a tree, which nobody changes."""
+    return yaml.safe_load(text)
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +304,9 @@ LABELS = some.lists(some.sampled_from(MARKUP), min_size=1, max_size=8).map("".jo
 
 @pytest.fixture(scope="module")
 def made_table(tmp_path_factory):
-    return study(tmp_path_factory.mktemp("table"))
+    """Of one corpus, which has rows enough."""
+    suite, frame = study(tmp_path_factory.mktemp("table"))
+    return suite, frame[frame["corpus"] == "ptb"]
 
 
 @cases(200)
