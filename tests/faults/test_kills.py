@@ -77,27 +77,16 @@ def kill_at(number: int, folder: str) -> None:
 
 def test_killed_at_each_touch_of_its_files(texts, undisturbed, tmp_path):
     """The n-th attempt dies at the n-th file opened, renamed or deleted, until one gets through."""
-    training, code, kills = Training(tmp_path, texts, epochs=2), KILLED, 0
+    brief = {"epochs": 2, "batch_size": 20}
+    training, code, kills = Training(tmp_path, texts, **brief), KILLED, 0
     while code == KILLED:
         code = training.end(fault=kill_at, number=kills + 1, folder=f"{tmp_path}/")
         kills += code == KILLED
     assert code == 0, training.said.read_text()
     assert kills > 20
-    assert training.outcome() == undisturbed(epochs=2).outcome()
-    assert training.files() == undisturbed(epochs=2).files("train")
+    assert training.outcome() == undisturbed(**brief).outcome()
+    assert training.files() == undisturbed(**brief).files("train")
     print(f"{kills} kills, each at another touch")
-
-
-def test_the_command_itself_is_killed(training, undisturbed):
-    """Started afresh each time, as people and workflows do."""
-    for _ in range(2):
-        process = training.start_afresh()
-        training.wait_for_save()
-        process.kill()
-        assert process.wait() == KILLED
-    assert training.start_afresh().wait(PATIENCE) == 0, training.said.read_text()
-    assert training.outcome() == undisturbed().outcome()
-    assert training.record()["resumes"] == 2
 
 
 @pytest.mark.parametrize("kind", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
@@ -166,7 +155,7 @@ def test_the_clock_is_moved_back(training, undisturbed):
     """Checkpoints go by another clock; records only repeat what this one said."""
     process = training.start(fault=turn_back_the_clock)
     for _ in range(2):
-        training.wait_for_save()
+        training.wait_for_save("train", process.is_alive)
     process.kill()
     process.join()
     assert training.end(fault=turn_back_the_clock) == 0

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,13 +19,10 @@ import psutil
 from forked import PROCESSES
 from patience import PATIENCE, wait_until
 
-import awd
 from awd import corpora
 from awd.cli import main
 from awd.runs.checkpoint import Checkpoint
 from awd.study.spec import make_spec
-
-ROOT = Path(awd.__file__).parents[1]
 
 # Every random choice and every piece of state takes part; the average starts on the way.
 FULL = {
@@ -102,20 +98,14 @@ class Training:
         assert process.exitcode is not None, "it hangs"
         return process.exitcode
 
-    def start_afresh(self, *words: object) -> subprocess.Popen:
-        """The command as people start it, which loads all there is to load."""
-        said = self.said.open("a")
-        words = [sys.executable, "-m", "awd", *self.words(*words)]
-        return subprocess.Popen(words, cwd=ROOT, stdout=said, stderr=said)
-
     def copy_trained(self, other: "Training") -> None:
         """Take what the first stage of ``other``, the same run elsewhere, has left."""
         self.run.mkdir(parents=True)
         for path in other.run.glob("train.*"):
             shutil.copy(path, self.run)
 
-    def wait_for_save(self, stage: str = "train", alive: Callable = lambda: True) -> None:
-        """Until one more checkpoint has been written, if the process still is ``alive``."""
+    def wait_for_save(self, stage: str, alive: Callable) -> None:
+        """Until one more checkpoint has been written, or the process is no more ``alive``."""
         path = self.checkpoints / self.run.name / f"{stage}.checkpoint"
 
         def written() -> int | None:
