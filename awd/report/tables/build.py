@@ -83,7 +83,7 @@ TYPES = {
 COUNTED = (Status.DONE, Status.PARTIAL)
 """The states whose values may be compared with others."""
 ORDERED = [
-    *("suite", "corpus", "status", "incomparable"),
+    *("suite", "corpus", "status", "incomparable", "left_out"),
     *("valid", "test", "published_valid", "published_test"),
     *("noise_valid", "noise_test", "noise_freedom"),
 ]
@@ -173,7 +173,9 @@ def order_agreement(frame: pd.DataFrame) -> Order:
     """Compare the order of perplexities with the published one, over the lines of a frame.
 
     Rows of a suite and corpus that may be compared are set beside each other: by their test
-    perplexity or, where that was published of fewer than two, by that of the validation text.
+    perplexity or, where that was published of fewer than two, by that of the validation text. Where
+    the noise of training is known, rows that do not share it are left out: it does not measure
+    which published differences from them are beyond noise.
     """
     groups, noises = [], []
     found: dict[tuple[str, str], list[dict]] = {}
@@ -181,11 +183,16 @@ def order_agreement(frame: pd.DataFrame) -> Order:
         found.setdefault((line["suite"], line["corpus"]), []).append(line)
     for lines in found.values():
         for split in ("test", "valid"):
-            pairs = [(line[f"published_{split}"], line[split]) for line in lines]
+            noise = noise_of_line(lines[0], split)
+            pairs = [
+                (line[f"published_{split}"], line[split])
+                for line in lines
+                if not (noise.freedom and isinstance(line["left_out"], str))
+            ]
             known = [pair for pair in pairs if not math.isnan(sum(pair))]
             if len(known) > 1:
                 groups.append(tuple((math.log(one), math.log(other)) for one, other in known))
-                noises.append(noise_of_line(lines[0], split))
+                noises.append(noise)
                 break
     return order(tuple(groups), tuple(noises))
 

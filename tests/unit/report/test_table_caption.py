@@ -15,6 +15,7 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
             "corpus": ["ptb"] * 5 + ["wikitext-2"],
             "status": ["done", "partial", "done", "leaks", "done", "done"],
             "incomparable": None,
+            "left_out": None,
             "published_valid": [60.0, 70.0, 65.0, 50.0, float("nan"), 10.0],
             "published_test": [58.0, 68.0, float("nan"), 40.0, 58.0, 9.0],
             "valid": [100.0, 90.0, 110.0, 1.0, 99.0, 5.0],
@@ -28,6 +29,10 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
     assert order_agreement(frame)[:2] == (2, 2)
     noisy = frame.assign(noise_test=0.1, noise_freedom=4.0)
     assert order_agreement(noisy)[:2] == (0, 0), "published closer than two trainings may be"
+    astray = frame.assign(left_out=["astray", *[None] * 5])
+    assert order_agreement(astray)[:2] == (2, 2), "without a known noise nothing is left out of it"
+    steady = astray.assign(noise_test=0.001, noise_freedom=4.0)
+    assert order_agreement(steady)[:2] == (1, 1), "second-fifth: the first has another noise"
     by_valid = order_agreement(frame.assign(published_test=float("nan")))
     assert by_valid[:2] == (3, 1), "first-second no, first-third yes, second-third no"
     suite, table = study(tmp_path)
