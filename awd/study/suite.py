@@ -153,6 +153,19 @@ class Suite(Model):
                 raise refuse(f"{place}: no row '{row}'; {nearest(row, self.rows)}")
         return self
 
+    @model_validator(mode="after")
+    def _has_different_labels(self) -> Self:
+        rows: dict[str, str] = {}
+        for name, row in self.rows.items():
+            label = " ".join(row.label.split())
+            other = rows.setdefault(label, name)
+            if other != name:
+                raise refuse(
+                    f"rows: '{other}' and '{name}' have the same label '{label}', so nobody could "
+                    "tell them apart in tables and figures; give each its own"
+                )
+        return self
+
     def _named_rows(self) -> Iterable[tuple[str, str]]:
         yield "base_row", self.base_row
         for name, scale in self.scales.given().items():

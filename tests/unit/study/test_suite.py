@@ -119,6 +119,10 @@ def test_a_method_for_the_next_word_refuses_a_cloze_model():
         ({"recipes": {"fp32": {}}}, "results/{scale}-fp32 is for a precision"),
         ({"recipes": {"mine-bf16": {}}}, "'mine-bf16' is reserved"),
         ({"rows": {}}, "rows"),
+        (
+            {"rows": {"full": {"label": "same"}, "wide": {"label": "same "}}},
+            "rows: 'full' and 'wide' have the same label 'same', so nobody could tell them apart",
+        ),
         ({"figures": ["curve"]}, "figures"),
     ],
 )
