@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from awd.errors import InputError, nearest, words_of
+from awd.machine import address_space
 from awd.machine.interrupt import STOPPED
 from awd.machine.output import allow_any_text
 
@@ -99,6 +100,7 @@ class Commands(click.Group):
         Any other exception is a mistake in awd: its traceback goes to the terminal and the log.
         """
         try:
+            address_space.check()
             return super().invoke(ctx)
         except click.ClickException as error:
             _write_to_log_file(f"awd: {error.format_message()}")
