@@ -93,6 +93,7 @@ def encode(
         "vocabulary": len(vocabulary),
         "tokens": {split: len(each) for split, each in splits.items()},
         "unigram_perplexity": counts.unigram_perplexity(splits, len(vocabulary)),
+        "repeated_lines": counts.repeated_lines(splits, vocabulary.index(END)),
         "sha256": text.sha256,
     }
     _check_counts(corpus, record)
@@ -233,6 +234,25 @@ def same_texts(sha256: Mapping[str, str]) -> list[str]:
     ]
 
 
+def repeats(sha256: Mapping[str, str], lines: Mapping[str, Mapping]) -> list[str]:
+    """Return a sentence for each two splits that are one text, or one for lines that recur.
+
+    Args:
+        sha256: of the text of each split.
+        lines: what `counts.repeated_lines` has counted.
+    """
+    from awd.corpora import counts
+
+    same = same_texts(sha256)
+    shares = counts.notable_repeats({split: each["share"] for split, each in lines.items()})
+    if same or not shares:
+        return same
+    return [
+        f"of the lines of {counts.SHORTEST} words or more, {' and '.join(shares)} also stand in "
+        "train, so perplexity there is partly that of text which was trained on"
+    ]
+
+
 def _log(record: Mapping) -> None:
     """Report what was changed in the text, and what of it training cannot teach."""
     if record["normalised"]:
@@ -251,7 +271,7 @@ def _log(record: Mapping) -> None:
             record["minimum_count"],
             UNKNOWN,
         )
-    for sentence in same_texts(record["sha256"]):
+    for sentence in repeats(record["sha256"], record["repeated_lines"]):
         log.warning("corpus %s: %s", record["corpus"], sentence)
     for split, unseen in record["unseen"].items():
         if unseen["tokens"]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from awd.corpora import catalogue
-from awd.corpora.encode import Corpus, encode, load, same_texts
+from awd.corpora.encode import Corpus, encode, load, repeats
 from awd.corpora.fetch import fetch
 from awd.errors import InputError
 from awd.vocabulary import END, UNKNOWN, Split
@@ -48,7 +49,7 @@ class Overview:
     unigram_perplexity: dict[str, float]  # of valid and test
     normalised: dict[str, int]  # what was changed in the text, and how often
     splits: dict[str, TextFile]
-    same: list[str]  # what two splits that are one text mean
+    repeats: list[str]  # what text means that two splits share
     first: list[str]  # lines of train
 
 
@@ -88,7 +89,10 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
     """Count what ``corpus`` holds, and read the first ``lines`` of its training text."""
     import numpy as np
 
+    from awd.corpora.counts import repeated_lines
+
     end = corpus.vocabulary.index(END)
+    repeated = repeated_lines({split: getattr(corpus, split) for split in Split}, end)
     counts = np.bincount(corpus.train, minlength=len(corpus.vocabulary))
     splits: dict[str, TextFile] = {}
     for split in Split:
@@ -116,7 +120,7 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
         corpus.info["unigram_perplexity"],
         corpus.info["normalised"],
         splits,
-        same_texts(corpus.info["sha256"]),
+        repeats(corpus.info["sha256"], repeated),
         [line.strip() for line in " ".join(words).split(END)[:-1]],
     )
 
@@ -142,7 +146,7 @@ def describe(overview: Overview, width: int = 78) -> str:
     if overview.normalised:
         changes = [f"{n:,} {what.replace('_', ' ')}" for what, n in overview.normalised.items()]
         lines.append(f"normalised: {', '.join(changes)}")
-    lines += overview.same
+    lines += [line for each in overview.repeats for line in textwrap.wrap(each, width)]
     if overview.minimum_count == 1 and overview.name not in catalogue.entries():
         share = max(split.share for split in overview.splits.values())
         if share >= NOTABLE:

@@ -155,9 +155,11 @@ def _beside_published(
 def _complete_plan(folder: Path, scale: str, suites: Collection[str]) -> dict:
     """The plan of a scale, with what captions say about its texts."""
     plan = read_plan(folder, scale, suites) | {"results": folder.as_posix()}
-    shares = unseen_shares(folder, plan)
+    for key in ("unseen", "repeated_lines"):
+        shares = text_shares(folder, plan, key)
+        for suite in plan["suites"]:
+            suite[key] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
     for suite in plan["suites"]:
-        suite["unseen"] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
         suite["train_tokens"] = train_tokens(suite, plan["runs"])
     return plan
 
@@ -196,21 +198,22 @@ def read_plan(folder: Path, scale: str, suites: Collection[str] = ()) -> dict:
     return plan_parts.read(folder / scale, order, suites)
 
 
-def unseen_shares(folder: Path, plan: dict) -> dict[str, dict[str, float]]:
-    """Return corpus -> split -> the share of its words that train does not have.
+def text_shares(folder: Path, plan: dict, key: str) -> dict[str, dict[str, float]]:
+    """Return corpus -> split -> the share that the corpus' record has under ``key``.
 
-    As far as the corpora of the plan are encoded in the results ``folder``. Raises InputError if
-    the record of one cannot be read.
+    That is ``unseen``, of words that train does not have, or ``repeated_lines``, of lines that it
+    has, too. As far as the corpora of the plan are encoded in the results ``folder``. Raises
+    InputError if the record of one cannot be read.
     """
     shares: dict[str, dict[str, float]] = {}
     for name, fingerprint in {tuple(run["corpus"].values()) for run in plan["runs"].values()}:
         path = Path(folder) / "corpora" / f"{name}-{fingerprint[:8]}" / "corpus.json"
         if path.exists():
-            counts = read_json(path).get("unseen") or {}
+            counts = read_json(path).get(key) or {}
             try:
                 shares[name] = {split: float(each["share"]) for split, each in counts.items()}
             except (TypeError, KeyError, ValueError) as error:
-                raise InputError(f"{path}: unseen words cannot be read: {error!r}") from error
+                raise InputError(f"{path}: '{key}' cannot be read: {error!r}") from error
     return shares
 
 

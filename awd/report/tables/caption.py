@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from awd.corpora.counts import SHORTEST, notable_repeats
 from awd.report import words
 from awd.report.remarks import NoInterval
 from awd.report.tables.build import order_agreement, published_columns
@@ -33,7 +34,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         "Perplexity on validation and test text, lower is better.",
     ]
     sentences += dict.fromkeys(each for part in parts for each in words.training_texts(part))
-    sentences += _unseen(parts)
+    sentences += [*_unseen(parts), *_repeated(parts)]
     counts = frame["status"].value_counts()
     lacking = [
         f"{counts[state]} {state}" for state in (Status.MISSING, Status.PARTIAL) if state in counts
@@ -89,6 +90,17 @@ def _unseen(parts: list[dict]) -> list[str]:
         f"{each.get('test', 0):.1%} (test) never occur in train, which raises every perplexity."
         for corpus, each in shares.items()
         if any(each.values())
+    ]
+
+
+def _repeated(parts: list[dict]) -> list[str]:
+    """Which corpora share lines with their train, since they make perplexities low."""
+    shares = {name: each for part in parts for name, each in part.get("repeated_lines", {}).items()}
+    return [
+        f"Of the lines of {corpus_name(corpus)} with {SHORTEST} words or more, "
+        f"{' and '.join(notable)} also stand in train, which lowers every perplexity."
+        for corpus, each in shares.items()
+        if (notable := notable_repeats(each))
     ]
 
 

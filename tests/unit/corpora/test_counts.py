@@ -9,7 +9,7 @@ import pytest
 from small_texts import encode, folder_of
 
 from awd import corpora
-from awd.corpora.counts import unigram_loss
+from awd.corpora.counts import repeated_lines, unigram_loss
 from awd.errors import InputError
 
 RARE = {"train": b"a b a c\na b d\n", "valid": b"a c x\n" * 5, "test": b"b <unk> d e e\n" * 4}
@@ -49,6 +49,37 @@ def test_words_that_train_lacks_are_counted_before_any_is_replaced(tmp_path, cap
     }
     assert "5 tokens of valid (25.0%) are words that never occur in train" in caplog.text
     assert ("x" in corpora.load(tmp_path / "out").vocabulary) == (minimum_count == 1)
+
+
+def test_lines_of_valid_and_test_that_train_has_are_counted():
+    """By hand, with 0 as <eos>: of seven words no line counts, whatever the type of the numbers."""
+    long, short, doubled = [*range(1, 9), 0], [*range(1, 8), 0], [2] * 9 + [0]
+    texts = {
+        "train": [*long, *short, 0, *doubled],
+        "valid": [*doubled[1:], *short, 9, *long],
+        "test": [*long * 3, *reversed(long[:-1]), 0],
+    }
+    for kind in (np.uint16, np.int32):
+        splits = {split: np.array(ids, dtype=kind) for split, ids in texts.items()}
+        found = repeated_lines(splits, 0)
+        assert found["valid"] == {"lines": 0, "of": 2, "share": 0}
+        assert found["test"] == {"lines": 3, "of": 4, "share": 3 / 4}
+    splits["test"] = np.array(short)
+    assert repeated_lines(splits, 0)["test"] == {"lines": 0, "of": 0, "share": 0}
+
+
+def test_text_that_test_shares_with_train_is_noted_and_trained_on(tmp_path, caplog):
+    """It is no mistake for sure: forms and songs have such lines."""
+    caplog.set_level("WARNING", "awd")
+    lines = [f"line {each} of a text that no one knows\n" for each in range(100)]
+    texts = {"train": lines, "valid": lines[-4:] + ["so far this is all new and unheard\n"] * 96}
+    texts["test"] = lines[:40] + ["the rest of it is new and unheard of\n"] * 60
+    raw = folder_of(tmp_path / "raw", {key: "".join(each).encode() for key, each in texts.items()})
+    record = encode("mine", raw, tmp_path / "out")
+    assert record["repeated_lines"]["test"] == {"lines": 40, "of": 100, "share": 0.4}
+    assert record["repeated_lines"]["valid"]["share"] == 0.04
+    said = "of the lines of 8 words or more, 40.0% (test) also stand in train, so perplexity"
+    assert said in caplog.text
 
 
 def test_a_minimum_count_of_one_changes_nothing(tmp_path):

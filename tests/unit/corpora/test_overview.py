@@ -63,6 +63,19 @@ def test_unseen_words_are_shown_with_their_share_and_a_remedy(tmp_path, text):
     assert "\n  a b a\n" in said
 
 
+def test_lines_of_test_that_stand_in_train_are_noted(tmp_path, text):
+    with opened("mine", tmp_path, {"mine": str(text)}) as corpus:
+        assert "stand in train" not in describe(look(corpus))
+    (text / "train.txt").write_text(f"a b c d e a b c\n{TRAIN}", encoding="utf-8")
+    (text / "test.txt").write_text(
+        "a b c d e a b c\n" * 4 + "e d c b a a a a\n" * 4, encoding="utf-8"
+    )
+    with opened("mine", tmp_path, {"mine": str(text)}) as corpus:
+        said = describe(look(corpus))
+    assert "of the lines of 8 words or more, 50.0% (test) also stand in train" in said
+    assert max(map(len, said.splitlines())) <= 80
+
+
 def test_a_long_line_is_cut(tmp_path, text):
     (text / "train.txt").write_text("word " * 1000 + "\n" + TRAIN, encoding="utf-8")
     with opened("mine", tmp_path, {"mine": str(text)}) as corpus:

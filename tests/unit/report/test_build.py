@@ -176,8 +176,22 @@ def test_words_that_train_does_not_have_are_in_table_and_page(results):
         assert "Of the words of Penn Treebank, 4.2% (valid) and 5.0% (test) never occur" in text
         assert "Of the words of WikiText-2" not in text
     write_json(corpus, {"unseen": {"valid": 3}})
-    with pytest.raises(InputError, match=r"ptb-01234567/corpus\.json: unseen words cannot be read"):
+    with pytest.raises(InputError, match=r"ptb-01234567/corpus\.json: 'unseen' cannot be read"):
         report(results, "demo")
+
+
+def test_lines_that_stand_in_train_too_are_in_table_and_page(results):
+    """If they are so many that perplexity is no longer that of new text."""
+    corpus = results / "corpora/ptb-01234567/corpus.json"
+    said = "Of the lines of Penn Treebank with 8 words or more, 21.0% (test) also stand in train"
+    for share, shown in ((0.21, True), (0.002, False)):
+        shares = {"valid": {"share": 0.001}, "test": {"share": share}}
+        write_json(corpus, {"repeated_lines": shares})
+        report(results, "demo", formats=("md", "html"))
+        for name in ("tables/merity2018.md", "tables/all.md", "report.html"):
+            text = (results / "demo" / name).read_text(encoding="utf-8")
+            assert (said in text) is shown
+            assert shown or "also stand in" not in text
 
 
 def test_a_row_that_is_no_better_than_word_frequencies_is_remarked(results):
