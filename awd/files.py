@@ -1,5 +1,6 @@
 """Read regular files only, write files whole or not at all, and lock folders."""
 
+import codecs
 import errno
 import fcntl
 import io
@@ -54,6 +55,24 @@ def is_there(path: str | os.PathLike) -> bool:
     return True
 
 
+def refuse_broken_link(path: Path, where: str = "") -> None:
+    """Raise InputError if ``path`` or a folder above it is a link to what is not there.
+
+    The sentence begins with ``where``.
+    """
+    for place in (path, *path.parents):
+        try:
+            place.stat()
+        except FileNotFoundError as error:
+            if place.is_symlink():
+                raise InputError(
+                    f"{where}{place} is a link to {place.readlink()}, which is not there: mount or "
+                    "make that folder, or remove the link"
+                ) from error
+        except OSError:  # whoever reads it gets the error
+            return
+
+
 def open_regular(path: str | os.PathLike) -> BufferedReader:
     """Open a regular file for reading bytes.
 
@@ -78,6 +97,11 @@ def read_text(path: str | os.PathLike) -> str:
     """Return the text of a regular file in UTF-8; raises OSError as `open_regular` does."""
     with open_regular(path) as stream, io.TextIOWrapper(stream, encoding="utf-8") as text:
         return text.read()
+
+
+def without_byte_order_mark(content: bytes) -> bytes:
+    """Return ``content``, the beginning of a file in UTF-8, without the mark that editors add."""
+    return content.removeprefix(codecs.BOM_UTF8)
 
 
 def users_text(path: str | os.PathLike) -> str:
@@ -218,7 +242,7 @@ def read_json(path: str | os.PathLike) -> dict:
     Raises InputError if the file is missing, cannot be read, is not JSON, or holds something else.
     """
     try:
-        value = json.loads(read_text(path).removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
+        value = json.loads(without_byte_order_mark(read_bytes(path)).decode("utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
     except OSError as error:

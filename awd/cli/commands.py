@@ -11,7 +11,7 @@ import click
 
 from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
-from awd.files import user_path
+from awd.files import refuse_broken_link, user_path
 from awd.places import SNAKEFILE, config_file
 from awd.vocabulary import Stage
 
@@ -50,18 +50,22 @@ def _plan(words: Mapping, path: Path | None):
 def results_folder(given: Mapping) -> Path:
     """Return the folder of results: that of the words, or of config.yaml.
 
-    Raises InputError if the words give no folder.
+    Raises InputError if the words give no folder, or if the folder is a link to nowhere.
     """
     from awd.places import RESULTS
     from awd.study.config import load_config
 
+    found: object = RESULTS
     if "results" in given:
-        if given["results"] is None:
+        found = given["results"]
+        if found is None:
             raise InputError("the command line: results must not be empty")
-        return user_path(str(given["results"]))
-    with suppress(InputError):  # results can be read whatever is wrong with the configuration
-        return user_path(str(load_config().get("results", RESULTS)))
-    return RESULTS
+    else:
+        with suppress(InputError):  # results can be read whatever is wrong with the configuration
+            found = load_config().get("results", RESULTS)
+    folder = user_path(str(found))
+    refuse_broken_link(folder)
+    return folder
 
 
 def _last_plan(results: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ import yaml
 
 from awd.corpora import known_entropy
 from awd.errors import InputError, nearest
-from awd.files import readable, user_path
+from awd.files import readable, user_path, without_byte_order_mark
 from awd.vocabulary import RESERVED, Split
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -167,7 +166,7 @@ def plain(line: bytes, *, first: bool) -> bytes:
     That is a byte order mark at the beginning, and the carriage return of CRLF. Editors and git add
     and remove them: the same words must keep their fingerprint, or they are trained again.
     """
-    text = line.removeprefix(codecs.BOM_UTF8) if first else line
+    text = without_byte_order_mark(line) if first else line
     return text[:-2] + b"\n" if text.endswith(b"\r\n") else text
 
 

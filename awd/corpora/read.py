@@ -10,7 +10,7 @@ from pathlib import Path
 from awd.corpora import catalogue
 from awd.corpora.normalise import normalise, refuse
 from awd.errors import InputError
-from awd.files import readable
+from awd.files import readable, without_byte_order_mark
 from awd.vocabulary import END, UNKNOWN, Split
 
 MARKER = re.compile(r"[<\[{|].*[>\]}|]")
@@ -93,7 +93,7 @@ class TextReader:
     def _lines(self, line: bytes, first: bool, where: str) -> list[str]:
         """Return the lines of text in what was read up to a line feed: usually one."""
         try:
-            text = line.decode("utf-8-sig" if first else "utf-8")
+            text = (without_byte_order_mark(line) if first else line).decode("utf-8")
         except UnicodeDecodeError as error:
             utf16 = " (if it is UTF-16, save it as UTF-8)" if b"\0" in line else ""
             raise InputError(

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from awd.errors import InputError
-from awd.files import open_regular
+from awd.files import open_regular, without_byte_order_mark
 
 STRING, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 AMBIGUOUS = "!ambiguous"
@@ -101,7 +101,7 @@ def read_yaml(path: Path) -> object:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(f"{path}, line 1: the file is UTF-16; save it as UTF-8")
     try:
-        text = content.decode("utf-8-sig")
+        text = without_byte_order_mark(content).decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: the file is not UTF-8; save it as UTF-8") from error

@@ -23,7 +23,9 @@ from awd.files import (
     read_json,
     read_text,
     readable,
+    refuse_broken_link,
     user_path,
+    without_byte_order_mark,
     write_json,
     write_text,
 )
@@ -229,6 +231,25 @@ def test_what_may_be_there_is_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr("awd.files.os.lstat", refuse)
     assert is_there(tmp_path / "file")
+
+
+def test_a_link_to_nowhere_is_named_with_its_target(tmp_path):
+    """Also if it stands for a folder above."""
+    refuse_broken_link(tmp_path / "absent" / "results")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    refuse_broken_link(tmp_path / "link" / "results")
+    (tmp_path / "there").rmdir()
+    for place in (tmp_path / "link", tmp_path / "link" / "results"):
+        with pytest.raises(InputError, match=f"^here: {tmp_path}/link is a link to there, which"):
+            refuse_broken_link(place, "here: ")
+
+
+def test_a_byte_order_mark_is_left_out_where_it_begins_a_file(tmp_path):
+    assert without_byte_order_mark("\ufeffa\ufeff".encode()) == "a\ufeff".encode()
+    assert without_byte_order_mark(b"") == b""
+    (tmp_path / "record.json").write_bytes('\ufeff{"é": 1}'.encode())
+    assert read_json(tmp_path / "record.json") == {"é": 1}
 
 
 def test_a_link_to_a_regular_file_is_one(tmp_path):
