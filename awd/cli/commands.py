@@ -55,15 +55,14 @@ def results_folder(given: Mapping) -> Path:
     from awd.places import RESULTS
     from awd.study.config import load_config
 
-    found: object = RESULTS
+    folder = RESULTS
     if "results" in given:
-        found = given["results"]
-        if found is None:
+        if given["results"] is None:
             raise InputError("the command line: results must not be empty")
+        folder = user_path(str(given["results"]))
     else:
         with suppress(InputError):  # results can be read whatever is wrong with the configuration
-            found = load_config().get("results", RESULTS)
-    folder = user_path(str(found))
+            folder = user_path(str(load_config().get("results", RESULTS)))
     refuse_broken_link(folder)
     return folder
 
