@@ -168,8 +168,7 @@ def _precision(model: LanguageModel) -> str:
         read = partial(_seeded, layer, state=layer.initial_state(2))
         found.add(_precision_of(read, layer.weight_ih))
     if model.adaptive is None:
-        targets = torch.zeros(LENGTH, 2, dtype=torch.int64, device=model.embedding.device)
-        found.add(_precision_of(partial(model.loss, targets=targets), model.decoder_weight))
+        found.add(_precision_of(partial(_losses, model), model.decoder_weight))
     return found.pop() if len(found) == 1 else "mixed"
 
 
@@ -188,6 +187,17 @@ def _precision_of(product: Callable[[Tensor], Tensor], weight: Tensor) -> str:
     if torch.equal(one, bf16):
         return "bf16"
     return "tf32" if torch.equal(one, tf32) else "fp32"
+
+
+def _losses(model: LanguageModel, output: Tensor) -> Tensor:
+    """The mean loss of ``output`` for each of several words that might all be the next one.
+
+    That of a single word may well be the same for inputs that differ so little.
+    """
+    shape = output.shape[:2]
+    words = range(min(LENGTH, len(model.embedding)))
+    targets = (torch.full(shape, word, device=output.device) for word in words)
+    return torch.stack([model.loss(output, each) for each in targets])
 
 
 def _seeded(layer: RecurrentLayer, values: Tensor, state: tuple[Tensor, ...]) -> Tensor:

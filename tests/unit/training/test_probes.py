@@ -96,3 +96,15 @@ def test_recurrent_layers_alone_in_tf32_are_noticed(monkeypatch, corpus, initial
 
 def test_products_in_fp32_are_those_that_a_spec_requires(monkeypatch, corpus, initial_range):
     assert precision_with(monkeypatch, corpus, initial_range) == ("fp32", None)
+
+
+def test_a_word_whose_loss_stays_the_same_is_no_rounding(monkeypatch, corpus):
+    """A logit that is the mean of all does so, whatever the size of what is read."""
+    made = language_model.mean_cross_entropy
+
+    def insensitive(read, weight, bias, targets, **how):
+        loss = made(read, weight, bias, targets, **how)
+        return loss if targets.any() else torch.ones_like(loss)
+
+    monkeypatch.setattr(language_model, "mean_cross_entropy", insensitive)
+    assert precision_with(monkeypatch, corpus, 0.1) == ("fp32", None)
