@@ -48,6 +48,17 @@ STYLES = {State.RUNNING: "bold", State.STOPPED: "yellow", State.DIVERGED: "red"}
     State.WAITING: "",
     State.DONE: "green",
 }
+NUMBERS = ("epoch", "tokens/s", "valid perplexity", "time left")
+NAMES = ("run", "row")
+COLUMNS = (*NAMES, "state", "stage", *NUMBERS)
+NARROW = ("row", "seed", "now", *(name for name in NUMBERS if name != "tokens/s"))
+"""What there is room for in a usual terminal of 80 columns."""
+ROOMY = 140
+"""Columns of a terminal from which on the names of runs have room."""
+GAP = 2
+"""Spaces between columns."""
+SHORTEST = 20
+"""Characters that are left of a name at least."""
 EVALUATION = "evaluate"  # what follows the stages of a training
 
 
@@ -129,7 +140,8 @@ def run_states(plan: Plan, before: Iterable[RunState] = ()) -> list[RunState]:
 
 def show_states(plan: Plan) -> None:
     """Print the table of what each run of ``plan`` is doing, once."""
-    terminal_or_wide().print(_table(plan, run_states(plan)))
+    console = terminal_or_wide()
+    console.print(_table(plan, run_states(plan), console.width))
 
 
 FACTS = (
@@ -171,7 +183,8 @@ def watch_states(plan: Plan, pause: float = PAUSE) -> None:
     found = run_states(plan)
     with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(_table(plan, found, most=console.height - 5), refresh=True)
+            table = _table(plan, found, console.width, console.height - 5)
+            live.update(table, refresh=True)
             if all(each.state in OVER for each in found):
                 return
             time.sleep(pause)
@@ -197,41 +210,67 @@ def _watch_in_lines(plan: Plan, pause: float) -> None:
         time.sleep(pause)
 
 
-def _table(plan: Plan, found: list[RunState], most: int | None = None) -> Group:
-    """The runs sorted by state, the first ``most`` of them, and how many there are of each."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("run", no_wrap=True, overflow="ellipsis")
-    table.add_column("row", no_wrap=True, overflow="ellipsis")
-    for heading, words in (("state", State), ("stage", Stage)):
-        # In a narrow terminal names are cut, but not these words.
-        table.add_column(heading, no_wrap=True, min_width=max(map(len, words)))
-    for heading in ("epoch", "tokens/s", "valid perplexity", "time left"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _table(plan: Plan, found: list[RunState], width: int, most: int | None = None) -> Group:
+    """The runs sorted by state, the first ``most`` of them, and how many there are of each.
+
+    In less than ROOMY columns, ``width``, a run is named by its first row and its seed.
+    """
     order = list(State)
     ranked = sorted(found, key=lambda each: order.index(each.state))
-    for each in ranked[:most]:
-        facts = each.facts
-        first, *others = each.run.rows
-        table.add_row(
-            each.run.name,
-            f"{first} +{len(others)}" if others else first,
-            each.state,
-            each.stage,
-            _epoch(facts),
-            f"{facts['tokens_per_second']:,.0f}" if facts.get("tokens_per_second") else "",
-            perplexity_in_words(facts).removeprefix("valid perplexity "),
-            duration(facts["seconds_left"]) if facts.get("seconds_left") is not None else "",
-            style=STYLES[each.state],
+    columns = COLUMNS if width >= ROOMY else NARROW
+    lines = [_cells(each) for each in ranked[:most]]
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    widths = {
+        heading: max(len(heading), *(len(cells[heading]) for cells in lines), 0)
+        for heading in columns
+    }
+    # The table would cut numbers as well as names.
+    room = width - sum(widths.values()) - GAP * (len(columns) - 1)
+    for heading in reversed(NAMES):
+        if room < 0 and heading in widths:
+            cut = max(widths[heading] + room, SHORTEST)
+            room += widths[heading] - cut
+            widths[heading] = cut
+    for heading, most_letters in widths.items():
+        table.add_column(
+            heading,
+            justify="right" if heading in NUMBERS else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            max_width=most_letters,
         )
+    for each, cells in zip(ranked, lines, strict=False):
+        table.add_row(*(cells[heading] for heading in columns), style=STYLES[each.state])
     counts = Counter(each.state for each in found)
     summary = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
-    hidden = len(ranked) - len(ranked[:most])
+    hidden = len(ranked) - len(lines)
     noun = "run" if len(found) == 1 else "runs"
     return Group(
         table,
         f"{plan.name}: {len(found)} {noun}: {summary}"
         + (f" ({hidden} not shown)" if hidden else ""),
     )
+
+
+def _cells(each: RunState) -> dict[str, str]:
+    """What the table says of a run, by heading."""
+    facts = each.facts
+    first, *others = each.run.rows
+    more = f" +{len(others)} row{'s' * (len(others) > 1)}" if others else ""
+    return {
+        "run": each.run.name,
+        "row": first + more,
+        "seed": str(each.run.spec.seed),
+        "state": each.state,
+        "stage": each.stage,
+        "now": each.stage if each.state == State.RUNNING else each.state,
+        "epoch": _epoch(facts),
+        "tokens/s": f"{facts['tokens_per_second']:,.0f}" if facts.get("tokens_per_second") else "",
+        "valid perplexity": perplexity_in_words(facts).removeprefix("valid perplexity "),
+        "time left": duration(facts["seconds_left"])
+        if facts.get("seconds_left") is not None
+        else "",
+    }
 
 
 def _epoch(facts: dict) -> str:

@@ -87,7 +87,7 @@ def _unseen(parts: list[dict]) -> list[str]:
     shares = {name: each for part in parts for name, each in part.get("unseen", {}).items()}
     return [
         f"Of the words of {corpus_name(corpus)}, {each.get('valid', 0):.1%} (valid) and "
-        f"{each.get('test', 0):.1%} (test) never occur in train, which raises every perplexity."
+        f"{each.get('test', 0):.1%} (test) never occur in train, which changes every perplexity."
         for corpus, each in shares.items()
         if any(each.values())
     ]

@@ -146,19 +146,26 @@ def test_the_table_shows_what_runs_first_and_counts_the_rest(run, tmp_path, caps
     assert words[:4] == ["a-run", "suite/full", "running", "train"]
     assert words[4:] == ["3/8", "25%", "10,900", "99.50", "2", "min"]
     assert summary == "demo: 3 runs: 1 running, 2 waiting"
-    cut = module._table(plan, run_states(plan), most=1)
+    cut = module._table(plan, run_states(plan), 160, most=1)
     assert cut.renderables[0].row_count == 1
     assert cut.renderables[1] == "demo: 3 runs: 1 running, 2 waiting (2 not shown)"
 
 
-def test_a_narrow_terminal_cuts_names_and_no_states(run):
-    long = Run(f"{'long-' * 12}run", SPEC, "f" * 64, ["a-suite/a-row"], {"train", "finetune"})
-    console = Console(file=io.StringIO(), width=80)
-    console.print(module._table(Plan(long, run), run_states(Plan(long, run))))
+@pytest.mark.parametrize("width", [80, 139, 140])
+def test_a_narrow_terminal_cuts_names_and_no_numbers(run, tmp_path, width):
+    """80 columns have room for what changes; a run is then known by its row and seed."""
+    told(run, tmp_path / "results" / "checkpoints")
+    long = Run(f"{'long-' * 30}run", SPEC, "f" * 64, [f"suite/{'row-' * 30}"], {"train"})
+    console = Console(file=io.StringIO(), width=width)
+    console.print(module._table(Plan(long, run), run_states(Plan(long, run)), width))
     lines = console.file.getvalue().splitlines()
-    assert max(map(len, lines)) <= 80
-    assert all(" waiting " in line and " train " in line for line in lines[1:3])
-    assert "\N{HORIZONTAL ELLIPSIS}" in lines[1]
+    assert max(map(len, lines)) <= width
+    running, waiting = lines[1:3]
+    for word in ("suite/full", "train", "3/8  25%", "99.50", "2 min"):
+        assert f" {word} " in f" {running} "
+    assert ("a-run" in running) == ("10,900" in running) == (width >= 140)
+    assert " waiting" in waiting
+    assert "\N{HORIZONTAL ELLIPSIS}" in waiting
 
 
 def test_a_program_reads_the_same_states(run, tmp_path, capsys):
