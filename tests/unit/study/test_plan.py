@@ -353,8 +353,8 @@ def test_words_and_order_change_no_run(plan_of, suite):
     suite["title"] = "Another title"
     suite["notes"] = []
     del suite["published"]
-    for row in suite["rows"].values():
-        row["label"], row["note"] = "renamed", "new"
+    for name, row in suite["rows"].items():
+        row["label"], row["note"] = f"renamed {name}", "new"
     for key in ("base", "rows"):
         suite[key] = dict(reversed(suite[key].items()))
     assert runs_of(plan_of(dict(reversed(suite.items())))) == before

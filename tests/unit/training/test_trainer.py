@@ -86,7 +86,7 @@ def test_the_state_is_carried_between_chunks_and_zero_at_each_epochs_start(corpu
 
 def validations(trainer, monkeypatch, losses):
     """Run epochs whose validation losses are given; returns the events."""
-    values = iter([value for loss in losses for value in (loss, 0)])  # valid, then test
+    values = iter(losses)
     monkeypatch.setattr("awd.training.trainer.mean_loss", lambda _: next(values))
     for _ in losses:
         trainer.step(Chunk(0, 10, 1.0))
@@ -169,8 +169,8 @@ def test_fine_tuning_keeps_the_weights_it_starts_from_if_no_epoch_is_better(
 ):
     weights = trainer_of(corpus).model.state_dict()
     settings = {"finetune_epochs": 2, "non_monotone_interval": 9}
-    for losses, best in (([1.0, 2.0, 0, 3.0, 0], 0), ([3.0, 2.0, 0, 1.0, 0], 2)):
-        # Of the weights it starts from; then valid and test of each epoch.
+    for losses, best in (([1.0, 2.0, 3.0], 0), ([3.0, 2.0, 1.0], 2)):
+        # Of the weights it starts from; then of each epoch.
         values = iter(losses)
         monkeypatch.setattr("awd.training.trainer.mean_loss", lambda _, of=values: next(of))
         trainer = Trainer(spec_of(**settings), corpus, "finetune", CPU, weights)
