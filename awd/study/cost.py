@@ -69,7 +69,7 @@ def gpu_seconds(size: Size) -> float:
 
 
 def read_tokens(spec: RunSpec, stages: Collection[str], sizes: Mapping) -> float:
-    """Return how many tokens of training the ``stages`` take as long as.
+    """Return the number of tokens whose training takes as long as ``stages``.
 
     Each epoch trains on the training text and reads the validation text, forward alone, which is
     a third of the operations of training.

@@ -83,25 +83,28 @@ def _noise(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
 
 
 def _unseen(parts: list[dict]) -> list[str]:
-    """Which corpora have words that train does not have, since they make perplexities high."""
-    shares = {name: each for part in parts for name, each in part.get("unseen", {}).items()}
+    """Which corpora have words that train does not have, which change perplexities."""
     return [
         f"Of the words of {corpus_name(corpus)}, {each.get('valid', 0):.1%} (valid) and "
         f"{each.get('test', 0):.1%} (test) never occur in train, which changes every perplexity."
-        for corpus, each in shares.items()
+        for corpus, each in _shares(parts, "unseen").items()
         if any(each.values())
     ]
 
 
 def _repeated(parts: list[dict]) -> list[str]:
     """Which corpora share lines with their train, since they make perplexities low."""
-    shares = {name: each for part in parts for name, each in part.get("repeated_lines", {}).items()}
     return [
         f"Of the lines of {corpus_name(corpus)} with {SHORTEST} words or more, "
         f"{' and '.join(notable)} also stand in train, which lowers every perplexity."
-        for corpus, each in shares.items()
+        for corpus, each in _shares(parts, "repeated_lines").items()
         if (notable := notable_repeats(each))
     ]
+
+
+def _shares(parts: list[dict], key: str) -> dict[str, dict[str, float]]:
+    """Corpus -> split -> the share that ``parts`` have under ``key``; see `build.text_shares`."""
+    return {corpus: each for part in parts for corpus, each in part.get(key, {}).items()}
 
 
 def _published(frame: pd.DataFrame, suite: dict, scale: str) -> list[str]:
