@@ -152,7 +152,7 @@ FACTS = (
 
 
 def print_json(plan: Plan) -> None:
-    """Print what each run of ``plan`` is doing, for a program: see docs/files.md."""
+    """Print what each run of ``plan`` is doing, for a program: see docs/day-to-day.md."""
     found = run_states(plan)
     counts = Counter(each.state for each in found)
     runs = [
