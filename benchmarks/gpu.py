@@ -34,7 +34,8 @@ from awd.corpora.batching import as_stream, batchify, chunks
 from awd.files import atomic, write_text
 from awd.machine import devices
 from awd.model.arithmetic import linear
-from awd.model.language_model import LanguageModel, RecurrentLayer
+from awd.model.language_model import LanguageModel
+from awd.model.recurrent_layer import RecurrentLayer
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.progress import Progress
 from awd.study.config import load_config

@@ -23,9 +23,9 @@ from awd.model.adaptive_softmax import AdaptiveDecoder
 from awd.model.arithmetic import draw_uniformly, linear, log_softmax
 from awd.model.attention import WindowAttention
 from awd.model.cross_entropy import mean_cross_entropy, token_losses
-from awd.model.recurrent_layer import recur
-from awd.model.regularizers import embedding_dropout, locked_dropout, standard_dropout, weight_drop
-from awd.study.spec import GATES, RunSpec
+from awd.model.recurrent_layer import RecurrentLayer
+from awd.model.regularizers import embedding_dropout, locked_dropout, standard_dropout
+from awd.study.spec import RunSpec
 
 DROPOUTS = {"locked": locked_dropout, "standard": standard_dropout}
 
@@ -44,59 +44,6 @@ class Output(NamedTuple):
     dropped: Tensor
     raw: Tensor
     state: State
-
-
-class RecurrentLayer(nn.Module):
-    """One LSTM, GRU or tanh layer whose recurrent matrix can be dropped per forward pass.
-
-    The layer hands its weights to the fused kernel as arguments instead of owning an ``nn.LSTM``:
-    a dropped matrix then takes part by construction, on every backend, and cannot be bypassed by
-    a kernel's private copy of the weights.
-
-    Args:
-        cell: "lstm", "gru" or "rnn".
-        inputs, outputs: widths; a bidirectional layer's directions each have half of ``outputs``.
-        p: weight drop. Of a bidirectional layer only the forward direction is dropped, as in the
-            implementation Yoon et al. ran.
-        precision: of the matrix products in training.
-    """
-
-    def __init__(
-        self,
-        cell: str,
-        inputs: int,
-        outputs: int,
-        *,
-        bidirectional: bool,
-        p: float,
-        precision: str = "fp32",
-    ):
-        super().__init__()
-        self.cell, self.p, self.bidirectional = cell, p, bidirectional
-        self.precision = precision
-        self.directions = 2 if bidirectional else 1
-        self.width = outputs // self.directions
-        rows = GATES[cell] * self.width
-        for suffix in ("", "_reverse")[: self.directions]:
-            for name, shape in {
-                "weight_ih": (rows, inputs),
-                "weight_hh": (rows, self.width),
-                "bias_ih": (rows,),
-                "bias_hh": (rows,),
-            }.items():
-                self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape)))
-
-    def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Zeros, (directions, batch, width) for each of h (and c)."""
-        zeros = self.weight_hh.new_zeros(self.directions, batch_size, self.width)
-        return (zeros, zeros.clone()) if self.cell == "lstm" else (zeros,)
-
-    def forward(self, inputs: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple]:
-        """(time, batch, inputs) and a state to (time, batch, outputs) and the next state."""
-        weights = list(self.parameters())
-        weights[1] = weight_drop(self.weight_hh, self.p, training=self.training)
-        precision = self.precision if self.training else "fp32"
-        return recur(self.cell, inputs, state, weights, training=self.training, precision=precision)
 
 
 class LanguageModel(nn.Module):

@@ -34,7 +34,8 @@ from torch.nn import functional
 
 from awd.corpora import Corpus
 from awd.corpora.batching import Chunk
-from awd.model.language_model import LanguageModel, RecurrentLayer
+from awd.model.language_model import LanguageModel
+from awd.model.recurrent_layer import RecurrentLayer
 from awd.study.spec import GATES, RunSpec
 from awd.training.ntasgd import NonMonotonicTrigger
 from awd.training.trainer import Diverged, Trainer

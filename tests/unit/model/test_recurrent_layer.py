@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from awd.model import kernels
-from awd.model.recurrent_layer import STOCK, recur
+from awd.model.recurrent_layer import STOCK, RecurrentLayer, recur
 from awd.study.spec import GATES
 
 TIME, BATCH, INPUTS, WIDTH = 5, 3, 4, 6
@@ -43,6 +44,20 @@ def test_two_chunks_in_a_row_are_one_long_chunk(cell):
     second, last = recur(cell, inputs[2:], between, weights, training=False)
     torch.testing.assert_close(torch.cat([first, second]), whole)
     torch.testing.assert_close(last, end)
+
+
+@pytest.mark.parametrize("cell", STOCK)
+def test_layers_compute_what_torchs_own_do(cell):
+    torch.manual_seed(0)
+    stock = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[cell](5, 4)
+    layer = RecurrentLayer(cell, 5, 4, bidirectional=False, p=0.0)
+    for own, theirs in zip(layer.parameters(), stock.parameters(), strict=True):
+        own.data.copy_(theirs)
+    inputs = torch.randn(6, 2, 5)
+    output, state = layer(inputs, layer.initial_state(2))
+    expected, _ = stock(inputs)
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(state[0][0], expected[-1])
 
 
 def test_an_rnn_is_its_equation():

@@ -8,7 +8,8 @@ import awd.model.language_model
 from awd.corpora import Corpus
 from awd.errors import InputError
 from awd.model import regularizers
-from awd.model.language_model import DROPOUTS, RecurrentLayer
+from awd.model.language_model import DROPOUTS
+from awd.model.recurrent_layer import RecurrentLayer
 from awd.places import SUITES
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
@@ -215,7 +216,7 @@ def inactive(monkeypatch, name):
         return values
 
     if name == "weight_drop":
-        monkeypatch.setattr(awd.model.language_model, "weight_drop", through)
+        monkeypatch.setattr("awd.model.recurrent_layer.weight_drop", through)
     elif name == "dropout_embedding":
         lookup = regularizers.embedding_dropout
         monkeypatch.setattr(

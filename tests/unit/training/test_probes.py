@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from awd.model import language_model
+from awd.model import language_model, recurrent_layer
 from awd.study.spec import RunSpec
 from awd.training.expected import contradiction
 from awd.training.probes import changes, observe, observe_spec
@@ -63,15 +63,15 @@ def initial_range(request):
 def precision_with(monkeypatch, corpus, initial_range, *rounded):
     """The precision that is observed if products of these parts round what they read to TF32."""
     for name in rounded:
-        made = getattr(language_model, name)
-        place = {"recur": 1, "mean_cross_entropy": 0}[name]
+        module = {"recur": recurrent_layer, "mean_cross_entropy": language_model}[name]
+        made, place = getattr(module, name), {"recur": 1, "mean_cross_entropy": 0}[name]
 
         def tf32(*given, made=made, place=place, **how):
             given = list(given)
             given[place] = to_tf32(given[place])
             return made(*given, **how)
 
-        monkeypatch.setattr(language_model, name, tf32)
+        monkeypatch.setattr(module, name, tf32)
     sizes = {"layers": 2, "hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10}
     spec = RunSpec(corpus="tiny", initialization="uniform", initial_range=initial_range, **sizes)
     trainer = Trainer(spec, corpus, "train", torch.device("cpu"))
