@@ -6,7 +6,7 @@ import yaml
 
 from awd.corpora.catalogue import entries
 from awd.report.words import corpus_name, plural
-from awd.study.spec import HYPERPARAMETERS, RunSpec, make_spec
+from awd.study.spec import DEFAULTS, RunSpec, make_spec, meaning
 from awd.vocabulary import UNKNOWN, Stage, Status
 
 CELLS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN (tanh)"}
@@ -188,9 +188,8 @@ def _training(spec: RunSpec, record: Mapping) -> list[str]:
     lines += ["", "Hyperparameters that differ from awd's defaults, which are a plain model:", ""]
     lines += ["| | | meaning |", "|---|--:|---|"]
     for name, value in spec.as_dict().items():
-        field = HYPERPARAMETERS[name]
-        if field.is_required() or value != field.default:
-            lines.append(f"| `{name}` | {value} | {field.description} |")
+        if name not in DEFAULTS or value != DEFAULTS[name]:
+            lines.append(f"| `{name}` | {value} | {meaning(name, value)} |")
     return lines
 
 

@@ -35,6 +35,49 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Amount = Annotated[float, Field(ge=0)]
 
 
+VALUES = {
+    "softmax": {"adaptive": "rare words are in clusters of fewer features"},
+    "objective": {
+        "next-word": "predict each word from those before it",
+        "both-directions": "also predict each word from those after it, with a second model",
+        "cloze": "predict each word from both sides",
+    },
+    "initialization": {
+        "embedding-uniform": "word vectors and decoder U(-r, r), recurrent U(-1/sqrt(h), "
+        "1/sqrt(h))",
+        "uniform": "every parameter U(-r, r)",
+    },
+    "dropout_kind": {
+        "locked": "one mask for all time steps",
+        "standard": "a new mask at each step",
+    },
+    "reading": {
+        "stream": "the text is one sequence, and the state is carried over",
+        "sentences": "each line is read by itself, from a state of zeros, in batches of batch_size "
+        "lines that are shuffled in each epoch. The first word of a line is not predicted, and "
+        "bptt has no effect",
+    },
+    "optimizer": {"nt-asgd": "SGD, averaged from the epoch in which the trigger fires"},
+    "schedule": {
+        "step": "divides the learning rate after decay_first epochs and every decay_every epochs "
+        "from then on",
+        "plateau": "divides the learning rate after each epoch without a new best validation loss",
+        "non-monotonic": "divides the learning rate when the NT-ASGD trigger fires",
+        "one-cycle": "raises the learning rate from 1/25 of it in the first 30% of all updates, "
+        "then lowers it to nearly 0, while AdamW's momentum goes from 0.95 to 0.85 and back",
+    },
+    "precision": {
+        "bf16": "training rounds the operands of matrix products to bfloat16, except in an "
+        "adaptive softmax"
+    },
+}
+"""What the values of a hyperparameter mean that are names."""
+
+
+def _values(name: str) -> str:
+    return "; ".join(f"{value}: {meaning}" for value, meaning in VALUES[name].items())
+
+
 class Hyperparameters(Model):
     """Everything about a training but its corpus and seed."""
 
@@ -48,32 +91,22 @@ class Hyperparameters(Model):
     )
     embedding_size: Count = described("size of a word vector", 200)
     tied: bool = described("decoder and embedding share one matrix", False)
-    softmax: Literal["full", "adaptive"] = described(
-        "adaptive: rare words are in clusters of fewer features", "full"
-    )
+    softmax: Literal["full", "adaptive"] = described(_values("softmax"), "full")
     bidirectional: bool = described(
         "each layer also reads backwards, so the model sees the words it predicts", False
     )
-    objective: Objective = described(
-        "next-word: predict each word from those before it; both-directions: also predict each "
-        "word from those after it, with a second model; cloze: predict each word from both sides",
-        "next-word",
-    )
+    objective: Objective = described(_values("objective"), "next-word")
     attention_window: OrNone = described(
         "number of earlier outputs of the last layer to attend to; 0: no attention", 0
     )
     initialization: Literal["embedding-uniform", "uniform"] = described(
-        "embedding-uniform: word vectors and decoder U(-r, r), recurrent U(-1/sqrt(h), 1/sqrt(h)); "
-        "uniform: every parameter U(-r, r)",
-        "embedding-uniform",
+        _values("initialization"), "embedding-uniform"
     )
     initial_range: Amount = described("r of the initialization", 0.1)
 
     # Regularisers
     weight_drop: Share = described("share of recurrent weights dropped in each forward pass", 0.0)
-    dropout_kind: Literal["locked", "standard"] = described(
-        "locked: one mask for all time steps; standard: a new mask at each step", "locked"
-    )
+    dropout_kind: Literal["locked", "standard"] = described(_values("dropout_kind"), "locked")
     dropout_embedding: Share = described(
         "share of word types whose vectors are dropped in each forward pass", 0.0
     )
@@ -89,12 +122,7 @@ class Hyperparameters(Model):
     weight_decay: Amount = described("L2 coefficient on every parameter", 0.0)
 
     # Batches
-    reading: Literal["stream", "sentences"] = described(
-        "stream: the text is one sequence, and the state is carried over; sentences: each line is "
-        "read by itself, from a state of zeros, in batches of batch_size lines that are shuffled "
-        "in each epoch. The first word of a line is not predicted, and bptt has no effect",
-        "stream",
-    )
+    reading: Literal["stream", "sentences"] = described(_values("reading"), "stream")
     train_tokens: OrNone = described(
         "train on the first so many tokens of the training split; 0: all. The vocabulary stays "
         "that of the whole corpus",
@@ -110,17 +138,10 @@ class Hyperparameters(Model):
     )
 
     # Optimisation
-    optimizer: Literal["sgd", "adamw", "nt-asgd"] = described(
-        "nt-asgd: SGD, averaged from the epoch in which the trigger fires", "sgd"
-    )
+    optimizer: Literal["sgd", "adamw", "nt-asgd"] = described(_values("optimizer"), "sgd")
     learning_rate: Amount = described("initial step size; of one-cycle the largest", 1.0)
     schedule: Literal["constant", "step", "plateau", "non-monotonic", "one-cycle"] = described(
-        "how the learning rate changes. step: divided after decay_first epochs and every "
-        "decay_every epochs from then on; plateau: divided after each epoch without a new best "
-        "validation loss; non-monotonic: divided when the NT-ASGD trigger fires; one-cycle: from "
-        "1/25 of it up to it in the first 30% of all updates, then down to nearly 0, while AdamW's "
-        "momentum goes from 0.95 to 0.85 and back",
-        "constant",
+        _values("schedule"), "constant"
     )
     decay_factor: Annotated[float, Field(ge=1)] = described(
         "the schedule divides the learning rate by this number", 2.0
@@ -128,11 +149,7 @@ class Hyperparameters(Model):
     decay_first: Count = described("step: epochs before the first division", 1)
     decay_every: Count = described("step: epochs from one division to the next", 1)
     non_monotone_interval: Count = described("epochs of patience n of the NT-ASGD trigger", 5)
-    precision: Literal["fp32", "bf16"] = described(
-        "bf16: training rounds the operands of matrix products to bfloat16, except in an adaptive "
-        "softmax",
-        "fp32",
-    )
+    precision: Literal["fp32", "bf16"] = described(_values("precision"), "fp32")
     clip: Amount = described("largest global norm of the gradient; 0: no clipping", 0.25)
     epochs: Count = described("largest number of passes over the training split", 40)
     patience: OrNone = described(
@@ -254,6 +271,13 @@ class RunSpec(Hyperparameters):
 
 HYPERPARAMETERS = RunSpec.model_fields
 DEFAULTS = {key: field.default for key, field in HYPERPARAMETERS.items() if not field.is_required()}
+
+
+def meaning(name: str, value: object) -> str:
+    """Return what a hyperparameter does with this ``value``; empty where the value says it."""
+    if name in VALUES:
+        return VALUES[name].get(str(value), "")
+    return HYPERPARAMETERS[name].description or ""
 
 
 def without_defaults(values: Mapping) -> dict:

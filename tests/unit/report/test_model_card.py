@@ -47,6 +47,8 @@ def test_a_card_has_what_the_model_is_its_data_numbers_and_training(records):
         assert f"| stream | {result['dataset']['split']} | {shown}" in text
     assert len(index["results"]) == len(evaluation["splits"]) >= 2
     assert "| `decay_factor` | 1.65 |" in text
+    assert "| `schedule` | step | divides the learning rate after decay_first epochs" in text
+    assert "one-cycle:" not in text, "only what the run did"
     assert "`clip`" in text
     assert "`weight_drop`" not in text, "as in a plain model"
     for value in ("commit", "awd", "weights_sha256", "started"):
