@@ -58,7 +58,11 @@ def trained_record(folder: Path, stage: str | None = None) -> dict:
         raise InputError(f"{folder}: the training was stopped as hopeless: {record['reason']}")
     weights = folder / f"{record['stage']}.safetensors"
     if not weights.is_file():
-        raise InputError(f"{weights} does not exist: only the records of this run are here")
+        raise InputError(
+            f"{weights} does not exist: only the records of this run are here, since weights are "
+            "not in git; to have them, train the run in another folder: "
+            "snakemake --config results=FOLDER ..."
+        )
     return record
 
 
