@@ -16,7 +16,7 @@ from awd.places import SNAKEFILE, config_file
 from awd.vocabulary import Stage
 
 configfile = click.option(
-    "--configfile", type=click.Path(path_type=Path), help="Read this file, not config.yaml."
+    "--configfile", type=click.Path(path_type=Path), help="Read this file instead of config.yaml."
 )
 REPORT_KEYS = (
     *("scale", "recipe", "precision", "suites", "results"),
@@ -32,8 +32,8 @@ CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name", "base_r
 def main():
     """Re-run a language-model paper's ablation study and write its table.
 
-    A study is run by Snakemake: `snakemake --cores all --config scale=small suites=kim2024`. The
-    words KEY=VALUE mean the same to every command here.
+    Snakemake runs a study: `snakemake --cores all --config scale=small suites=kim2024`. All
+    commands take the same words KEY=VALUE.
     """
 
 
@@ -83,27 +83,29 @@ def _last_plan(results: Path):
 
 @main.command(
     examples={
-        "awd plan": "of config.yaml",
-        "awd plan scale=paper suites=kim2024,merity2018": "of two studies at full scale",
-        "awd plan suites=kim2024 --power": "which differences so many seeds can find",
-        "awd plan scale=paper --profile workflow/profiles/slurm": "and whether jobs can finish",
-        "awd plan corpora=mine corpus_folders='{mine: texts}'": "of a text of your own",
+        "awd plan": "the studies of config.yaml",
+        "awd plan scale=paper suites=kim2024,merity2018": "two studies at full scale",
+        "awd plan suites=kim2024 --power": "which differences the seeds can find",
+        "awd plan scale=paper --profile workflow/profiles/slurm": "warns if jobs cannot finish",
+        "awd plan corpora=mine corpus_folders='{mine: texts}'": "your own text",
     }
 )
 @words_argument
 @configfile
 @click.option(
-    "--profile", type=click.Path(path_type=Path), help="Warn if this profile gives too little time."
+    "--profile",
+    type=click.Path(path_type=Path),
+    help="Warn if jobs need more time than this profile gives.",
 )
 @click.option("--power", is_flag=True, help="Show which differences 1 to 10 seeds can find.")
 @click.option("--settings", hidden=True, help="The whole configuration as JSON.")
 @click.option(
     "--write",
     is_flag=True,
-    help="Write it to results/SCALE/plans, for `awd report`; train nothing.",
+    help="Write the plan to results/SCALE/plans, for `awd report`; train nothing.",
 )
 def plan(words, configfile, profile, power, settings, write):
-    """Show what would run: the runs, who shares them, what is done, what the rest costs."""
+    """Show the trainings of a study: which rows share them, which are done, what the rest costs."""
     from awd.study.dialect import parse
 
     if settings:
@@ -127,21 +129,21 @@ def plan(words, configfile, profile, power, settings, write):
 
 @main.command(
     examples={
-        "awd status --watch": "of the last `snakemake` here, until it is done",
-        "awd status results=/scratch/awd": "of the last one with results in that folder",
-        "awd status scale=small suites=kim2024": "of another study",
+        "awd status --watch": "the last `snakemake` here, until it is done",
+        "awd status results=/scratch/awd": "the last one with results in that folder",
+        "awd status scale=small suites=kim2024": "another study",
         "awd status --json": "for another program",
     }
 )
 @words_argument
 @configfile
-@click.option("--watch", is_flag=True, help="Look again every two seconds, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Print it once, for another program.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until all is done.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON once, for another program.")
 def status(words, configfile, watch, as_json):
-    """Show what each run is doing: waiting, running and how far, stopped, diverged, done.
+    """Show the state of each run: waiting, running (with progress), stopped, diverged, done.
 
-    Without words: the last `snakemake` that wrote to the folder of results. That is the one in
-    config.yaml, usually `results` in this folder; results=FOLDER chooses another.
+    Without words, it shows the runs of the last `snakemake`. It looks in the folder of results that
+    config.yaml names (usually `results`); results=FOLDER names another.
     """
     from awd.report.status import print_json, show_states, watch_states
     from awd.study.dialect import parse
@@ -163,8 +165,8 @@ def status(words, configfile, watch, as_json):
 
 @main.command(
     examples={
-        "awd report": "of the scale of the last `snakemake` here",
-        "awd report scale=paper-bf16 suites=kim2024": "of one study in results/paper-bf16",
+        "awd report": "the scale of the last `snakemake` here",
+        "awd report scale=paper-bf16 suites=kim2024": "one study in results/paper-bf16",
         "awd report formats=tex,pdf": "LaTeX tables and figures only",
         "awd report suites=kim2024 formats=tex parts=tables": "one LaTeX table",
         "awd report suites=kim2024 rows=lstm,gru columns=published.test,test": "a part of it",
@@ -172,17 +174,27 @@ def status(words, configfile, watch, as_json):
 )
 @words_argument
 def report(words):
-    """Rebuild records, tables, figures and page from whatever records exist; train nothing.
+    """Make tables, figures and the page from the records; train nothing.
 
-    Keys: scale (default: that of the last `snakemake` here, else every scale that has a plan);
-    suites (default: all that were ever planned); parts: records, tables, combined, figures, page;
-    formats: csv, md, tex, html, png, pdf, svg; figures; figure_style: a style file of matplotlib
-    (default: that of config.yaml); results (default: results). Figures are drawn only if what they
-    show has changed.
+    \b
+    Keys:
+      scale         default: that of the last `snakemake`, else each with a plan
+      suites        default: all that were planned
+      parts         of records, tables, combined, figures, page; default: all
+      formats       of csv, md, tex, html, png, pdf, svg; default: all
+      figures       names of figures; default: all
+      figure_style  style file of matplotlib; default: that of config.yaml
+      results       folder of results; default: that of config.yaml
 
-    A LaTeX table with a part of one study, SUITE-NAME.tex: rows, columns, caption, label, siunitx
-    (true: its S columns), base_row (differences are from it), notes (false: none), name (default:
-    chosen).
+    Figures are drawn again only if their data has changed.
+
+    \b
+    Keys of one LaTeX table, SUITE-NAME.tex, with chosen rows and columns:
+      rows, columns, caption, label
+      base_row      the row that the others are compared with
+      siunitx       true: use the S columns of siunitx
+      notes         false: no notes
+      name          default: chosen
     """
     from awd.report.build import FORMATS, PARTS, scales
     from awd.report.build import report as build
@@ -275,13 +287,13 @@ def scales_of(given: Mapping, results: Path) -> list[str]:
 
 @main.group(cls=Commands)
 def new():
-    """Write an example to begin with."""
+    """Write an example of a study."""
 
 
 @new.command(examples={"awd new suite my-study": "writes workflow/suites/my-study.yaml"})
 @click.argument("name")
 def suite(name):
-    """Write a suite called NAME that runs as it is, to be changed into your study."""
+    """Write a suite called NAME that runs as it is. Change it into your study."""
     from awd.study import new_suite
 
     path = new_suite.write(name)
@@ -298,9 +310,9 @@ def suite(name):
 @words_argument
 @configfile
 def corpus(name, words, configfile):
-    """Show a corpus at a glance: tokens, types, words that are not in train, first lines.
+    """Show tokens, types, words that are not in train, and the first lines of a corpus.
 
-    NAME is a corpus that config.yaml or the words know.
+    NAME is a built-in or published corpus, or one of corpus_folders.
     """
     from awd.corpora.overview import describe, look, opened
     from awd.study.config import load_config
@@ -318,7 +330,7 @@ def corpus(name, words, configfile):
 
 @main.command(
     examples={
-        "awd clean": "lists what can go, and asks",
+        "awd clean": "lists files, and asks",
         "awd clean what=checkpoints,logs --yes": "does not ask",
         "awd clean suites=my-study scale=small": "takes a study out of page and tables",
     }
@@ -326,7 +338,7 @@ def corpus(name, words, configfile):
 @words_argument
 @click.option("--yes", is_flag=True, help="Delete without asking.")
 def clean(words, yes):
-    """List what takes room in results and can go, and delete it when told to.
+    """List files in results that are no longer needed; delete them if you agree.
 
     Keys: what: checkpoints, logs, texts, trials, weights (default: all); suites: take these studies
     out of page and tables instead; scale: only there; results. Records are never deleted.
@@ -381,7 +393,7 @@ def _confirm(question: str) -> bool:
 @words_argument
 @configfile
 def mechanisms(words, configfile):
-    """Show what each row really changes, as probed on its model; train nothing."""
+    """Probe the model of each row, and show what the row changes; train nothing."""
     from awd.study.dialect import parse
     from awd.training.expected import differences
     from awd.training.probes import observe_spec
@@ -438,7 +450,7 @@ def compare(first, second, words):
 @folder("archive")
 @words_argument
 def pack(archive, words):
-    """Write ARCHIVE, a zip file of results to attach to a paper; weights and text are not in it.
+    """Write the results, without weights and text, to the zip file ARCHIVE for a paper.
 
     ARCHIVE must be a new file. Keys: scale (one or several; default: all that have a plan),
     results.
@@ -474,27 +486,35 @@ def verify(archive):
 
 @main.command(
     examples={
-        "awd tune merity2018 full --budget 20 scale=small": "20 trials, as ordinary runs",
-        "awd tune yoon2019 lstm gru --budget 30 scale=small": "as many for each of two rows",
-        "awd tune merity2018 full --budget 20 scale=small --show": "what there is so far",
+        "awd tune merity2018 full --budget 20 scale=small": "20 trials",
+        "awd tune yoon2019 lstm gru --budget 30 scale=small": "30 trials of each of two rows",
+        "awd tune merity2018 full --budget 20 scale=small --show": "cost and trials so far",
         "awd tune merity2018 full scale=paper --profile workflow/profiles/slurm": "on a cluster",
     }
 )
 @click.argument("suite")
 @click.argument("rows_and_words", nargs=-1, required=True, metavar="ROW... [KEY=VALUE]...")
 @click.option(
-    "--budget", type=click.IntRange(1), default=20, show_default=True, help="Trials of each row."
+    "--budget",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Number of trials of each row.",
 )
 @click.option("--show", is_flag=True, help="Show cost and trials so far; train nothing.")
-@click.option("--cores", default="all", show_default=True, help="Of this machine, for Snakemake.")
-@click.option("--profile", type=click.Path(path_type=Path), help="Snakemake's, as of a cluster.")
+@click.option("--cores", default="all", show_default=True, help="Number of cores for Snakemake.")
+@click.option(
+    "--profile",
+    type=click.Path(path_type=Path),
+    help="Profile of Snakemake, for example for Slurm.",
+)
 @configfile
 def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
-    """Search hyperparameters of rows of SUITE at random, and keep what is best on validation.
+    """Search hyperparameters of rows of SUITE at random; keep the best by validation perplexity.
 
-    The suite gives the ranges, under scales.SCALE.tuning. Trials are ordinary runs: the same
-    command continues after a stop, and a larger budget continues the search. What is chosen goes
-    to workflow/tuning, where the suite reads it.
+    The suite declares the ranges under scales.SCALE.tuning. After a stop, the same command
+    continues the search; so does a command with a larger budget. awd writes the chosen values to
+    workflow/tuning, where the suite reads them.
     """
     from awd.report import trials
     from awd.report.status import terminal_or_wide

@@ -52,7 +52,7 @@ def _note_unknown(unknown: Mapping[str, int], where: str) -> None:
 @click.argument("run")
 @words_argument
 def generate(run, words):
-    """Sample text from the model of RUN, the name of a run in results/runs.
+    """Sample text from the model of RUN, a folder in results/runs.
 
     Keys: prompt (words to go on from), length (words, default 100), temperature (default 1; lower
     is less varied; 0: always the most probable word), seed (default 1), stage (default: the run's
@@ -140,7 +140,7 @@ def _show(whole: Scored, lines: Sequence[Scored], texts: Sequence[str]) -> None:
 
 @main.group(cls=Commands)
 def export():
-    """Write what other programs read."""
+    """Export learning curves, citations or a model for other programs."""
 
 
 @export.command(
