@@ -1,4 +1,4 @@
-"""Clipping, SGD and AdamW: by the compiled kernels where those are usable, else torch's.
+"""Optimizers and clipping: by the compiled kernels where those are usable, else torch's.
 
 torch loads its compiler with the first optimizer, to keep it away from that, which takes as long
 as to load all the rest. Nothing is compiled here, and many trainings are short.
@@ -9,14 +9,33 @@ import math
 from collections.abc import Callable, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from awd.model import kernels
 from awd.model.arithmetic import defined, norm, power
+from awd.study.spec import RunSpec
+from awd.vocabulary import Device, Stage
 
 for _name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
     _method = inspect.unwrap(getattr(torch.optim.Optimizer, _name))
     _method.__dynamo_disable = _method  # where torch keeps what it has made with the compiler
+
+
+def new_optimizer(
+    spec: RunSpec, stage: str, parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """Return the optimizer of a ``stage`` before its first step.
+
+    All parameters are in one group: one learning rate and one weight decay. Fine-tuning is SGD,
+    whatever has trained; averaging is in awd.training.ntasgd.
+    """
+    device = parameters[0].device
+    rules = {"lr": spec.learning_rate, "weight_decay": spec.weight_decay}
+    adamw = stage == Stage.TRAIN and spec.optimizer == "adamw"
+    if device.type == Device.CUDA:
+        rules |= {"lr": torch.tensor(float(rules["lr"]), device=device), "fused": True}
+        rules |= {"capturable": True} if adamw else {}
+    return (AdamW if adamw else SGD)(parameters, **rules)
 
 
 def clip(parameters: Iterable[Tensor], limit: float) -> float:

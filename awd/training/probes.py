@@ -37,6 +37,7 @@ from awd.corpora.batching import Chunk
 from awd.model.language_model import LanguageModel
 from awd.model.recurrent_layer import RecurrentLayer
 from awd.study.spec import GATES, RunSpec
+from awd.training import optimizers
 from awd.training.ntasgd import NonMonotonicTrigger
 from awd.training.trainer import Diverged, Trainer
 from awd.vocabulary import END, Device, Stage
@@ -381,7 +382,7 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
     """
     loss, penalty = twin.model.loss, twin.penalty
     twin.model.loss, twin.penalty = lambda *given: factor * loss(*given), lambda *_: 0.0
-    twin.optimizer = twin.new_optimizer()
+    twin.optimizer = optimizers.new_optimizer(twin.spec, twin.stage, twin.parameters)
     if factor:  # the decay is seen where nothing else moves the weights
         twin.optimizer.param_groups[0]["weight_decay"] = 0.0
     before = [parameter.detach().clone() for parameter in twin.parameters]

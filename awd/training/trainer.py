@@ -84,7 +84,7 @@ class Trainer:
         if weights is not None:
             self.model.load_state_dict(weights)
         self.parameters = list(self.model.parameters())
-        self.optimizer = self.new_optimizer()
+        self.optimizer = optimizers.new_optimizer(spec, stage, self.parameters)
         self.schedule = Schedule(spec, self.epochs)
         self.trigger = NonMonotonicTrigger(spec.non_monotone_interval)
         self.average = Average(self.parameters) if stage == Stage.FINETUNE else None
@@ -127,15 +127,6 @@ class Trainer:
         self.devices = [describe(device)]
         self.meter = Meter(device)
         self.energy_before: float | None = 0.0  # joules of the processes before this one
-
-    def new_optimizer(self) -> torch.optim.Optimizer:
-        """An optimizer of this stage's kind, without a past."""
-        rules = {"lr": self.spec.learning_rate, "weight_decay": self.spec.weight_decay}
-        adamw = self.stage == Stage.TRAIN and self.spec.optimizer == "adamw"
-        if self.device.type == Device.CUDA:
-            rules |= {"lr": torch.tensor(float(rules["lr"]), device=self.device), "fused": True}
-            rules |= {"capturable": True} if adamw else {}
-        return (optimizers.AdamW if adamw else optimizers.SGD)(self.parameters, **rules)
 
     def new_update(self) -> Callable[[int], None]:
         """``_update`` in the fastest way there is for the device, without a past."""

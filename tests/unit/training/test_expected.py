@@ -14,7 +14,7 @@ from awd.places import SUITES
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
 from awd.study.spec import RunSpec
-from awd.training import trainer
+from awd.training import optimizers, trainer
 from awd.training.expected import contradiction, differences, expected
 from awd.training.ntasgd import Average, NonMonotonicTrigger
 from awd.training.probes import observe
@@ -233,14 +233,14 @@ def inactive(monkeypatch, name):
     elif name == "clip":
         monkeypatch.setattr("awd.training.optimizers.clip", lambda *_: 1.0)
     elif name == "weight_decay":
-        rules = Trainer.new_optimizer
+        new_optimizer = optimizers.new_optimizer
 
-        def without(self):
-            optimizer = rules(self)
+        def without(*given):
+            optimizer = new_optimizer(*given)
             optimizer.param_groups[0]["weight_decay"] = 0
             return optimizer
 
-        monkeypatch.setattr(Trainer, "new_optimizer", without)
+        monkeypatch.setattr(optimizers, "new_optimizer", without)
     elif name == "variable_bptt":
         chunks = trainer.batching.chunks
         monkeypatch.setattr(

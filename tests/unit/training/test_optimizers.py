@@ -6,6 +6,7 @@ import sys
 import pytest
 import torch
 
+from awd.study.spec import RunSpec
 from awd.training import optimizers
 
 
@@ -20,6 +21,24 @@ def test_steps_are_those_of_torch(kind, settings):
             (weight**2).sum().backward()
             optimizer.step()
     torch.testing.assert_close(*weights)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "stage", "kind"),
+    [
+        ("sgd", "train", "SGD"),
+        ("nt-asgd", "train", "SGD"),
+        ("adamw", "train", "AdamW"),
+        ("adamw", "finetune", "SGD"),
+    ],
+)
+def test_a_stage_has_the_optimizer_of_its_spec_and_fine_tuning_is_sgd(optimizer, stage, kind):
+    spec = RunSpec(corpus="ptb", optimizer=optimizer, weight_decay=0.2, learning_rate=3)
+    weights = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+    made = optimizers.new_optimizer(spec, stage, weights)
+    assert type(made) is getattr(optimizers, kind)
+    (group,) = made.param_groups
+    assert (group["params"], group["lr"], group["weight_decay"]) == (weights, 3, 0.2)
 
 
 def test_the_optimizers_load_no_compiler():
