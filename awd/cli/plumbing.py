@@ -83,7 +83,10 @@ def training_options(command):
 
 
 checkpoint_minutes = click.option(
-    "--checkpoint-minutes", default=5.0, show_default=True, help="Most that a stop costs."
+    "--checkpoint-minutes",
+    type=float,
+    required=True,
+    help="Minutes of work that a stop costs at most.",
 )
 evaluate_too = click.option(
     "--evaluate",

@@ -21,7 +21,7 @@ from awd.study.plan import Plan, Run
 from awd.study.spec import RunSpec
 from awd.vocabulary import Device, Stage
 
-USUAL = {
+SAME_IN_ALL_PLANS = {
     "mirror": None,
     "checkpoints": None,
     "device": "auto",
@@ -30,7 +30,11 @@ USUAL = {
     "keep_checkpoints": False,
     "figure_style": None,
 }
-"""Keys that decide where and how to train, and how figures look, with one value each."""
+"""Keys that decide where and how to train and how figures look: no part of a plan.
+
+In the settings of a plan each of them has this value, whatever the configuration says: changing one
+of them changes no plan. The values need only be valid; defaults stand in config/config.yaml.
+"""
 
 ROOM = 100_000
 """Bytes that must be free for Snakemake to start."""
@@ -245,11 +249,9 @@ class WorkflowPlan(Plan):
     def settings(self, _wildcards) -> str:
         """Return the configuration as JSON, the same for all that plan the same.
 
-        Where and how to train and how figures look is no part of a plan, so those keys have their
-        usual values. It is asked for job by job: Snakemake takes braces of other texts for
-        wildcards.
+        It is asked for job by job: Snakemake takes braces of other texts for wildcards.
         """
-        return json.dumps(self.config.model_dump() | USUAL, sort_keys=True)
+        return json.dumps(self.config.model_dump() | SAME_IN_ALL_PLANS, sort_keys=True)
 
     def resources(self, rule: str) -> dict[str, int | str | Callable[..., int]]:
         """Where and how a job of a rule works, with one GPU where GPUs are to be used.

@@ -41,7 +41,7 @@ def train_stage(
     *,
     device: torch.device,
     checkpoints: Path,
-    checkpoint_seconds: float = 300,
+    checkpoint_seconds: float = math.inf,
     keep_checkpoints: bool = False,
     evaluate: bool = False,
     live: bool = False,
@@ -55,6 +55,7 @@ def train_stage(
     is returned.
 
     Args:
+        checkpoint_seconds: of work that a crash costs at most; by default an epoch or more.
         keep_checkpoints: keep those of the previous stage, which is now no longer needed.
         evaluate: also measure the weights by the plain stream, see ``runs.early_evaluation``.
 

@@ -293,6 +293,7 @@ def training(tmp_path_factory):
         spec = make_spec({"corpus": "mine", **settings, **changes}, "test")
         run = runs / spec.run(print_)
         options = ("--spec", spec.canonical(), "--device", "cpu", "--checkpoints", runs / "saved")
+        options += ("--checkpoint-minutes", 5)
         return run, ("train", folder / "corpus", run, *options)
 
     return words
@@ -549,6 +550,7 @@ def test_a_word_that_a_command_does_not_have_is_in_the_log(tmp_path, words):
 def test_with_a_log_the_terminal_shows_errors_alone(tmp_path):
     spec = make_spec({"corpus": "mine"}, "test").canonical()
     words = ("train", tmp_path / "none", tmp_path / "run", "--spec", spec, "--device", "cpu")
+    words += ("--checkpoint-minutes", 5)
     answer = call(*words, "--log", tmp_path / "job.log")
     sentence = refused(answer)
     assert answer.stderr.splitlines() == [sentence]
