@@ -21,7 +21,7 @@ DROPPING = "snakemake/logging.py"
 RETRY = 0.05
 """Seconds until the next try to interrupt such a function's caller, or who imports a module."""
 NOTHING_DONE = b"Stopped before anything began.\n"
-PATIENCE = b"Stopping already: trainings save what they have, which may take a minute.\n"
+STOPPING_ALREADY = b"Stopping already: trainings save what they have, which may take a minute.\n"
 
 
 def end_calmly() -> None:
@@ -67,7 +67,7 @@ def end_jobs() -> None:
     def end(_number: int, frame: FrameType | None) -> None:
         if _is_inside(frame, DROPPING, IMPORTING):
             return _again_soon()
-        signal.signal(signal.SIGINT, lambda *_: os.write(2, PATIENCE))
+        signal.signal(signal.SIGINT, lambda *_: os.write(2, STOPPING_ALREADY))
         _interrupt_children()
         raise KeyboardInterrupt
 

@@ -27,12 +27,12 @@ from awd.report.tables.layout import (
     PUBLISHED,
     REPRODUCED,
     Body,
+    Column,
     Entry,
     Line,
     body,
     finite,
 )
-from awd.report.tables.layout import Column as TableColumn
 from awd.report.words import DASH
 from awd.runs.progress import duration
 from awd.study.dialect import USUAL
@@ -53,18 +53,21 @@ SIGNS = {
     Status.LEAKS: "\N{WARNING SIGN}\N{VARIATION SELECTOR-15}",
 }
 """Outcomes in the order they sort, and a sign for each: nothing is shown by colour alone."""
-OUTCOME, TIME = TableColumn("outcome"), TableColumn("time")  # columns that the page alone has
+OUTCOME, TIME = Column("outcome"), Column("time")  # columns that the page alone has
 SHOWN = (
-    *(TableColumn(split, group) for group in (PUBLISHED, REPRODUCED) for split in Split),
+    *(Column(split, group) for group in (PUBLISHED, REPRODUCED) for split in Split),
     OUTCOME,
-    *map(TableColumn, ("delta", "interval", "p_holm", "parameters")),
+    *map(Column, ("delta", "interval", "p_holm", "parameters")),
     TIME,
 )
 """Columns in their order; the others of report.tables.layout stand with what belongs to the row."""
 
 
-class Column(NamedTuple):
-    """A column by name, its heading, that of its group ("" for none), and whether it is context."""
+class PageColumn(NamedTuple):
+    """The words of a column on the page.
+
+    ``group`` is the heading of its group ("" for none); ``pale``: it is context only.
+    """
 
     name: str
     heading: str
@@ -106,8 +109,8 @@ class Table(NamedTuple):
 
     corpus: str
     name: str
-    columns: list[Column]
-    groups: list[tuple[Column, int]]
+    columns: list[PageColumn]
+    groups: list[tuple[PageColumn, int]]  # each group by its first column, and its width
     rows: list[Row]
     spans: Spans | None
 
@@ -157,7 +160,7 @@ def _table(
         row = planned[line.facts["row"]]
         outcome = _outcome(line)
         seconds = sum(trainings.costs.of_row(row).values())
-        judged = TableColumn("verdict" if isinstance(outcome, Verdict) else "status")
+        judged = Column("verdict" if isinstance(outcome, Verdict) else "status")
         entries = line.entries | {
             OUTCOME: Entry(line.entries[judged].text, list(SIGNS).index(outcome)),
             TIME: Entry(duration(seconds), seconds) if seconds else Entry(DASH),
@@ -178,15 +181,19 @@ def _table(
             )
         )
     columns = [_column(column, trainings.plan["scale"]) for column in shown]
-    heads: list[tuple[Column, int]] = []
-    for (_, before), (column, (_, group_name)) in zip(
-        [TableColumn(""), *shown], zip(columns, shown, strict=True), strict=False
-    ):
-        if group_name and group_name == before:
-            heads[-1] = (heads[-1][0], heads[-1][1] + 1)
+    return Table(corpus, group.title, columns, _groups(columns), rows, spread)
+
+
+def _groups(columns: list[PageColumn]) -> list[tuple[PageColumn, int]]:
+    """The first column of each group and the group's width; a column without a group is its own."""
+    found: list[tuple[PageColumn, int]] = []
+    for column in columns:
+        if found and column.group and column.group == found[-1][0].group:
+            first, width = found[-1]
+            found[-1] = (first, width + 1)
         else:
-            heads.append((column, 1))
-    return Table(corpus, group.title, columns, heads, rows, spread)
+            found.append((column, 1))
+    return found
 
 
 def _outcome(line: Line) -> Status | Verdict:
@@ -194,10 +201,10 @@ def _outcome(line: Line) -> Status | Verdict:
     return Verdict(verdict) if isinstance(verdict, str) else Status(line.facts["status"])
 
 
-def _column(column: TableColumn, scale: str) -> Column:
+def _column(column: Column, scale: str) -> PageColumn:
     group = words.group_heading(column.group) if column.group else ""
     pale = column.group == PUBLISHED and scale != "paper"
-    return Column(str(column.name), words.heading(column.name, column.group), group, pale)
+    return PageColumn(str(column.name), words.heading(column.name, column.group), group, pale)
 
 
 def _sortable(entry: Entry) -> tuple[Markup, float | None]:

@@ -114,7 +114,7 @@ def test_a_workflow_passes_it_on_and_then_asks_for_patience(tmp_path):
     process.send_signal(signal.SIGINT)  # to this process alone
     assert process.stdout.readline() == "once\n"
     process.send_signal(signal.SIGINT)
-    assert process.stderr.readline() == interrupt.PATIENCE.decode()
+    assert process.stderr.readline() == interrupt.STOPPING_ALREADY.decode()
     said, _ = process.communicate("\n")
     assert said == f"job {-signal.SIGINT}\n"
     assert process.returncode == 0
