@@ -140,7 +140,17 @@ def _log_of_sum(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _blocks(model: LanguageModel, stream: Tensor, window: int) -> Iterator[_Block]:
-    """All predicted positions of ``stream`` in order, at most BLOCK at a time."""
+    """All predicted positions of ``stream`` in order, at most BLOCK at a time.
+
+    ``products`` has a row for each new output o and a column for each state that is before one of
+    them: the ``depth`` states s that were kept, then the new outputs without the last. A position
+    needs the ``depth`` states just before it, x, which is a band. For depth 4 and three outputs:
+
+             s0 s1 s2 s3 o0 o1
+        o0    x  x  x  x  .  .
+        o1    .  x  x  x  x  .
+        o2    .  .  x  x  x  x
+    """
     depth = min(window, len(stream) - 1)
     # Before the stream's first token lies a window of zero states that no word followed.
     followers = stream.new_full((depth,), -1)
@@ -151,7 +161,7 @@ def _blocks(model: LanguageModel, stream: Tensor, window: int) -> Iterator[_Bloc
         states, followers = torch.cat([states, outputs]), torch.cat([followers, targets])
         count = len(targets)
         products = product(outputs, states[:-1].t())
-        # Row r's window is the depth columns from r on: a band, read as a matrix without copying.
+        # The band as a matrix, not copied: each next row begins one row and one column further on.
         scores = products.as_strided((count, depth), (sum(products.stride()), products.stride(1)))
         position = torch.arange(start, start + count, device=stream.device)
         matches = followers[:-1].unfold(0, depth, 1) == targets[:, None]

@@ -83,33 +83,33 @@ def order(groups: tuple[tuple[tuple[float, float], ...], ...], noise: tuple[Nois
     EXACT rows in all, else DRAWS seeded ones.
     """
     pairs = agree = total = 0
-    drawn = sum(map(len, groups)) > EXACT
+    exact = sum(map(len, groups)) <= EXACT
     generator = np.random.default_rng(0)
     # The agreement of permuted values: pairs in the published order minus those against it.
-    by_chance = np.zeros(DRAWS if drawn else 1)
+    by_chance = np.zeros(1 if exact else DRAWS)
     for rows, of_group in zip(groups, noise, strict=True):
         ones, others, signs = _counted([published for published, _ in rows], of_group)
         if not len(signs):
             continue
         reproduced = np.array([[own for _, own in rows]])
         apart = np.sign(reproduced[:, ones] - reproduced[:, others]) * signs
-        pairs, agree, total = (
-            pairs + len(signs),
-            agree + int((apart > 0).sum()),
-            total + int(apart.sum()),
-        )
-        if drawn:
-            permuted = generator.permuted(np.repeat(reproduced, DRAWS, axis=0), axis=1)
-        else:
+        pairs += len(signs)
+        agree += int((apart > 0).sum())
+        total += int(apart.sum())
+        if exact:
             permuted = np.array(list(permutations(reproduced[0])))
+        else:
+            permuted = generator.permuted(np.repeat(reproduced, DRAWS, axis=0), axis=1)
         sums = (np.sign(permuted[:, ones] - permuted[:, others]) * signs).sum(axis=1)
-        by_chance = by_chance + sums if drawn else np.add.outer(by_chance, sums).ravel()
+        # Every permutation of this group with every one of the groups before, or draw with draw.
+        by_chance = np.add.outer(by_chance, sums).ravel() if exact else by_chance + sums
     known = bool(groups) and all(of_group.freedom for of_group in noise)
     if not pairs:
         return Order(0, 0, math.nan, math.nan, known)
-    # The reproduced order is one of those that might be drawn.
-    p = (int((by_chance >= total).sum()) + drawn) / (len(by_chance) + drawn)
-    return Order(pairs, agree, total / pairs, p, known)
+    as_good, tried = int((by_chance >= total).sum()), len(by_chance)
+    if not exact:  # draws may lack the order that was found; with it p is never 0
+        as_good, tried = as_good + 1, tried + 1
+    return Order(pairs, agree, total / pairs, as_good / tried, known)
 
 
 def _counted(published: Sequence[float], noise: Noise) -> tuple[np.ndarray, ...]:

@@ -350,7 +350,15 @@ class Update(NamedTuple):
 
 
 def _of_updates(twin: Trainer) -> dict:
-    """What single updates do to the weights: with no loss at all, and with a very large one."""
+    """What single updates do to the weights, with the loss times a factor.
+
+    0      Weight decay alone moves the weights: they lose rate times decay of themselves.
+    1e4    Without decay. SGD moves the weights by rate times gradient; AdamW moves each weight by
+           the rate, whatever its gradient is.
+    1e4    On a chunk that asks for half the rate: it moves half as far if that counts.
+    1e6    The optimizer is given a gradient as long as with 1e4 only if something clips it, and
+           that length is the limit.
+    """
     quiet = _update(twin, 0.0)
     loud, half = _update(twin, 1e4), _update(twin, 1e4, scale=0.5)
     seen = {"carried_state": _carries(twin)}
@@ -358,7 +366,6 @@ def _of_updates(twin: Trainer) -> dict:
         return seen | {"learning_rate": 0.0}
     if not math.isfinite(loud.moved):  # a rate beyond what the weights' numbers can hold
         return seen
-    # Each weight moves as far as its gradient says, or all that have one equally far.
     proportional = loud.along > 0.99
     rate = loud.moved / loud.gradient if proportional else loud.each
     clipped = math.isclose(_update(twin, 1e6).gradient, loud.gradient, rel_tol=0.01)
@@ -399,19 +406,19 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
     sums, typical = torch.zeros(5, dtype=torch.float64), []
     with torch.no_grad():
         for parameter, old, gradient in zip(twin.parameters, before, gradients, strict=True):
-            moved, given, was = ((parameter - old).double(), gradient.double(), old.double())
+            moved, given, was = (parameter - old).double(), gradient.double(), old.double()
             pairs = ((moved, moved), (given, given), (moved, given), (moved, was), (was, was))
             sums += torch.stack([(one * other).sum() for one, other in pairs]).cpu()
             if given.any():
                 typical.append(moved[given != 0].abs().median().item())
             parameter.copy_(old)
-    way, slope, along, lost, weight = sums.tolist()
+    moved_moved, given_given, moved_given, moved_was, was_was = sums.tolist()
     return Update(
-        way**0.5,
-        slope**0.5,
-        -along / ((way * slope) ** 0.5 or 1.0),
-        sorted(typical)[len(typical) // 2] if typical else 0.0,
-        -lost / weight,
+        moved=moved_moved**0.5,
+        gradient=given_given**0.5,
+        along=-moved_given / ((moved_moved * given_given) ** 0.5 or 1.0),
+        each=sorted(typical)[len(typical) // 2] if typical else 0.0,
+        shrinks=-moved_was / was_was,
     )
 
 
