@@ -119,6 +119,17 @@ def test_paths_in_code_exist(page):
             assert path.exists() or path.with_suffix(".py").exists(), module
 
 
+def test_the_map_of_the_code_names_what_is_there():
+    """`one` and `two` in `awd/some/file.py`: the file has both names."""
+    text = (HOME / "docs" / "README.md").read_text(encoding="utf-8").partition("\n## Where")[2]
+    named = re.findall(r"((?:`[\w-]+`(?: and )?)+) in `([\w./-]+\.\w+)`", text)
+    assert len(named) > 20
+    for names, path in named:
+        content = (HOME / path).read_text(encoding="utf-8")
+        for name in re.findall(r"[\w-]+", names.replace(" and ", " ")):
+            assert re.search(rf"(?<![\w-]){name}(?![\w-])", content), (name, path)
+
+
 @in_prose
 def test_commands_in_code_exist(page):
     for text in code(page):
