@@ -112,7 +112,8 @@ class Suite(Model):
         "The smallest number of seeds that answers the study's question.", 1
     )
     base_seeds: Annotated[int, Field(ge=1, le=100)] | None = described(
-        "Seeds of the base row at least, in place of the configuration's number, unless that is 1.",
+        "The smallest number of seeds of the base row. It replaces the configuration's base_seeds, "
+        "unless that is 1.",
         None,
     )
     base_row: Name = described("The row to which the others are compared.")
