@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import pandas as pd
 
+from awd.report.evaluations import by_seed, runs_of
 from awd.vocabulary import HELD_OUT, Status
 
 
@@ -90,14 +91,12 @@ def measured_differently(
         suite: an entry of the plan's ``suites``.
         records: the frame of report.records.
     """
-    wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
-    lines = records[records["run"].isin(wanted)]
+    lines = records[records["run"].isin(runs_of(suite))]
     keys = lines[["run", "stage", "method"]].itertuples(index=False, name=None)
     measured = dict(zip(keys, lines["protocol"], strict=True))
     protocols: dict[tuple[str, str], tuple[Protocol, ...]] = {}
     for row in suite["rows"]:
-        keys = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
-        found = dict.fromkeys(measured[key] for key in keys if measured.get(key) is not None)
+        found = dict.fromkeys(filter(None, by_seed(row, measured).values()))
         if found:
             protocols[row["row"], row["corpus"]] = tuple(found)
     usual: dict[str, tuple[Protocol, ...]] = {}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from awd.report.evaluations import Evaluation, evaluations_of
 from awd.report.structures import UsedDevice
 from awd.vocabulary import Device, Stage
 
@@ -28,7 +29,7 @@ class Costs:
             (run, stage): joules for run, stage, joules in energy.itertuples(index=False)
         }
         self.devices: dict[tuple[str, str], Sequence[UsedDevice]] = {}
-        self.trainings: dict[tuple[str, str, str], int] = {}
+        self.trainings: dict[Evaluation, int] = {}
         columns = ["run", "stage", "method", "devices", "trainings"]
         for run, stage, method, devices, trainings in records[columns].itertuples(index=False):
             self.devices |= {(run, each): used for each, used in (devices or {}).items()}
@@ -43,11 +44,11 @@ class Costs:
         """
         stages = tuple(Stage)[: 1 + (row["stage"] == Stage.FINETUNE)]
         found = {}
-        for item in row["runs"]:
-            count = self.trainings.get((item["run"], row["stage"], row["method"]), 1)
+        for key in evaluations_of(row):
+            run, count = key[0], self.trainings.get(key, 1)
             for stage in stages:
-                if (item["run"], stage) in self.seconds:
-                    found[item["run"], str(stage)] = count * self.seconds[item["run"], stage]
+                if (run, stage) in self.seconds:
+                    found[run, str(stage)] = count * self.seconds[run, stage]
         return found
 
     def hours(self, seconds: Seconds) -> dict[Device | None, float]:
@@ -87,8 +88,7 @@ class Costs:
 
         nan if no seed has finished; (nan, None) too if the devices differ or are not known.
         """
-        keys = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
-        finished = {run for run, *rest in keys if (run, *rest) in self.trainings}
+        finished = {key[0] for key in evaluations_of(row) if key in self.trainings}
         seconds = {key: spent for key, spent in self.of_row(row).items() if key[0] in finished}
         totals = self.hours(seconds)
         if len(totals) != 1 or None in totals:

@@ -23,6 +23,7 @@ import pandas as pd
 from awd import __file__ as package
 from awd.errors import InputError
 from awd.files import read_json, users_text, write_json
+from awd.report.evaluations import runs_of
 
 FORMATS = ("png", "pdf", "svg")
 DRAWN = ".drawn.json"
@@ -64,8 +65,7 @@ def tasks(
 
     Raises InputError if the style file cannot be read.
     """
-    runs = {item["run"] for row in suite["rows"] for item in row["runs"]}
-    own = dict(frames)
+    runs, own = runs_of(suite), dict(frames)
     for name in ("records", "curves"):
         own[name] = own[name][own[name]["run"].isin(runs)].reset_index(drop=True)
     common = hashlib.sha256(_surroundings().encode())

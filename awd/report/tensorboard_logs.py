@@ -11,6 +11,7 @@ import pandas as pd
 from awd.errors import InputError
 from awd.files import new_folder
 from awd.report.build import choose, gather, read_plan
+from awd.report.evaluations import runs_of
 from awd.vocabulary import Stage
 
 TAGS = {
@@ -41,8 +42,7 @@ def write_logs(
             "tensorboard is not installed; install it with pip install tensorboard"
         ) from error
     plan = read_plan(results, scale)
-    chosen = choose(plan, suites)
-    names = {item["run"] for suite in chosen for row in suite["rows"] for item in row["runs"]}
+    names = set().union(*map(runs_of, choose(plan, suites)))
     records, curves, _ = gather(results, scale, plan)
     started = {
         (run, stage): datetime.fromisoformat(time).timestamp()

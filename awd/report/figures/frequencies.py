@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awd.report.comparability import measured_differently
+from awd.report.evaluations import evaluations_of
 from awd.report.figures.drawing import explain_below, nothing, panels, stack, write_title
 from awd.report.figures.style import DIVERGING, GREY, INK, SHORTEST, fitting, scaled, styled
 from awd.report.figures.traces import corpora
@@ -63,18 +64,12 @@ def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, 
     lines = records[(records["split"] == "test") & (records["status"] == Status.DONE)]
     lines = lines.dropna(subset="by_frequency")
     found = lines.set_index(["run", "stage", "method"])["by_frequency"].to_dict()
-    measured = {}
-    for row in rows:
-        if row["corpus"] != corpus:
-            continue
-        by_run = {
-            item["run"]: found[key]
-            for item in row["runs"]
-            if (key := (item["run"], row["stage"], row["method"])) in found
-        }
-        if by_run:
-            measured[row["row"]] = by_run
-    return measured
+    measured = {
+        row["row"]: {key[0]: found[key] for key in evaluations_of(row) if key in found}
+        for row in rows
+        if row["corpus"] == corpus
+    }
+    return {row: by_run for row, by_run in measured.items() if by_run}
 
 
 def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[str, str]) -> None:

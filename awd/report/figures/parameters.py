@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from awd.report.evaluations import by_seed
 from awd.report.figures.scatter import scatter
 from awd.report.figures.style import styled
 
@@ -31,8 +32,7 @@ def draw(
     }
     sizes = []
     for row, count in zip(suite["rows"], table["params"], strict=True):
-        keys = ((item["run"], row["stage"], row["method"]) for item in row["runs"])
-        combined = next((trainings[key] for key in keys if key in trainings), 1)
+        combined = next(iter(by_seed(row, trainings).values()), 1)
         known = not (pd.isna(count) or pd.isna(combined))
         sizes.append(int(count) * int(combined) if known else math.nan)
     table = table.assign(x=sizes)

@@ -66,7 +66,7 @@ def scatter(
         for line in lines:
             strong = line["row"] == base
             x, color = line["x"], look[line["row"]][1]
-            values = list(seeds[line["row"]].values())
+            values = seeds[line["row"]]
             seen += [line["test"], *values]
             if len(values) > 1:
                 drawn.add("seed")
