@@ -109,7 +109,7 @@ def records(project: Path) -> dict[str, int]:
 def test_the_table_has_every_row_and_column(finished):
     """In the suite's order; published beside reproduced, perplexities better than counting."""
     frame = table(finished)
-    assert list(frame.reset_index()[COLUMNS].columns) == COLUMNS
+    assert list(frame.reset_index()[list(COLUMNS)].columns) == list(COLUMNS)
     assert len(frame.reset_index().columns) == len(COLUMNS)
     assert list(frame.index) == ROWS
     assert list(frame["status"]) == [*["done"] * 4, "diverged"]

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
-from awd.report.noise import by_split, went_astray
+from awd.report.evaluations import Evaluation, by_seed, runs_of
+from awd.report.noise import by_split
+from awd.report.noise import result as result_of_line
 from awd.report.remarks import (
     AsFrequencies,
     AtEpoch,
@@ -33,61 +34,28 @@ from awd.report.stats import (
 )
 from awd.vocabulary import COMBINED, FAILED, HELD_OUT, Split, Stage, Status
 
-COLUMNS = [
-    "suite",
-    "row",
-    "label",
-    "corpus",
-    "stage",
-    "method",
-    "params",
-    "published_train",
-    "published_valid",
-    "published_test",
-    "train",
-    "valid",
-    "valid_sd",
-    "test",
-    "test_sd",
-    "n",
-    "delta_test",
-    "delta_low",
-    "delta_high",
-    "p",
-    "p_holm",
-    "interval",
-    "noise_valid",
-    "noise_test",
-    "noise_freedom",
-    "noise_trainings",
-    "left_out",
-    "seconds_per_epoch",
-    "status",
-    "verdict",
-    "distance",
-    "incomparable",
-    "note",
-]
-"""Of the csv file. In the frame, ``remarks`` (report.remarks) stands in place of ``note``, and
-``incomparable`` has what differs (report.comparability), or None."""
-TYPES = {
-    **{"params": "Int64", "n": "int64", "incomparable": "object"},
-    **dict.fromkeys(["published_train", "published_valid", "published_test"], "float64"),
-    **dict.fromkeys(["train", "valid", "valid_sd", "test", "test_sd"], "float64"),
-    **dict.fromkeys(["delta_test", "delta_low", "delta_high", "p", "p_holm"], "float64"),
-    **dict.fromkeys(["noise_valid", "noise_test", "noise_freedom"], "float64"),
-    **{"noise_trainings": "Int64", "left_out": "object"},
-    **dict.fromkeys(["seconds_per_epoch", "distance"], "float64"),
+COLUMNS: dict[str, str | None] = {
+    **dict.fromkeys(("suite", "row", "label", "corpus", "stage", "method")),
+    "params": "Int64",
+    **dict.fromkeys(("published_train", "published_valid", "published_test"), "float64"),
+    **dict.fromkeys(("train", "valid", "valid_sd", "test", "test_sd"), "float64"),
+    "n": "int64",
+    **dict.fromkeys(("delta_test", "delta_low", "delta_high", "p", "p_holm"), "float64"),
+    "interval": None,
+    **dict.fromkeys(("noise_valid", "noise_test", "noise_freedom"), "float64"),
+    "noise_trainings": "Int64",
+    "left_out": "object",
+    "seconds_per_epoch": "float64",
+    **dict.fromkeys(("status", "verdict")),
+    "distance": "float64",
+    "incomparable": "object",
+    "note": None,
 }
-"""Of columns that are no text, also where no row has a value."""
+"""Of the csv file, with their types, None for text. In the frame, ``remarks`` (report.remarks)
+stands in place of ``note``, and ``incomparable`` has what differs (report.comparability), or None.
+"""
 COUNTED = (Status.DONE, Status.PARTIAL)
 """The states whose values may be compared with others."""
-ORDERED = [
-    *("suite", "corpus", "status", "incomparable", "left_out"),
-    *("valid", "test", "published_valid", "published_test"),
-    *("noise_valid", "noise_test", "noise_freedom"),
-]
-"""The columns that the order of rows depends on."""
 COSTS = ("parameters", "seconds_per_epoch")  # what a published row may give besides perplexity
 
 
@@ -135,10 +103,9 @@ def build(
         if place in unfinished:
             line["remarks"] += (unfinished[place],)
         lines.append({"suite": suite["suite"], **line})
-    columns = [{"note": "remarks"}.get(column, column) for column in COLUMNS]
-    frame = pd.DataFrame(lines, columns=columns)
+    frame = pd.DataFrame(lines, columns=[*COLUMNS, "remarks"]).drop(columns="note")
     frame["p_holm"] = frame.groupby("corpus", sort=False)["p"].transform(holm)
-    return frame.astype(TYPES)
+    return frame.astype({column: kind for column, kind in COLUMNS.items() if kind})
 
 
 def combine(suites: list[dict], frames: list[pd.DataFrame]) -> tuple[dict, pd.DataFrame]:
@@ -179,7 +146,7 @@ def order_agreement(frame: pd.DataFrame) -> Order:
     """
     groups, noises = [], []
     found: dict[tuple[str, str], list[dict]] = {}
-    for line in filter(compared, frame[ORDERED].to_dict("records")):
+    for line in filter(compared, frame.to_dict("records")):
         found.setdefault((line["suite"], line["corpus"]), []).append(line)
     for lines in found.values():
         for split in ("test", "valid"):
@@ -215,13 +182,8 @@ def _line(
 ) -> dict:
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
-    values = {
-        split: {seed: r[split] for seed, r in results.items() if split in r}
-        for split in ("train", "valid", "test")
-    }
-    train, _ = mean_and_deviation(list(values["train"].values()))
-    valid, valid_sd = mean_and_deviation(list(values["valid"].values()))
-    test, test_sd = mean_and_deviation(list(values["test"].values()))
+    values = {str(split): [r[split] for r in results.values() if split in r] for split in Split}
+    means = {split: mean_and_deviation(each) for split, each in values.items()}
     delta = Difference()
     own, base = _measured(results), _measured(of_base)
     counts = status in COUNTED and not differing
@@ -244,11 +206,8 @@ def _line(
         **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},
         "params": _parameters(row, results, planned),
         **{f"published_{split}": published.get(split) for split in values},
-        "train": train,
-        "valid": valid,
-        "valid_sd": valid_sd,
-        "test": test,
-        "test_sd": test_sd,
+        **{split: each for split, (each, _) in means.items()},
+        **{f"{split}_sd": means[split][1] for split in HELD_OUT},
         "n": max(len(values["valid"]), len(values["test"])),
         "delta_test": level * math.expm1(delta.nats),
         "delta_low": level * math.expm1(delta.low),
@@ -271,37 +230,28 @@ def _line(
 
 
 def _by_seed(suite: dict, records: pd.DataFrame) -> dict[tuple[str, str], dict[int, dict]]:
-    """Per (row, corpus) and seed: status, reason, parameters, seconds, perplexities, blocks.
+    """Per (row, corpus) and seed: status, reason, parameters, seconds, and by split perplexities.
 
-    ``of_words`` is the perplexity of the test text's word frequencies, infinite if unknown.
+    ``measured`` has, by split, what can be compared; ``of_words`` is the perplexity of the test
+    text's word frequencies, infinite if unknown.
     """
-    wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
-    lines = records[records["run"].isin(wanted)]
-    results: dict[tuple[str, str, str], dict] = {}
+    lines = records[records["run"].isin(runs_of(suite))]
+    found: dict[Evaluation, dict] = {}
     for line in lines.itertuples(index=False):
-        result = results.setdefault(
-            (line.run, line.stage, line.method), {"run": line.run, "of_words": math.inf}
+        result = found.setdefault(
+            (line.run, line.stage, line.method), {"of_words": math.inf, "measured": {}}
         )
-        result["status"] = line.status
+        result["run"], result["status"] = line.run, line.status
         result["reason"] = line.reason if isinstance(line.reason, str) else None
         result["parameters"] = line.parameters
         result["epochs"], result["averaging_starts"] = line.epochs, line.switch_epoch
         result["seconds"] = line.seconds_per_epoch
         if not math.isnan(line.perplexity):
             result[line.split] = line.perplexity
-            result["astray", line.split] = went_astray(line)
+            result["measured"][line.split] = result_of_line(line)
             if line.split == Split.TEST and not math.isnan(line.unigram_perplexity):
                 result["of_words"] = line.unigram_perplexity
-        if line.blocks is not None:
-            result["blocks"] = line.blocks
-    return {
-        (row["row"], row["corpus"]): {
-            item["seed"]: results[key]
-            for item in row["runs"]
-            if (key := (item["run"], row["stage"], row["method"])) in results
-        }
-        for row in suite["rows"]
-    }
+    return {(row["row"], row["corpus"]): by_seed(row, found) for row in suite["rows"]}
 
 
 def _counts(result: dict) -> bool:
@@ -330,24 +280,9 @@ def _never_averaged(
 
 
 def _measured(results: dict[int, dict], split: str = Split.TEST) -> list[Result]:
-    """The results to compare; those of the test text with losses by block."""
-    return [
-        Result(
-            math.log(result[split]),
-            *_blocks(result, split),
-            run=result["run"],
-            astray=result["astray", split],
-        )
-        for result in results.values()
-        if split in result and _counts(result)
-    ]
-
-
-def _blocks(result: dict, split: str) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if split != Split.TEST or "blocks" not in result:
-        return None, None
-    tokens, nll = (np.array(numbers, dtype=np.float64) for numbers in result["blocks"])
-    return tokens, nll
+    """The results to compare."""
+    counted = filter(_counts, results.values())
+    return [each["measured"][split] for each in counted if split in each["measured"]]
 
 
 def _status(row: dict, results: dict[int, dict]) -> Status:

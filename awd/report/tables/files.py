@@ -52,7 +52,7 @@ def csv(frame: pd.DataFrame) -> str:
     )
     for column in TEXT_COLUMNS:
         spelled[column] = [_no_formula(cell) for cell in spelled[column]]
-    return spelled[COLUMNS].to_csv(index=False, lineterminator="\n")
+    return spelled[list(COLUMNS)].to_csv(index=False, lineterminator="\n")
 
 
 def _is_news(remark: Remark) -> bool:
