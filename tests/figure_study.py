@@ -7,6 +7,7 @@ from synthetic import make_plan, write_runs
 
 from awd.report import records, tables
 from awd.report.costs import Costs
+from awd.report.published_curves import published_curves
 from awd.report.structures import UsedDevice
 from awd.vocabulary import Device, Stage
 
@@ -22,7 +23,8 @@ def study(folder, scale="demo", run=True, **options):
     frame["floor"] = 40.0  # as if the source of the text were known
     suite = plan["suites"][0]
     table = tables.build(suite, frame, scale)
-    return {"suite": suite, "table": table, "curves": lines, "records": frame, "scale": scale}
+    frames = {"table": table, "curves": lines, "records": frame, "published": published_curves({})}
+    return {"suite": suite, "scale": scale, **frames}
 
 
 def texts(figure):

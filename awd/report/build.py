@@ -11,7 +11,7 @@ from awd.files import read_json, write_text
 from awd.places import study_command
 from awd.report import figure_cache, tables
 from awd.report import records as run_records
-from awd.report.equal_epochs import equal_epochs, unfinished_rows
+from awd.report.equal_epochs import equal_epochs
 from awd.report.lost_plan import lost_plan
 from awd.report.noise import by_split
 from awd.report.published_curves import published_curves
@@ -147,9 +147,7 @@ def _beside_published(
     suite: dict, curves: pd.DataFrame, scale: str
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], AtEpoch]]:
     """What report.equal_epochs finds; nothing at other scales than `paper`."""
-    theirs = published_curves(suite if scale == "paper" else {})
-    frame = equal_epochs(suite, curves, theirs)
-    return frame, unfinished_rows(frame, theirs)
+    return equal_epochs(suite, curves, published_curves(suite if scale == "paper" else {}))
 
 
 def _complete_plan(folder: Path, scale: str, suites: Collection[str]) -> dict:

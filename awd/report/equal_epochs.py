@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from awd.report.published_curves import curve_of
 from awd.report.remarks import AtEpoch
 
 COLUMNS = [
@@ -11,10 +12,13 @@ COLUMNS = [
 ]
 
 
-def equal_epochs(suite: dict, curves: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def equal_epochs(
+    suite: dict, curves: pd.DataFrame, published: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[tuple[str, str], AtEpoch]]:
     """Set the curves of a suite's rows beside the published ones, epoch by epoch.
 
-    A frame with COLUMNS: validation perplexity is that of the mean loss over seeds, of epochs that
+    Returns a frame with COLUMNS, and by row and corpus the last shared epoch of each unfinished
+    row. In the frame validation perplexity is that of the mean loss over seeds, of epochs that
     every seed has that began; ``deviation`` is it over the published one, minus 1; ``unfinished``
     means that the published curve has more epochs. Rows without a published curve of their stage
     and corpus are left out.
@@ -24,10 +28,9 @@ def equal_epochs(suite: dict, curves: pd.DataFrame, published: pd.DataFrame) -> 
         curves: the frame of report.records.
         published: that of report.published_curves.
     """
-    parts = [pd.DataFrame(columns=COLUMNS)]
+    parts, unfinished = [pd.DataFrame(columns=COLUMNS)], {}
     for row in suite["rows"]:
-        same = (published["row"] == row["row"]) & (published["corpus"] == row["corpus"])
-        theirs = published[same & (published["stage"] == row["stage"])]
+        theirs = curve_of(published, [row["row"]], row["corpus"], row["stage"])
         theirs = theirs.set_index("epoch")["valid_perplexity"]
         runs = {item["run"] for item in row["runs"]}
         lines = curves[curves["run"].isin(runs) & (curves["stage"] == row["stage"])]
@@ -42,18 +45,9 @@ def equal_epochs(suite: dict, curves: pd.DataFrame, published: pd.DataFrame) -> 
         frame["deviation"] = frame["valid_perplexity"] / frame["published"] - 1
         frame["unfinished"] = bool(len(own)) and own.index.max() < theirs.index.max()
         parts.append(frame.assign(**place)[COLUMNS])
-    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
-
-
-def unfinished_rows(frame: pd.DataFrame, published: pd.DataFrame) -> dict[tuple[str, str], AtEpoch]:
-    """Return the last shared epoch of each unfinished row of `equal_epochs`, by row and corpus."""
-    found = {}
-    for (row, corpus, stage), lines in frame[frame["unfinished"].astype(bool)].groupby(
-        ["row", "corpus", "stage"], sort=False
-    ):
-        last = lines.iloc[-1]
-        of_row = (published["row"] == row) & (published["corpus"] == corpus)
-        epochs = int(published.loc[of_row & (published["stage"] == stage), "epoch"].max())
-        values = float(last["valid_perplexity"]), float(last["published"])
-        found[row, corpus] = AtEpoch(int(last["epoch"]), epochs, *values)
-    return found
+        if frame["unfinished"].any():
+            at, value, expected = frame[["epoch", "valid_perplexity", "published"]].iloc[-1]
+            last = AtEpoch(int(at), int(theirs.index.max()), float(value), float(expected))
+            unfinished[row["row"], row["corpus"]] = last
+    found = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
+    return found, unfinished

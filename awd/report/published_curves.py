@@ -1,5 +1,6 @@
 """Published learning curves of a suite: a file of logs -> epochs by row and corpus."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -38,3 +39,11 @@ def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
                 raise InputError(f"{path} has no log '{log}' of {corpus}, named by row '{row}'")
             parts.append(logs[log, corpus].assign(row=row))
     return pd.concat(parts, ignore_index=True)[COLUMNS] if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def curve_of(
+    published: pd.DataFrame, rows: Collection[str], corpus: str, stage: str
+) -> pd.DataFrame:
+    """Return the epochs of a stage of ``rows`` on a corpus, of those in ``published``."""
+    found = published[published["row"].isin(rows)]
+    return found[(found["corpus"] == corpus) & (found["stage"] == stage)]

@@ -49,9 +49,7 @@ PUBLISHED = {"marker": "D", "ms": 4, "mfc": "w", "mew": 0.9, "ls": ""}
 
 
 @styled
-def draw(
-    suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
-) -> Figure:
+def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **_) -> Figure:
     """Test perplexity of each row minus the base row's: a panel per corpus, a bar per row.
 
     ``table`` is the frame of report.tables, ``records`` that of report.records. Error bars are the

@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from awd.report import words
-from awd.report.equal_epochs import equal_epochs, unfinished_rows
+from awd.report.equal_epochs import equal_epochs
 from awd.report.figures.drawing import limit_values, nothing, plot_lines
 from awd.report.figures.lines import line_figure, name_lines, recorded
 from awd.report.figures.style import GREY, PALE, scaled, styled
 from awd.report.figures.traces import ASTRAY, settled_top
+from awd.report.published_curves import curve_of
 from awd.vocabulary import Stage
 
 FAR = 20
@@ -24,8 +25,8 @@ def draw(
     suite: dict,
     curves: pd.DataFrame,
     records: pd.DataFrame,
-    scale: str = "paper",
-    published: pd.DataFrame | None = None,
+    scale: str,
+    published: pd.DataFrame,
     **_rest,
 ) -> Figure:
     """Validation perplexity over epochs: a panel per corpus, a line per row.
@@ -46,18 +47,18 @@ def draw(
     for (axis, lines, named), corpus in zip(drawn, groups, strict=True):
         if not lines:
             continue
-        if scale == "paper" and published is not None:
-            found = unfinished_rows(equal_epochs(suite, curves, published), published)
+        if scale == "paper":
+            _, found = equal_epochs(suite, curves, published)
             # Beside trainings that are under way, the rest of a long published curve is no help.
             unfinished = any((row["row"], corpus) in found for t, _ in named for row in t.rows)
             longest = max(mean.index[-1] for _, mean in lines)
             shown = published[published["epoch"] <= 2 * longest] if unfinished else published
-            _draw_published(axis, shown, suite.get("base"), corpus, Stage.TRAIN)
+            _draw_published(axis, shown, suite["base"], corpus, Stage.TRAIN)
             for trace, line in named:
                 for row in trace.rows:
                     if (at := found.get((row["row"], corpus))) is not None:
                         line.set_label(f"{line.get_label()} ({words.unfinished(at)})")
-                        if row["row"] != suite.get("base"):
+                        if row["row"] != suite["base"]:
                             _draw_published(axis, shown, row["row"], corpus, row["stage"])
         # Curves that went astray do not decide how much of the others is seen.
         sound = [mean for trace, mean in lines if not trace.exclusion]
@@ -72,11 +73,8 @@ def draw(
     return name_lines(figure, drawn)
 
 
-def _draw_published(
-    axis: Axes, published: pd.DataFrame, row: str | None, corpus: str, stage: str
-) -> None:
-    epochs = published[(published["row"] == row) & (published["corpus"] == corpus)]
-    epochs = epochs[epochs["stage"] == stage]
+def _draw_published(axis: Axes, published: pd.DataFrame, row: str, corpus: str, stage: str) -> None:
+    epochs = curve_of(published, [row], corpus, stage)
     if len(epochs):
         losses = epochs["valid_loss"].clip(upper=ASTRAY)
         frame = pd.DataFrame({"epoch": epochs["epoch"], "value": np.exp(losses), "line": row})

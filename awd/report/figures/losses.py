@@ -6,11 +6,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from awd.report import words
-from awd.report.equal_epochs import equal_epochs, unfinished_rows
+from awd.report.equal_epochs import equal_epochs
 from awd.report.figures.drawing import nothing, plot_lines
 from awd.report.figures.grid import LOOKS, Panel, explain, panel_per_training
 from awd.report.figures.style import GREY, PALE, scaled, styled
 from awd.report.figures.traces import ASTRAY, Trace, settled_top
+from awd.report.published_curves import curve_of
 from awd.report.words import corpus_name
 from awd.vocabulary import Stage
 
@@ -20,8 +21,8 @@ def draw(
     suite: dict,
     curves: pd.DataFrame,
     records: pd.DataFrame,
-    scale: str = "paper",
-    published: pd.DataFrame | None = None,
+    scale: str,
+    published: pd.DataFrame,
     **_,
 ) -> Figure:
     """Training and validation loss, nats per token, over epochs: a panel per training.
@@ -38,9 +39,7 @@ def draw(
         return nothing("No loss of this suite has been recorded yet.")
     figure, panels, corner, entries = drawn
     behind_of = set()
-    found = {}
-    if scale == "paper" and published is not None:
-        found = unfinished_rows(equal_epochs(suite, curves, published), published)
+    found = equal_epochs(suite, curves, published)[1] if scale == "paper" else {}
     for panel in panels:
         for row in panel.trace.rows:
             if (at := found.get((row["row"], row["corpus"]))) is not None:
@@ -62,21 +61,18 @@ def draw(
 
 
 def _published_losses(
-    trace: Trace, published: pd.DataFrame | None, scale: str
+    trace: Trace, published: pd.DataFrame, scale: str
 ) -> tuple[str, dict[str, pd.Series]]:
     """The published losses to draw behind a trace, by split, and the corpus they are of."""
     corpus = trace.rows[0]["corpus"]
     if scale != "paper":
         entries = [entry for row in trace.rows for entry in row.get("published") or []]
         corpus = next((entry["corpus"] for entry in entries if entry.get("corpus")), corpus)
-    if published is None:
-        return corpus, {}
     behind: dict[str, list[pd.Series]] = {"train": [], "valid": []}
     ended = 0
     for stage in Stage:
         rows = [row["row"] for row in trace.rows if row["stage"] == stage]
-        epochs_of = published[published["row"].isin(rows) & (published["corpus"] == corpus)]
-        epochs_of = epochs_of[epochs_of["stage"] == stage]
+        epochs_of = curve_of(published, rows, corpus, stage)
         epochs = epochs_of["epoch"].to_numpy(float) + ended
         if scale != "paper":
             if stage not in trace.stages:

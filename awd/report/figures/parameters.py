@@ -14,9 +14,7 @@ UNPLACED = "number of parameters not known"  # why a row with a perplexity has n
 
 
 @styled
-def draw(
-    suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
-) -> Figure:
+def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **_) -> Figure:
     """Test perplexity against the number of trainable parameters: a panel per corpus.
 
     Each row is a point with its name, small points are its seeds, hollow diamonds what was

@@ -15,9 +15,7 @@ SPLITS = ("train", "valid")
 
 
 @styled
-def draw(
-    suite: dict, curves: pd.DataFrame, records: pd.DataFrame, scale: str = "paper", **_
-) -> Figure:
+def draw(suite: dict, curves: pd.DataFrame, records: pd.DataFrame, scale: str, **_) -> Figure:
     """Training and validation perplexity over epochs: a panel per training.
 
     Training perplexity is that of the running mean of the losses, with dropout. Hollow diamonds

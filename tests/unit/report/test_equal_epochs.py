@@ -6,7 +6,7 @@ import pytest
 from figure_study import published, study, texts
 
 from awd.report.build import report
-from awd.report.equal_epochs import COLUMNS, equal_epochs, unfinished_rows
+from awd.report.equal_epochs import COLUMNS, equal_epochs
 from awd.report.figures import curves, losses
 from awd.report.published_curves import published_curves
 from awd.runs.progress import curve_file
@@ -26,7 +26,7 @@ def test_rows_are_compared_at_the_epochs_that_all_seeds_have(inputs):
     late = rows & (frame["seed"] == 2) & (frame["epoch"] > 9)
     frame = frame[~late]
     theirs = published(("minus-fine-tuning", "ptb", "train", 20), ("full", "ptb", "finetune", 5))
-    found = equal_epochs(inputs["suite"], frame, theirs)
+    found, unfinished = equal_epochs(inputs["suite"], frame, theirs)
     assert list(found) == COLUMNS
     mine = found[found["row"] == "minus-fine-tuning"]
     assert mine["epoch"].tolist() == list(range(1, 10))
@@ -38,31 +38,30 @@ def test_rows_are_compared_at_the_epochs_that_all_seeds_have(inputs):
     assert not found[found["row"] == "full"]["unfinished"].any(), (
         "it has more epochs than published"
     )
-    ((place, at),) = unfinished_rows(found, theirs).items()
+    ((place, at),) = unfinished.items()
     assert place == ("minus-fine-tuning", "ptb")
     assert (at.epoch, at.epochs, at.published) == (9, 20, pytest.approx(np.exp(5.0)))
 
 
 def test_without_published_curves_there_is_nothing(inputs):
-    none = published_curves({})
-    found = equal_epochs(inputs["suite"], inputs["curves"], none)
+    found, unfinished = equal_epochs(inputs["suite"], inputs["curves"], published_curves({}))
     assert found.empty
     assert list(found) == COLUMNS
-    assert unfinished_rows(found, none) == {}
+    assert unfinished == {}
 
 
 def test_figures_have_the_deviation_and_the_published_curve(inputs):
     """At the published scale alone; the name of the line and the title of the panel say it."""
     theirs = published(("minus-nt-asgd", "ptb", "finetune", 50))
-    found = equal_epochs(inputs["suite"], inputs["curves"], theirs)
-    (at,) = unfinished_rows(found, theirs).values()
+    _, unfinished = equal_epochs(inputs["suite"], inputs["curves"], theirs)
+    (at,) = unfinished.values()
     expected = f"(unfinished: epoch 12, {at.deviation:+.1%})".replace("-", "\N{MINUS SIGN}")
     for draw in (curves.draw, losses.draw):
-        said = " ".join(texts(draw(**inputs, published=theirs))).replace("\n", " ")
+        said = " ".join(texts(draw(**inputs | {"published": theirs}))).replace("\n", " ")
         assert expected.strip("()") in said
-        said = " ".join(texts(draw(**inputs | {"scale": "demo"}, published=theirs)))
+        said = " ".join(texts(draw(**inputs | {"scale": "demo", "published": theirs})))
         assert "unfinished" not in said
-    (axis, *_) = curves.draw(**inputs, published=theirs).axes
+    (axis, *_) = curves.draw(**inputs | {"published": theirs}).axes
     behind = [line for line in axis.lines if line.get_gid() == "published"]
     assert [len(line.get_xdata()) for line in behind] == [48], "twice as many as the longest here"
 

@@ -41,7 +41,7 @@ def test_the_published_curve_lies_behind_at_its_own_scale_alone(tmp_path):
     theirs = published(("full", "ptb", "train", 20))
     for scale, lines in (("paper", 1), ("demo", 0)):
         inputs = study(tmp_path / scale, corpora=("ptb",), scale=scale)
-        axis = curves.draw(**inputs, published=theirs).axes[0]
+        axis = curves.draw(**inputs | {"published": theirs}).axes[0]
         found = [line for line in axis.lines if line.get_gid() == "published"]
         assert len(found) == lines
         if found:

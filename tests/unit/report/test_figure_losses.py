@@ -34,7 +34,7 @@ def test_published_losses_lie_behind_at_their_own_epochs(tmp_path):
         ("full", "ptb", "finetune", 5),
         ("minus-nt-asgd", "wikitext-2", "finetune", 5),
     )
-    figure = losses.draw(**study(tmp_path, scale="paper"), published=theirs)
+    figure = losses.draw(**study(tmp_path, scale="paper") | {"published": theirs})
     axis = panel(figure, "AWD-LSTM")
     for split, loss in (("train", 4.0), ("valid", 5.0)):
         line = values(axis, f"published {split}")[style.PALE]
@@ -53,7 +53,7 @@ def test_published_losses_are_context_at_other_scales(tmp_path):
     for row in inputs["suite"]["rows"]:
         row["published"][0]["corpus"] = "ptb"
     theirs = published(("minus-fine-tuning", "ptb", "train", 500), ("full", "ptb", "finetune", 405))
-    figure = losses.draw(**inputs, published=theirs)
+    figure = losses.draw(**inputs | {"published": theirs})
     line = values(panel(figure, "AWD-LSTM"), "published valid")[style.PALE]
     assert len(line) == 905
     assert line[[0, 499, 500, 904], 0].tolist() == [1, 12, 13, 24]

@@ -9,6 +9,7 @@ from synthetic import MISSING, make_plan, write_runs
 
 from awd.report import records, tables
 from awd.report.figures import ablation, curves, parameters, saving, style
+from awd.report.published_curves import published_curves
 from awd.report.tables.files import csv
 from awd.report.tables.html import html
 from awd.report.tables.latex import latex
@@ -36,7 +37,8 @@ def study(folder, labels):
     suite["notes"] = labels
     frame, lines = records.collect(plan, folder / "runs")
     table = tables.build(suite, frame, "paper", plan["runs"])
-    return {"suite": suite, "table": table, "curves": lines, "records": frame, "scale": "paper"}
+    frames = {"table": table, "curves": lines, "records": frame, "published": published_curves({})}
+    return {"suite": suite, "scale": "paper", **frames}
 
 
 @pytest.mark.parametrize("module", [ablation, curves, parameters])

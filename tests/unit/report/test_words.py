@@ -14,6 +14,7 @@ from awd.report.figures.frequencies import draw as draw_frequencies
 from awd.report.figures.style import GREY
 from awd.report.noise import by_split
 from awd.report.page import render
+from awd.report.published_curves import published_curves
 from awd.report.remarks import (
     Backward,
     Ended,
@@ -135,7 +136,8 @@ def structure(plan, found, lines):
     ahead = leads(suite, table, found, "paper", plan["runs"], by_split(found, plan["runs"]))
     struck = [line for line in markdown(table, suite, "paper").splitlines() if "~~" in line]
     print_ready = latex(table, suite, "paper")
-    inputs = {"suite": suite, "table": table, "curves": lines, "records": found}
+    inputs = {"suite": suite, "scale": "paper", "table": table, "curves": lines}
+    inputs |= {"records": found, "published": published_curves(suite)}
     figures = [draw(**inputs) for draw in (ablation.draw, curves.draw, parameters.draw)]
     figures.append(draw_frequencies(**inputs))
     drawn = [
