@@ -50,10 +50,10 @@ def choose_body(
     suite: dict,
     scale: str,
     markup: Markup,
-    usual: tuple[Column, ...],
+    unusual: tuple[Column, ...],
     choice: Choice,
 ) -> Body:
-    """Lay out the chosen rows and columns; ``usual`` are the columns to leave out otherwise.
+    """Lay out the chosen rows and columns; without a choice all columns but those in ``unusual``.
 
     Raises InputError for a row or column that the table has not.
     """
@@ -71,18 +71,18 @@ def choose_body(
         frame = frame.iloc[sorted(range(len(frame)), key=order.__getitem__)].reset_index(drop=True)
         shown = [row for row in suite["rows"] if row["row"] in choice.rows]
         suite = suite | {"rows": shown, "all_rows": suite["rows"]}
-    if choice.columns is None:
-        return _noted(body(frame, suite, scale, markup, without=usual), choice, markup)
-    whole = body(frame, suite, scale, markup).columns
-    by_name = {column.spelled: column for column in whole if column != LABEL}
-    for name in choice.columns:
-        if name not in by_name:
-            raise InputError(
-                f"columns: the table of {suite['suite']} has no '{name}'; {nearest(name, by_name)}"
-            )
-    wanted = [LABEL, *(by_name[name] for name in choice.columns)]
-    made = body(frame, suite, scale, markup, without=tuple(c for c in whole if c not in wanted))
-    return _noted(made._replace(columns=wanted), choice, markup)
+
+    def choose(columns: list[Column]) -> list[Column]:
+        if choice.columns is None:
+            return [column for column in columns if column not in unusual]
+        by_name = {column.spelled: column for column in columns}
+        for name in choice.columns:
+            if name not in by_name:
+                table = f"the table of {suite['suite']}"
+                raise InputError(f"columns: {table} has no '{name}'; {nearest(name, by_name)}")
+        return [by_name[name] for name in choice.columns]
+
+    return _noted(body(frame, suite, scale, markup, choose), choice, markup)
 
 
 def rebased(suite: dict, choice: Choice) -> dict:

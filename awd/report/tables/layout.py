@@ -88,6 +88,7 @@ class Body(NamedTuple):
     title: str
     caption: str
     columns: list[Column]
+    left_out: list[Column]  # in which a row has news
     groups: list[Group]
     footnotes: list[str]
     notes: list[str]
@@ -95,85 +96,46 @@ class Body(NamedTuple):
 
 
 def body(
-    frame: pd.DataFrame, suite: dict, scale: str, markup: Markup, without: tuple[Column, ...] = ()
+    frame: pd.DataFrame,
+    suite: dict,
+    scale: str,
+    markup: Markup,
+    choose: Callable[[list[Column]], list[Column]] = list,
 ) -> Body:
-    """Lay out a table of report.tables, but for columns in ``without`` and empty ones.
+    """Lay out a table of report.tables.
 
     ``suite`` is one of the plan, or what report.tables.combine made of several: then its lines
-    stand under the names of their suites, with the columns that all of them share.
+    stand under the names of their suites, with the columns that all of them share. Of the columns
+    in which a row has news, ``choose`` takes those that are shown beside the label.
     """
-    several = "parts" in suite
-    parts = suite.get("parts", [suite])
-    rows = {(p["suite"], row["row"], row["corpus"]): row for p in parts for row in p["rows"]}
+    several, parts = "parts" in suite, suite.get("parts", [suite])
     studies = {part["suite"]: part for part in parts}
-    bases = {part["suite"]: part.get("base") for part in parts}
     lines = frame.to_dict("records")  # many times faster to go through than a frame
     best = _best(lines)
+    entries = _entries(lines, suite, scale, markup, best)
+    news = [
+        column
+        for column in (entries[0] if entries else {})
+        if not all(each[column].empty for each in entries)
+    ]
+    columns = choose(news)
     kinds = [kind for kind in words.INTERVALS if any(line["interval"] == kind for line in lines)]
     unknown = _unknown(lines) if not kinds else None
-    # Training perplexity is shown by studies that published it.
-    trained = not (several or frame["published_train"].isna().all())
-    splits = tuple(Split) if trained else HELD_OUT
-    others = {column for row in rows.values() for column in published_columns(row)} - {"paper"}
-    sources = ["paper", *([] if several else sorted(others))]
     footnotes: list[tuple[Remark, ...]] = []
-    found: list[Line] = []
-    for line in lines:
-        row = rows[line["suite"], line["row"], line["corpus"]]
-        strike = markup.struck if line["status"] == Status.LEAKS else str
-        label = strike(markup.text(line["label"]))
-        note = _footnote(line, kinds, unknown, with_status=STATUS in without)
+    groups: dict[tuple, Group] = {}
+    for line, own in zip(lines, entries, strict=True):
+        note = _footnote(line, kinds, unknown, with_status=STATUS not in columns)
         if note and note not in footnotes:
             footnotes.append(note)
         place = footnotes.index(note) + 1 if note else None
-        mark = markup.mark(suite["suite"], place) if place else ""
-        entries = {LABEL: Entry(label + mark)}
-        models, size = parse_method(line["method"]).models, line["params"]
-        if models == 1 or pd.isna(size):
-            entries[Column("parameters")] = _marked(count(size), size, markup)
-        else:
-            text = f"{models} {TIMES} {count(size)}"
-            entries[Column("parameters")] = _marked(text, models * size, markup)
-        pale = markup.pale if scale != "paper" else str
-        published = published_columns(row)
-        if not several:
-            entries |= _published_costs(published.get("paper", {}), markup, pale)
-        for source in sources:
-            group = PUBLISHED if source == "paper" else source
-            for split in splits:
-                value = published.get(source, {}).get(split)
-                entries[Column(split, group)] = _marked(number(value), value, markup, pale)
-        for split in splits:
-            value = line[split]
-            top = compared(line) and value == best.get((line["suite"], line["corpus"], split))
-            text = number(value) + number(line.get(f"{split}_sd"), " ± {:.2f}", "")
-            entry = _marked(text, value, markup, markup.bold if top else strike)
-            entries[Column(split, REPRODUCED)] = entry
-        is_base = line["row"] == bases[line["suite"]] and line["status"] in COUNTED
-        entries |= _measures(line, is_base, markup)
-        entries[Column("verdict")] = _verdict(line, markup)
-        behind = [words.remark(each) for each in line["remarks"] if isinstance(each, AtEpoch)]
-        ends = [each.epochs for each in line["remarks"] if isinstance(each, Ended) and each.epochs]
-        last = max(ends, default=None)
-        state = words.status(line["status"], line["n"], len(row["runs"]), last)
-        entries[STATUS] = Entry(
-            markup.text("; ".join([state, *behind])),
-            empty=line["status"] == Status.DONE and not behind,
-        )
-        found.append(Line(line, label, place, entries))
-    # A column without news in any row is left out; so is a status that is always done.
-    columns = [
-        column
-        for column in (found[0].entries if found else {})
-        if column not in without
-        and (column == LABEL or not all(line.entries[column].empty for line in found))
-    ]
-    groups: dict[tuple, Group] = {}
-    for line in found:
-        corpus, name = line.facts["corpus"], line.facts["suite"]
-        text = text_name(studies[name], corpus)
-        title = f"{studies[name]['title']} ({text})" if several else text
-        groups.setdefault((name, corpus), Group(markup.text(title), [])).lines.append(line)
+        label = markup.text(line["label"])
+        label = markup.struck(label) if line["status"] == Status.LEAKS else label
+        marked = label + (markup.mark(suite["suite"], place) if place else "")
+        study, corpus = studies[line["suite"]], line["corpus"]
+        text = text_name(study, corpus)
+        title = markup.text(f"{study['title']} ({text})" if several else text)
+        group = groups.setdefault((line["suite"], corpus), Group(title, []))
+        group.lines.append(Line(line, label, place, {LABEL: Entry(marked)} | own))
     of_rows = "a suite and corpus" if several else "a corpus"
     if "all_rows" in suite:
         of_rows = f"the rows shown{' of a corpus' * (len(groups) > 1)}"
@@ -185,12 +147,44 @@ def body(
     return Body(
         markup.text(suite["title"].rstrip(".")),
         markup.text(caption(frame, suite, facts)),
-        columns,
+        [LABEL, *columns],
+        [column for column in news if column not in columns],
         list(groups.values()),
         [prose(_sentence(note), markup) for note in footnotes],
         [] if several else [prose(note, markup) for note in suite.get("notes") or []],
         bold,
     )
+
+
+def _entries(
+    lines: list[dict], suite: dict, scale: str, markup: Markup, best: dict[tuple, float]
+) -> list[dict[Column, Entry]]:
+    """The entries of each line but its label; ``best`` is that of `_best`."""
+    several, parts = "parts" in suite, suite.get("parts", [suite])
+    rows = {(p["suite"], row["row"], row["corpus"]): row for p in parts for row in p["rows"]}
+    bases = {part["suite"]: part.get("base") for part in parts}
+    published = {place: published_columns(row) for place, row in rows.items()}
+    sources, splits = ["paper"], tuple(HELD_OUT)
+    if not several:  # which share these columns alone
+        sources += sorted({each for columns in published.values() for each in columns} - {"paper"})
+        # Training perplexity is shown by studies that published it.
+        if any(not math.isnan(line["published_train"]) for line in lines):
+            splits = tuple(Split)
+    pale = markup.pale if scale != "paper" else str
+    found = []
+    for line in lines:
+        place = line["suite"], line["row"], line["corpus"]
+        is_base = line["row"] == bases[line["suite"]] and line["status"] in COUNTED
+        found.append(
+            _parameters(line, markup)
+            | (_published_costs(published[place], markup, pale) if not several else {})
+            | _published(published[place], sources, splits, markup, pale)
+            | _reproduced(line, splits, best, markup)
+            | _measures(line, is_base, markup)
+            | {Column("verdict"): _verdict(line, markup)}
+            | {STATUS: _status(line, len(rows[place]["runs"]), markup)}
+        )
+    return found
 
 
 def prose(text: str, markup: Markup) -> str:
@@ -236,6 +230,46 @@ def _marked(
     if text == DASH:
         return Entry(markup.text(text), value, empty=True)
     return Entry(shape(markup.text(text)), value)
+
+
+def _parameters(line: dict, markup: Markup) -> dict[Column, Entry]:
+    models, size = parse_method(line["method"]).models, line["params"]
+    if models == 1 or pd.isna(size):
+        return {Column("parameters"): _marked(count(size), size, markup)}
+    text = f"{models} {TIMES} {count(size)}"
+    return {Column("parameters"): _marked(text, models * size, markup)}
+
+
+def _published(
+    published: dict[str, dict],
+    sources: list[str],
+    splits: tuple[Split, ...],
+    markup: Markup,
+    pale: Callable[[str], str],
+) -> dict[Column, Entry]:
+    """Published perplexities, those of the paper first."""
+    found = {}
+    for source in sources:
+        group = PUBLISHED if source == "paper" else source
+        for split in splits:
+            value = published.get(source, {}).get(split)
+            found[Column(split, group)] = _marked(number(value), value, markup, pale)
+    return found
+
+
+def _reproduced(
+    line: dict, splits: tuple[Split, ...], best: dict[tuple, float], markup: Markup
+) -> dict[Column, Entry]:
+    """Perplexities with their deviation: bold if best, struck through if the model reads ahead."""
+    found = {}
+    for split in splits:
+        value = line[split]
+        shape = markup.struck if line["status"] == Status.LEAKS else str
+        if compared(line) and value == best.get((line["suite"], line["corpus"], split)):
+            shape = markup.bold
+        text = number(value) + number(line.get(f"{split}_sd"), " ± {:.2f}", "")
+        found[Column(split, REPRODUCED)] = _marked(text, value, markup, shape)
+    return found
 
 
 def _measures(line: dict, is_base: bool, markup: Markup) -> dict[Column, Entry]:
@@ -284,6 +318,15 @@ def _sentence(note: tuple[Remark, ...]) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
+def _status(line: dict, planned: int, markup: Markup) -> Entry:
+    """The state, and how far an unfinished training is."""
+    behind = [words.remark(each) for each in line["remarks"] if isinstance(each, AtEpoch)]
+    ends = [each.epochs for each in line["remarks"] if isinstance(each, Ended) and each.epochs]
+    state = words.status(line["status"], line["n"], planned, max(ends, default=None))
+    empty = line["status"] == Status.DONE and not behind
+    return Entry(markup.text("; ".join([state, *behind])), empty=empty)
+
+
 def _verdict(line: dict, markup: Markup) -> Entry:
     if not isinstance(line["verdict"], str):
         return Entry(markup.text(DASH), empty=True)
@@ -299,9 +342,10 @@ def count(parameters: int | None) -> str:
 
 
 def _published_costs(
-    paper: dict, markup: Markup, pale: Callable[[str], str]
+    published: dict[str, dict], markup: Markup, pale: Callable[[str], str]
 ) -> dict[Column, Entry]:
     """Parameters and seconds per epoch, with as many digits as the paper gives."""
+    paper = published.get("paper", {})
     parameters, seconds = paper.get("parameters"), paper.get("seconds_per_epoch")
     millions = DASH if parameters is None else f"{parameters / 1e6:g}M"
     time = DASH if seconds is None else f"{seconds:g}"
