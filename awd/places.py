@@ -9,7 +9,9 @@ PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = (PACKAGE.parent / "workflow" / "Snakefile").is_file()
 """Whether this is a clone of the repository; ``pip install`` copies its data into the package."""
 HOME = PACKAGE.parent if CHECKOUT else PACKAGE
-CONFIG = HOME / "config" / "config.yaml"
+OWN_CONFIG = Path("config", "config.yaml")
+"""Of a user's project, in its folder."""
+CONFIG = HOME / OWN_CONFIG
 SNAKEFILE = HOME / "workflow" / "Snakefile"
 SUITES = HOME / "workflow" / "suites"
 SCHEMAS = HOME / "workflow" / "schemas"
@@ -21,20 +23,19 @@ RESULTS = Path("results")
 
 
 def project() -> Path:
-    """Return the folder of the user's project: the clone, if the command runs in it, or else here.
+    """Return the folder of the user's project: this one, or the clone if it lies in the clone.
 
-    Its config/config.yaml, workflow/suites and workflow/published add to those of `HOME`.
+    A folder in the clone that has a configuration, as .test, is a project of its own. The
+    config/config.yaml, workflow/suites and workflow/published of a project add to those of `HOME`.
     """
     here = Path.cwd()
-    return HOME if CHECKOUT and here.is_relative_to(HOME) else here
+    inside = CHECKOUT and here.is_relative_to(HOME) and not is_there(OWN_CONFIG)
+    return HOME if inside else here
 
 
 def config_file() -> Path:
     """Return the configuration of the user's project, or that of `HOME` if there is none."""
-    own = CONFIG.relative_to(HOME)
-    if project() != Path.cwd():
-        own = project() / own
-    return own if is_there(own) else CONFIG
+    return OWN_CONFIG if is_there(OWN_CONFIG) else CONFIG
 
 
 def study_command(results: Path, **words: str) -> str:

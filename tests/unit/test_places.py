@@ -32,6 +32,19 @@ def test_a_configuration_that_cannot_be_read_is_not_replaced_by_the_usual_one(
         load_config()
 
 
+def test_a_folder_in_the_clone_is_a_project_if_it_has_a_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "HOME", tmp_path)
+    (tmp_path / ".test/config").mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    monkeypatch.chdir(tmp_path / "docs")
+    assert places.project() == tmp_path
+    assert places.config_file() == places.CONFIG
+    monkeypatch.chdir(tmp_path / ".test")
+    (tmp_path / ".test/config/config.yaml").write_text("suites: kim2024\n")
+    assert places.project() == tmp_path / ".test"
+    assert places.config_file() == Path("config/config.yaml")
+
+
 def test_results_are_relative_to_the_folder_of_the_command():
     assert Path("results") == places.RESULTS
 
