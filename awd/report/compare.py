@@ -1,5 +1,6 @@
 """Two folders of results, run by run and row by row: what differs, and is it more than noise?"""
 
+import logging
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,18 +14,21 @@ from rich.table import Table
 from tabulate import tabulate
 
 from awd.errors import InputError
+from awd.files import refuse_broken_link
 from awd.report import words
 from awd.report.build import gather, read_plan, scales
 from awd.report.noise import noise_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
 from awd.report.words import DASH, MINUS, plural
+from awd.runs.curve import TIMES
 from awd.study import parts
 from awd.study.spec import DEFAULTS
 from awd.vocabulary import Status
 
+log = logging.getLogger(__name__)
+
 DIFFERENT, UNDECIDED = 3, 4
 """Exit codes; 0: no row differs beyond noise. 1 and 2 are those of wrong input."""
-TIMES = ("seconds", "tokens_per_second")  # of a learning curve: never the same twice
 WIDTH = 200  # of lines that no terminal limits
 
 
@@ -98,6 +102,7 @@ def read_results(folder: Path, scale: str | None = None) -> dict[str, Results]:
     InputError if there is no plan, or a file is damaged.
     """
     folder = Path(folder)
+    refuse_broken_link(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
     root, names = folder, [scale] if scale else []
@@ -112,7 +117,7 @@ def read_results(folder: Path, scale: str | None = None) -> dict[str, Results]:
 
 
 def compare_folders(one: Path, other: Path, scale: str | None = None) -> list[Comparison]:
-    """Compare two folders, by default at every scale that both have.
+    """Compare two folders, by default at every scale that both have; warn of the others.
 
     Raises InputError if they have no scale or no row in common, or what cannot be compared: other
     texts of a corpus, other protocols, other scales.
@@ -127,6 +132,13 @@ def compare_folders(one: Path, other: Path, scale: str | None = None) -> list[Co
             f"{one} has the scales {', '.join(first)}, {other} has {', '.join(second)}: none in "
             "common"
         )
+    if len(pairs) < max(len(first), len(second)):
+        names = ", ".join(
+            f"{name} (only in {one if name in first else other})"
+            for name in [*first, *second]
+            if (name in first) != (name in second)
+        )
+        log.warning("scales not compared: %s", names)
     return [compare_results(*pair) for pair in pairs]
 
 

@@ -1,6 +1,5 @@
 """The csv files of trainings, one line per epoch -> one frame of learning curves."""
 
-import hashlib
 import io
 import math
 import warnings
@@ -12,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from awd.errors import InputError
-from awd.files import read_text, readable
+from awd.files import read_text
+from awd.runs.curve import digest
 
 # One line of `curves` is one epoch; columns that a training file has beyond these are kept.
 CURVE_TYPES = {
@@ -66,18 +66,15 @@ def join(files: list[tuple[Path, dict]]) -> pd.DataFrame:
 
 
 def check_digest(path: Path, expected: str | None) -> None:
-    """Raise InputError if the curve at ``path`` is not the file of which the record has the digest.
+    """Raise InputError if the numbers at ``path`` have another digest than their record holds.
 
-    Records of awd 0.2.0 have none: of their curves `check` looks at the numbers.
+    Older records have none: of their curves `check` looks at the numbers.
     """
-    if expected is None:
-        return
-    with readable(path) as stream:
-        if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
-            raise InputError(
-                f"{path} was changed after its training: put the whole file back, or delete it to "
-                "go without the curve"
-            )
+    if expected is not None and digest(path) != expected:
+        raise InputError(
+            f"{path} was changed after its training: put the whole file back, or delete it to "
+            "go without the curve"
+        )
 
 
 def check(curves: pd.DataFrame, results: Mapping[tuple[str, str], Mapping], where: Path) -> None:

@@ -14,6 +14,7 @@ from awd.report import structures
 from awd.report.comparability import Protocol
 from awd.report.curves import CURVE_TYPES, READING, typed
 from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devices
+from awd.runs.curve import DIGEST
 from awd.runs.folder import RECORD_FORMAT
 from awd.runs.progress import curve_file
 from awd.vocabulary import FAILED, HELD_OUT, Stage, Status
@@ -110,7 +111,7 @@ def collect(
                 path = folder / f"{stage}.csv"
                 files.append((path, known | {"stage": str(stage)}))
                 record = trained.get(stage, {})
-                learning_curves.check_digest(path, record.get("curve_sha256"))
+                learning_curves.check_digest(path, record.get(DIGEST))
                 if result := record.get("result"):
                     results[run, str(stage)] = result
             elif checkpoints and stage not in trained:
@@ -195,7 +196,7 @@ def _check_identity(record: Mapping, path: Path, planned: Mapping, expected: Map
         if key in found and found[key] != value:
             raise InputError(
                 f"{path} does not belong there: its {key} is {found[key]!r}, not {value!r}; "
-                "delete it to make it again"
+                "delete it. What is missing then is made again"
             )
 
 

@@ -1,6 +1,5 @@
 """Run one stage, from its inputs or its checkpoint to its record, curve and weights."""
 
-import csv
 import hashlib
 import json
 import logging
@@ -17,6 +16,7 @@ from awd.evaluation.evaluate import evaluate_stage
 from awd.evaluation.perplexity import perplexity
 from awd.files import alone, atomic, half_written, read_json, write_json
 from awd.machine.out_of_memory import peak_memory
+from awd.runs import curve
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.early_evaluation import early_folder
 from awd.runs.folder import RECORD_FORMAT, read_record
@@ -80,7 +80,7 @@ def train_stage(
             live=live,
             tokens=tokens,
             file=file,
-            after_epoch=lambda: _write_curve(unfinished, trainer.history),
+            after_epoch=lambda: curve.write_curve(unfinished, trainer.history),
         ) as progress:
             try:
                 if (hopeless := _hopeless_before(folder, stage)) is None:
@@ -218,7 +218,8 @@ def _write(folder: Path, stage: str, trainer: Trainer, record: dict) -> None:
     record["weights_sha256"] = hashlib.sha256(weights).hexdigest()
     with atomic(folder / f"{stage}.safetensors") as temporary:
         temporary.write_bytes(weights)
-    record["curve_sha256"] = _write_curve(folder / f"{stage}.csv", trainer.history)
+    curve.write_curve(folder / f"{stage}.csv", trainer.history)
+    record[curve.DIGEST] = curve.digest(folder / f"{stage}.csv")
     write_json(folder / f"{stage}.json", record)
     for kind in ("safetensors", "csv", "json"):
         for path in half_written(folder / f"{stage}.{kind}"):
@@ -264,25 +265,3 @@ def _speed(history: list[dict]) -> dict:
         "tokens_per_second": round(float(np.median(speeds)), 1) if speeds else None,
         "seconds_per_epoch": round(float(np.median(seconds)), 3) if seconds else None,
     }
-
-
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "valid_loss",
-    "valid_perplexity",
-    "learning_rate",
-    "averaging",
-    "event",
-    "seconds",
-    "tokens_per_second",
-)
-
-
-def _write_curve(path: Path, history: list[dict]) -> str:
-    """Write a curve; return the SHA-256 of its file."""
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -59,10 +59,7 @@ ROWS = """
   minus-weight-drop: {label: − weight drop, stage: train, set: {weight_drop: 0}}
   minus-dropout: {label: − dropout, stage: train, set: {dropout_hidden: 0}}
 """
-TIMES = {
-    *("started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"),
-    "curve_sha256",  # a curve has times
-}
+TIMES = {"started", "ended", "seconds", "seconds_per_epoch", "tokens_per_second"}
 MEANT_TO_DIFFER = TIMES | {"peak_memory_mb", "energy_joules", "resumes"}
 
 obstacle = slurm.obstacle() or (gpu_lease.visible() and "this machine has GPUs of its own")

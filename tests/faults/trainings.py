@@ -49,7 +49,6 @@ FULL = {
 MEASURED = {
     "started",
     "ended",
-    "curve_sha256",  # a curve has times
     "seconds",
     "energy_joules",
     "resumes",

@@ -189,10 +189,25 @@ def test_other_texts_scales_and_protocols_are_refused(tmp_path):
         compare_folders(first, second)
 
 
+def test_scales_that_are_not_compared_are_named(tmp_path, caplog):
+    first, second = results(tmp_path / "a", (1,)), results(tmp_path / "b", (1,))
+    results(first, (1,), scale="paper")
+    results(second, (1,), scale="demo")
+    compare_folders(first, second, "small")
+    assert not caplog.messages
+    (found,) = compare_folders(first, second)
+    assert found.scale == "small"
+    only = f"paper (only in {first}), demo (only in {second})"
+    assert caplog.messages == [f"scales not compared: {only}"]
+
+
 def test_folders_without_results_are_refused(tmp_path):
     first = results(tmp_path / "a", (1,))
     with pytest.raises(InputError, match="is not a folder"):
         compare_folders(first, tmp_path / "none")
+    (tmp_path / "link").symlink_to("disk/results")
+    with pytest.raises(InputError, match="link is a link to disk/results, which is not there"):
+        compare_folders(first, tmp_path / "link")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no plan of any scale"):
         compare_folders(first, tmp_path / "empty")
