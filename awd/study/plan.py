@@ -12,14 +12,14 @@ from pathlib import Path
 
 from awd import __version__, corpora
 from awd.errors import InputError, nearest
-from awd.files import is_there, user_path
+from awd.files import is_there, refuse_broken_link, user_path
 from awd.places import RESULTS
 from awd.study import cost, parts, tuning
 from awd.study.config import Config
 from awd.study.dialect import folder_name, plain
 from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
-from awd.study.spec import HYPERPARAMETERS, RunSpec
+from awd.study.spec import HYPERPARAMETERS, RunSpec, too_few_steps
 from awd.study.suite import Suite, citation, read_suite, suite_files
 from awd.study.tuning import Trial
 from awd.study.validation import validate
@@ -336,8 +336,16 @@ class Plan:
 
     @cached_property
     def sizes(self) -> dict[str, dict | None]:
-        """Corpus -> {"vocabulary", "tokens"}: counted if it is encoded, else expected, or None."""
-        return {corpus: self._sizes(corpus) for corpus in self.fingerprints}
+        """Corpus -> {"vocabulary", "tokens"}: counted if it is encoded, else expected, or None.
+
+        Raises InputError if a text cannot be counted, or is too short for the batches of a run.
+        """
+        found = {corpus: self._sizes(corpus) for corpus in self.fingerprints}
+        for run in self.runs.values():
+            sizes = found[run.spec.corpus]
+            if sizes and (sentence := too_few_steps(run.spec, sizes["tokens"]["train"])):
+                raise InputError(f"row '{run.rows[0]}': {sentence}")
+        return found
 
     def _sizes(self, corpus: str) -> dict | None:
         path = self.corpus_folder(corpus) / "corpus.json"
@@ -401,6 +409,7 @@ class Plan:
 
 def _refuse_no_folder(path: Path, where: str) -> None:
     """Raise InputError if ``path`` is no folder and none can be made there."""
+    refuse_broken_link(path, f"{where}: ")
     for place in (path, *path.parents):
         if is_there(place):
             if not place.is_dir():

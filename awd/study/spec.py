@@ -269,6 +269,22 @@ class RunSpec(Hyperparameters):
         return list(zip([self.embedding_size, *outputs[:-1]], outputs, strict=True))
 
 
+def too_few_steps(spec: RunSpec, available: int) -> str | None:
+    """Return the complaint about a training text of ``available`` tokens, None if they suffice.
+
+    Each of the parallel streams needs FEWEST_STEPS tokens; a model that reads line by line has no
+    such streams.
+    """
+    tokens = min(spec.train_tokens or available, available)
+    steps = tokens // spec.batch_size
+    if spec.reading == "sentences" or steps >= FEWEST_STEPS:
+        return None
+    return (
+        f"batch_size {spec.batch_size} leaves {steps} steps of the {tokens} training tokens of "
+        f"'{spec.corpus}'; at least {FEWEST_STEPS} are needed"
+    )
+
+
 HYPERPARAMETERS = RunSpec.model_fields
 DEFAULTS = {key: field.default for key, field in HYPERPARAMETERS.items() if not field.is_required()}
 

@@ -29,7 +29,7 @@ from awd.model.regularizers import activation_regularization, temporal_activatio
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.progress import Progress
 from awd.runs.provenance import now
-from awd.study.spec import FEWEST_STEPS, RunSpec
+from awd.study.spec import RunSpec, too_few_steps
 from awd.training import optimizers
 from awd.training.cuda_graphs import CudaCapture, Replayed
 from awd.training.ntasgd import Average, NonMonotonicTrigger
@@ -102,12 +102,8 @@ class Trainer:
             self.unigram_loss = unigram_loss(corpus.train, words, len(corpus.vocabulary))
         self.batches = self.model.arrange(batching.batchify(text, spec.batch_size))
         self.valid = batching.as_stream(corpus.valid, device)
-        if self.sentences is None and len(self.batches) < FEWEST_STEPS:
-            raise InputError(
-                f"batch_size {spec.batch_size} leaves {len(self.batches)} steps of the "
-                f"{len(corpus.train)} training tokens of '{corpus.name}'; at least {FEWEST_STEPS} "
-                "are needed"
-            )
+        if sentence := too_few_steps(spec, len(corpus.train)):
+            raise InputError(sentence)
 
         self.epoch = 1
         self.position = 0  # chunks of this epoch that are done

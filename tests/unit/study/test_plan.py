@@ -199,7 +199,8 @@ def test_the_demo_is_the_published_studies_in_the_order_of_the_configuration():
 @pytest.mark.parametrize("make", [Path.touch, make_pipe, make_broken_link])
 def test_results_cannot_be_in_what_is_no_folder(tmp_path, key, inside, make):
     make(tmp_path / "there")
-    said = f"{key}: {tmp_path / 'there'} is no folder"
+    what = "a link to" if make is make_broken_link else "no folder"
+    said = f"{key}: {tmp_path / 'there'} is {what}"
     with pytest.raises(InputError, match=said):
         Plan(config(**{key: f"{tmp_path / 'there'}{inside}"}))
     assert Plan(config(**{key: str(tmp_path / "absent" / "too")}))
@@ -288,11 +289,11 @@ def test_base_rows_have_several_seeds(plan_of, suite):
 def test_an_own_corpus(tmp_path):
     """A folder with three files is a corpus; its content, not its place, names the runs."""
     for split in ("train", "valid", "test"):
-        (tmp_path / f"{split}.txt").write_text(f"a b {split}\n")
+        (tmp_path / f"{split}.txt").write_text(f"a b {split}\n" * 100)
     options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
     before = Plan(config(**options))
     assert all(name.startswith("mine-") for name in before.runs)
-    assert before.sizes["mine"]["tokens"] == {"train": 4, "valid": 4, "test": 4}
+    assert before.sizes["mine"]["tokens"] == {"train": 400, "valid": 400, "test": 400}
     (tmp_path / "train.txt").write_text("a c\n")
     assert not set(Plan(config(**options)).runs) & set(before.runs)
 
@@ -303,6 +304,24 @@ def test_more_training_text_than_a_published_corpus_has_is_refused(plan_of, suit
     suite["base"]["train_tokens"] += 1
     said = complaint(plan_of, suite, scale="paper", corpora="ptb")
     assert "929590 is more than the 929589 tokens" in said
+
+
+def test_a_batch_larger_than_the_text_is_refused(plan_of, suite, tmp_path):
+    """In the words of the training, which would fail."""
+    suite["rows"]["minus-weight-drop"]["set"]["batch_size"] = 133
+    (tmp_path / "valid.txt").write_text("a b c\n")
+    (tmp_path / "test.txt").write_text("a b d\n")
+    (tmp_path / "train.txt").write_text("a b c\n" * 100)
+    options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
+    assert plan_of(suite, scale="paper", **options).sizes["mine"]["tokens"]["train"] == 400
+    suite["rows"]["minus-weight-drop"]["set"]["batch_size"] += 1
+    plan = plan_of(suite, scale="paper", **options)
+    with pytest.raises(InputError) as refused:
+        _ = plan.sizes
+    assert str(refused.value) == (
+        "row 'merity2018/minus-weight-drop': batch_size 134 leaves 2 steps of the 400 training "
+        "tokens of 'mine'; at least 3 are needed"
+    )
 
 
 def test_a_text_of_ones_own_that_is_shorter_is_trained_on_whole(plan_of, suite, tmp_path):
