@@ -77,11 +77,24 @@ def end_jobs() -> None:
 def run(command: list[str]) -> int:
     """Run a command that ends calmly by itself, and return its exit code.
 
-    A terminal sends Ctrl-C to it, too, so here it does nothing. SIGTERM is passed on.
+    A terminal sends Ctrl-C to it, too, so here it does nothing. SIGTERM is passed on, also if it
+    comes while the command starts.
     """
+    child: subprocess.Popen | None = None
+    terminated = False
+
+    def terminate(*_: object) -> None:
+        nonlocal terminated
+        terminated = True
+        if child is not None:
+            child.terminate()
+
     _install(lambda *_: None)  # the command does not inherit a function
-    with subprocess.Popen(command) as child:
-        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    signal.signal(signal.SIGTERM, terminate)
+    with subprocess.Popen(command) as started:
+        child = started
+        if terminated:
+            child.terminate()
         return child.wait()
 
 

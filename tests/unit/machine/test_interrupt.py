@@ -59,6 +59,19 @@ except Stop as caught:
 '''
 print("code", interrupt.run([sys.executable, "-c", child]), flush=True)
 """
+TERMINATED_EARLY = """
+import os, signal, subprocess, sys
+from awd.machine import interrupt
+class Popen(subprocess.Popen):
+    def __init__(self, command):
+        if {before}:
+            os.kill(os.getpid(), signal.SIGTERM)
+        super().__init__(command)
+        if not {before}:
+            os.kill(os.getpid(), signal.SIGTERM)
+subprocess.Popen = Popen
+print("code", interrupt.run([sys.executable, "-c", "input()"]))
+"""
 
 
 def start(code: str, folder: Path) -> subprocess.Popen:
@@ -183,3 +196,11 @@ def test_a_command_waits_until_the_one_that_it_runs_has_ended(tmp_path, number):
         child.send_signal(number)
     out, errors = process.communicate("\n")
     assert (out, errors) == (f"saved after {number.name}\ncode 7\n", "")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_command_that_is_just_starting_is_terminated(tmp_path, before):
+    """It would otherwise go on without the one that started it."""
+    process = start(TERMINATED_EARLY.format(before=before), tmp_path)
+    process.wait()
+    assert process.communicate() == (f"code {-signal.SIGTERM}\n", "")
