@@ -45,7 +45,7 @@ class Overview:
     types: int
     once: int  # types that occur once in train
     minimum_count: int
-    has_unknown: bool  # whether new words can be read as <unk>
+    unknown: dict[str, float]  # share of <unk> in each split; empty: new words cannot be read
     unigram_perplexity: dict[str, float]  # of valid and test
     normalised: dict[str, int]  # what was changed in the text, and how often
     splits: dict[str, TextFile]
@@ -89,10 +89,11 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
     """Count what ``corpus`` holds, and read the first ``lines`` of its training text."""
     import numpy as np
 
-    from awd.corpora.counts import repeated_lines
-
     end = corpus.vocabulary.index(END)
-    repeated = repeated_lines({split: getattr(corpus, split) for split in Split}, end)
+    unknown = {}
+    if UNKNOWN in corpus.vocabulary:
+        number = corpus.vocabulary.index(UNKNOWN)
+        unknown = {str(split): float((getattr(corpus, split) == number).mean()) for split in Split}
     counts = np.bincount(corpus.train, minlength=len(corpus.vocabulary))
     splits: dict[str, TextFile] = {}
     for split in Split:
@@ -116,11 +117,12 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
         len(corpus.vocabulary),
         int((counts == 1).sum()),
         corpus.info["minimum_count"],
-        UNKNOWN in corpus.vocabulary,
+        unknown,
         corpus.info["unigram_perplexity"],
         corpus.info["normalised"],
         splits,
-        repeats(corpus.info["sha256"], repeated),
+        # corpora that awd 0.2.0 encoded have no such count
+        repeats(corpus.info["sha256"], corpus.info.get("repeated_lines", {})),
         [line.strip() for line in " ".join(words).split(END)[:-1]],
     )
 
@@ -133,10 +135,15 @@ def describe(overview: Overview, width: int = 78) -> str:
         longest = f"{split.longest:,} words (line {split.longest_at:,})"
         unseen = "" if name == "train" else f"{split.unseen:,} ({split.share:.1%})"
         lines.append(f"{name:8}{split.tokens:12,}{split.lines:10,}{longest:>24}{unseen:>24}")
-    lines += ["", f"{overview.types:,} types, {overview.once:,} of them once in train"]
     if overview.minimum_count > 1:
-        lines.append(f"words with fewer than {overview.minimum_count} occurrences are {UNKNOWN}")
-    if not overview.has_unknown:
+        least = f"words with fewer than {overview.minimum_count} occurrences are {UNKNOWN}"
+        lines += ["", f"{overview.types:,} types; {least}"]
+    else:
+        lines += ["", f"{overview.types:,} types, {overview.once:,} of them once in train"]
+    if overview.unknown:
+        shares = [f"{share:.1%} ({split})" for split, share in overview.unknown.items()]
+        lines.append(f"share of {UNKNOWN}: {', '.join(shares)}")
+    else:
         lines.append(f"no {UNKNOWN} in the text: a model can score only texts of these types")
     perplexities = overview.unigram_perplexity
     lines.append(
