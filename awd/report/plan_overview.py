@@ -149,10 +149,25 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
     return sentences
 
 
+def never_divided(plan: Plan) -> list[str]:
+    """Return a sentence for each row whose learning rate was to be divided, but never is.
+
+    Not refused: a study that is tried with fewer epochs keeps its schedule.
+    """
+    specs = {row: run.spec for run in plan.runs.values() for row in run.rows}
+    return [
+        f"row '{row}': decay_first {spec.decay_first} of {_count(spec.epochs, 'epoch')}: the "
+        "learning rate is never divided"
+        for row, spec in specs.items()
+        if spec.schedule == "step" and spec.decay_first >= spec.epochs
+    ]
+
+
 def show_plan(plan: Plan, profile: Path | None = None) -> None:
     """Print the runs of ``plan``, which rows share them, which are done, what the rest costs.
 
-    And, with the ``profile`` of a cluster, what it gives too little time.
+    And warn of learning rates that are never divided and, with the ``profile`` of a cluster, of
+    what it gives too little time.
     """
     from awd.report import power  # pandas and scipy, which other commands do not need
 
@@ -179,7 +194,8 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
         *power.summary(content, measured),
         sep="\n",
     )
-    for sentence in too_long(plan, profile, estimates) if profile else ():
+    late = too_long(plan, profile, estimates) if profile else []
+    for sentence in (*never_divided(plan), *late):
         console.print(f"warning: {sentence}", style="yellow", soft_wrap=True)
 
 

@@ -1,5 +1,6 @@
 """The smallest difference that a planned study can find, given the noise of training."""
 
+import logging
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,12 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from scipy.special import nctdtrinc, stdtrit
 
+from awd.errors import InputError
 from awd.report import words
 from awd.report.build import read_plan
 from awd.report.noise import alike, noise_of, results_by_row
 from awd.report.records import collect
 from awd.report.stats import satterthwaite, text_variance
 from awd.study import parts
+
+log = logging.getLogger(__name__)
 
 POWER = 0.8
 BLOCKS = 30  # of the text, evaluation.breakdown
@@ -128,13 +132,13 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
     Where all of those are left out of the noise (report.stats), it is the default, and says so.
 
     Records are those of ``plan`` and of the plan in results/{name}, whose other suites share the
-    noise.
+    noise. Runs whose records cannot be read are named and not counted.
     """
     if parts.files(results / name):
         written = read_plan(results, name)
         runs, suites = written["runs"] | plan["runs"], [*written["suites"], *plan["suites"]]
         plan = {"runs": runs, "suites": suites}
-    records, _ = collect(plan, results / "runs")
+    records = _readable(plan, results / "runs")
     noises = noise_of(records, plan["runs"])
     texts: dict[str, list[float]] = {}
     for suite in plan["suites"]:
@@ -157,6 +161,21 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
         elif apart:
             measured[corpus] = _with(DEFAULT, apart)
     return measured
+
+
+def _readable(plan: Mapping, runs: Path) -> pd.DataFrame:
+    """Return the records of the runs that can be read; warn of each other run."""
+    try:
+        return collect(plan, runs)[0]
+    except InputError:
+        kept = {}
+    for name, run in plan["runs"].items():
+        try:
+            collect({**plan, "runs": {name: run}}, runs)
+            kept[name] = run
+        except InputError as error:
+            log.warning("the noise of training is measured without %s: %s", name, error)
+    return collect({**plan, "runs": kept}, runs)[0]
 
 
 def _with(assumed: Assumption, apart: str) -> Assumption:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -177,6 +178,18 @@ def test_a_profile_that_gives_too_little_time_is_named_with_the_run(plan, tmp_pa
     on_cpu = plan(suites="merity2018", scale="paper", corpora="ptb", device="cpu")
     assert "on one core" in warnings(on_cpu, tmp_path)[0]
     assert warnings(paper, profile(tmp_path, text.replace("retries: 2", "retries: 200"))) == []
+
+
+def test_a_learning_rate_that_is_never_divided_is_named(plan, capsys):
+    """The schedule of a row that was given fewer epochs; equal seeds are one row."""
+    given = plan(suites="kim2024", scale="demo", seeds=2)
+    assert "never divided" not in shown(given, capsys)
+    for run in given.runs.values():
+        if "kim2024/lstm" in run.rows:
+            epochs = run.spec.decay_first
+            given.runs[run.name] = replace(run, spec=run.spec.changed(epochs=epochs))
+    said = f"row 'kim2024/lstm': decay_first {epochs} of {epochs} epochs: the learning rate is"
+    assert shown(given, capsys).count(f"warning: {said} never divided") == 1
 
 
 @pytest.mark.parametrize("text", ["retries: many\nset-resources: {train: {runtime: 1}}\n", "[1]\n"])

@@ -105,6 +105,20 @@ def test_the_source_of_the_noise_names_what_is_left_out(tmp_path):
         assert f" trainings left out ({words.LEFT_OUT[why]})" in found
 
 
+def test_records_that_cannot_be_read_are_named_and_not_counted(tmp_path, caplog):
+    plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
+    write_runs(plan, tmp_path / "runs")
+    old = min(tmp_path.glob("runs/*minus-weight-drop/finetune.json"))
+    old.write_text(json.dumps(json.loads(old.read_text()) | {"format": 1}))
+    found = assumptions(plan, tmp_path, "small")["ptb"].source
+    assert found.startswith("20 trainings of the existing records")
+    (sentence,) = caplog.messages
+    assert sentence == (
+        f"the noise of training is measured without {old.parent.name}: {old} has format 1; this "
+        "version of awd reads 2"
+    )
+
+
 def test_one_training_of_each_row_finds_nothing():
     sentence = summary(make_plan(corpora=("ptb",)), {})[0]
     assert "or of the base row (base_seeds, if seeds is a count)" in sentence
