@@ -167,9 +167,10 @@ def _hopeless(trainer: Trainer) -> str | None:
     if not trainer.hopeless:
         return None
     best, level = (perplexity(each) for each in (trainer.best["loss"], trainer.unigram_loss))
+    epochs = len(trainer.history)
     return (
-        f"the best validation perplexity of {len(trainer.history)} epochs is {best:.2f}; that of "
-        f"word frequencies is {level:.2f}"
+        f"the best validation perplexity of {epochs} epoch{'s' * (epochs > 1)} is {best:.2f}; that "
+        f"of word frequencies is {level:.2f}"
     )
 
 

@@ -161,7 +161,7 @@ def test_a_hopeless_training_has_an_evaluation_without_perplexity(corpus, tmp_pa
     spec = spec_of(initial_range=5, learning_rate=0, stop_hopeless=1)
     record = evaluate(corpus, trained(corpus, tmp_path, spec), "stream", spec)
     assert (record["status"], record["splits"]) == ("hopeless", {})
-    assert "of 1 epochs" in record["reason"]
+    assert "of 1 epoch is" in record["reason"]
 
 
 def test_weights_of_another_run_are_refused(corpus, runs):
