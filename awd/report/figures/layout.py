@@ -1,8 +1,6 @@
 """Lays a figure out until nothing moves."""
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -11,7 +9,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
-from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator
 from matplotlib.transforms import Bbox
 
@@ -28,8 +25,7 @@ MOST_LAYOUTS = 8  # until ticks and places fit each other; two are usual
 def lay_out(figure: Figure) -> None:
     """Lay the figure out once: to know about where its panels will be."""
     _prepare(figure)
-    with each_text_measured_once():
-        figure.get_layout_engine().execute(figure)
+    figure.get_layout_engine().execute(figure)
 
 
 def _prepare(figure: Figure) -> None:
@@ -52,17 +48,16 @@ def settle(figure: Figure) -> None:
     figure.axes[0].add_artist(watch)
     watch.set_clip_on(False)  # else no layout asks for its size
     before: list | None = None
-    with each_text_measured_once():
-        for _ in range(MOST_LAYOUTS):
-            engine.execute(figure)
-            now = [_ticks_and_place(axis) for axis in figure.axes]
-            if now == before or np.allclose(_places(figure), watch.places, 0, LEAST_MOVE):
-                thinned = [_thin_out(axis) for axis in figure.axes]
-                if not any(thinned):
-                    break
-            before = now
-        for axis in figure.axes:
-            _settle_legend(axis.get_legend())
+    for _ in range(MOST_LAYOUTS):
+        engine.execute(figure)
+        now = [_ticks_and_place(axis) for axis in figure.axes]
+        if now == before or np.allclose(_places(figure), watch.places, 0, LEAST_MOVE):
+            thinned = [_thin_out(axis) for axis in figure.axes]
+            if not any(thinned):
+                break
+        before = now
+    for axis in figure.axes:
+        _settle_legend(axis.get_legend())
     watch.remove()
     figure.set_layout_engine("none")
 
@@ -77,38 +72,6 @@ def _settle_legend(legend: Legend | None) -> None:
         if legend.get_window_extent().bounds == best:
             return
     legend.set_loc("best")
-
-
-@contextmanager
-def each_text_measured_once() -> Iterator[None]:
-    """Measure equal texts once: matplotlib measures each several times, most of all tick labels.
-
-    For one size of pixels and one format.
-    """
-    measure = getattr(Text, "_get_layout", None)
-    if measure is None:  # another matplotlib, which is a bit slower
-        yield
-        return
-    known: dict[tuple, tuple] = {}
-
-    def measured(text: Text, renderer) -> tuple:
-        key = (
-            *(text.get_text(), hash(text.get_fontproperties()), text.get_usetex()),
-            *(text.get_rotation(), text.get_rotation_mode(), text.get_parse_math()),
-            *(text.get_horizontalalignment(), text.get_verticalalignment()),
-            *(text._multialignment, text._linespacing, text.get_figure(root=True).dpi),
-        )
-        if text.get_wrap():  # depends on the place
-            return measure(text, renderer)
-        if key not in known:
-            known[key] = measure(text, renderer)
-        return known[key]
-
-    Text._get_layout = measured
-    try:
-        yield
-    finally:
-        Text._get_layout = measure
 
 
 class _Watch(Artist):

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from awd.files import atomic
-from awd.report.figures.layout import each_text_measured_once, settle
+from awd.report.figures.layout import settle
 from awd.report.figures.pdf_fonts import shared_cuts
 from awd.report.figures.style import settings
 
@@ -33,7 +33,7 @@ def save(
         for kind, write in WRITERS.items():
             if kind in formats:
                 path = Path(f"{stem}.{kind}")
-                with atomic(path) as temporary, each_text_measured_once():
+                with atomic(path) as temporary:
                     write(figure, temporary)
                 paths.append(path)
     return paths

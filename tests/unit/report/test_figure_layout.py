@@ -1,7 +1,5 @@
 """How figures are laid out."""
 
-from contextlib import nullcontext
-
 import matplotlib
 import numpy as np
 import pytest
@@ -89,13 +87,3 @@ def test_the_best_place_of_a_legend_is_looked_for_before_drawing_only(tmp_path, 
     assert (box.x1, box.y1) > (0.9 * right, 0.9 * top)
     monkeypatch.delattr(Legend, "_find_best_position")
     saving.save(figure, tmp_path / "figure", ["png"])
-
-
-@pytest.mark.parametrize("name", ["ablation", "parameters"])
-def test_measuring_each_text_once_changes_no_figure(tmp_path, name, monkeypatch):
-    inputs = study(tmp_path, corpora=("ptb",))
-    saving.save(figures.FIGURES[name](**inputs), tmp_path / "once", ["svg"])
-    for module in (layout, saving):
-        monkeypatch.setattr(module, "each_text_measured_once", nullcontext)
-    saving.save(figures.FIGURES[name](**inputs), tmp_path / "often", ["svg"])
-    assert (tmp_path / "once.svg").read_bytes() == (tmp_path / "often.svg").read_bytes()
