@@ -61,28 +61,26 @@ def report(
     records, curves, copied = gather(folder, scale, plan, checkpoints)
     if records.empty and curves.empty and not copied:
         _refuse_to_replace(folder / scale)
+    place, name = folder / scale, plan["scale"]
     written: list[Path] = []
     if "records" in parts and not copied:
-        written += run_records.write(records, curves, folder / scale)
+        written += run_records.write(records, curves, place)
     noises = by_split(records, plan["runs"])
-    behind = [_beside_published(suite, curves, plan["scale"]) for suite in chosen]
+    behind = [_beside_published(suite, curves, name) for suite in chosen]
     built = [
-        tables.build(suite, records, plan["scale"], plan["runs"], noises, unfinished)
+        tables.build(suite, records, name, plan["runs"], noises, unfinished)
         for suite, (_, unfinished) in zip(chosen, behind, strict=True)
     ]
     if "combined" in parts and suites is None:
-        suite, table = tables.combine(chosen, built)
-        stem = folder / scale / "tables" / suite["suite"]
-        written += tables.write(table, suite, plan["scale"], stem, formats)
+        written += tables.write(*tables.combine(chosen, built), name, place / "tables", formats)
         if "tex" in formats:
-            written.append(stem.with_name("numbers.tex"))
+            written.append(place / "tables" / "numbers.tex")
             write_text(written[-1], numbers(chosen, built))
     for suite, table, (epochs, _) in zip(chosen, built, behind, strict=True):
         if "tables" in parts:
-            stem = folder / scale / "tables" / suite["suite"]
-            written += tables.write(table, suite, plan["scale"], stem, formats)
+            written += tables.write(suite, table, name, place / "tables", formats)
             if "csv" in formats and len(epochs):
-                written.append(stem.with_name(f"{stem.name}{EPOCHS}.csv"))
+                written.append(place / "tables" / f"{suite['suite']}{EPOCHS}.csv")
                 write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
     drawing = "figures" in parts and bool(set(formats) & set(figure_cache.FORMATS))
     with_page = "page" in parts and suites is None and "html" in formats
@@ -90,22 +88,20 @@ def report(
     for suite, table in zip(chosen, built, strict=True) if drawing or with_page else ():
         frames = {"table": table, "curves": curves, "records": records}
         frames["published"] = published_curves(suite)
-        pictures += figure_cache.tasks(
-            folder / scale / "figures", suite, plan["scale"], frames, style
-        )
+        pictures += figure_cache.tasks(place / "figures", suite, name, frames, style)
     if drawing:
         wanted = [each for each in pictures if figures is None or each.name in figures]
         written += figure_cache.draw(wanted, formats)
     if with_page:
         from awd.report import page
 
-        path = folder / scale / "report.html"
         shown = {each.stem.name: figure_cache.current(each) for each in pictures}
         ahead = {
-            suite["suite"]: leads(suite, table, records, plan["scale"], plan["runs"], noises)
+            suite["suite"]: leads(suite, table, records, name, plan["runs"], noises)
             for suite, table in zip(chosen, built, strict=True)
         }
-        written.append(page.write(path, plan, built, records, curves, shown, ahead))
+        written.append(place / "report.html")
+        write_text(written[-1], page.render(plan, built, records, curves, shown, ahead))
     return written
 
 

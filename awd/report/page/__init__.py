@@ -1,5 +1,5 @@
 """One page that opens anywhere: results, figures, how to run each row again."""
 
-from awd.report.page.build import render, write
+from awd.report.page.build import render
 
-__all__ = ["render", "write"]
+__all__ = ["render"]

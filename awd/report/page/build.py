@@ -18,7 +18,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from awd import __version__
-from awd.files import write_text
 from awd.places import CAPTIONS
 from awd.report import words
 from awd.report.agreement import TOLERANCE, Verdict
@@ -71,26 +70,6 @@ class Suite(NamedTuple):
         return {status: found[status] for status in STATES if found[status]}
 
 
-def write(
-    path: Path,
-    plan: Mapping,
-    frames: Sequence[pd.DataFrame],
-    records: pd.DataFrame,
-    curves: pd.DataFrame,
-    figures: Mapping[str, Mapping[str, Path]],
-    leads: Mapping[str, Mapping[str, Lead]],
-) -> Path:
-    """Write the page to ``path``, whole or not at all, and return it.
-
-    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
-    ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
-    figure by format, as report.figure_cache.current returns them, ``leads`` the best rows of each
-    suite by corpus.
-    """
-    write_text(path, render(plan, frames, records, curves, figures, leads))
-    return path
-
-
 def render(
     plan: Mapping,
     frames: Sequence[pd.DataFrame],
@@ -99,7 +78,13 @@ def render(
     figures: Mapping[str, Mapping[str, Path]],
     leads: Mapping[str, Mapping[str, Lead]],
 ) -> str:
-    """The page as HTML; see `write`."""
+    """Return the page as HTML.
+
+    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
+    ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
+    figure by format, as report.figure_cache.current returns them, ``leads`` the best rows of each
+    suite by corpus.
+    """
     trainings = Trainings(plan, records, curves)
     suites = [
         _suite(suite, frame, plan, trainings, figures)
@@ -189,9 +174,9 @@ def _picture(suite: dict, kind: str, figures: Mapping[str, Mapping[str, Path]]) 
     smallest = min(found, key=lambda path: path.stat().st_size, default=None)
     if smallest is None or smallest.stat().st_size > LARGEST_FIGURE:
         return Picture(name, shows, "")
-    path = smallest
-    data = base64.b64encode(path.read_bytes()).decode()
-    return Picture(name + path.suffix, shows, f"data:{KINDS[path.suffix]};base64,{data}")
+    data = base64.b64encode(smallest.read_bytes()).decode()
+    kind = smallest.suffix
+    return Picture(name + kind, shows, f"data:{KINDS[kind]};base64,{data}")
 
 
 def _facts(suites: list[Suite], trainings: Trainings) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import math
 import shlex
 from collections.abc import Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 import pandas as pd
@@ -29,9 +30,11 @@ from awd.report.tables.layout import (
     Body,
     Column,
     Entry,
+    Group,
     Line,
     body,
     finite,
+    number,
 )
 from awd.report.words import DASH
 from awd.runs.progress import duration
@@ -39,6 +42,7 @@ from awd.study.dialect import USUAL
 from awd.study.methods import parse_method
 from awd.vocabulary import FAILED, Split, Status
 
+PERPLEXITY = "{:,.2f}"
 STATES = (Status.DONE, Status.PARTIAL, Status.MISSING, *FAILED, Status.LEAKS)
 SIGNS = {
     Verdict.REPRODUCED: "\N{CHECK MARK}",
@@ -140,21 +144,25 @@ def tables(suite: dict, frame: pd.DataFrame, trainings: Trainings) -> tuple[list
     ``frame`` is the suite's table of report.tables.
     """
     made = body(frame, suite, trainings.plan["scale"], MARKUP)
-    groups = frame.groupby("corpus", sort=False)
+    by_corpus = frame.groupby("corpus", sort=False)
     return [
-        _table(suite, corpus, lines, made, number, trainings)
-        for number, (corpus, lines) in enumerate(groups)
+        _table(suite, corpus, lines, group, made.columns, trainings)
+        for group, (corpus, lines) in zip(made.groups, by_corpus, strict=True)
     ], made
 
 
 def _table(
-    suite: dict, corpus: str, frame: pd.DataFrame, made: Body, number: int, trainings: Trainings
+    suite: dict,
+    corpus: str,
+    frame: pd.DataFrame,
+    group: Group,
+    laid_out: list[Column],
+    trainings: Trainings,
 ) -> Table:
     planned = {row["row"]: row for row in suite["rows"] if row["corpus"] == corpus}
     base = planned.get(suite.get("base"))
     spread = spans(frame)
-    group = made.groups[number]
-    shown = [column for column in SHOWN if column in (*made.columns, OUTCOME, TIME)]
+    shown = [column for column in SHOWN if column in (*laid_out, OUTCOME, TIME)]
     rows = []
     for place, line in enumerate(group.lines):
         row = planned[line.facts["row"]]
@@ -175,24 +183,21 @@ def _table(
                 reason(line.facts),
                 line.note,
                 [_sortable(entries[column]) for column in shown],
-                _number(line.facts["test"]),
+                number(line.facts["test"], PERPLEXITY),
                 spread.spans[place] if spread else None,
                 _again(suite, row, base, trainings),
             )
         )
     columns = [_column(column, trainings.plan["scale"]) for column in shown]
-    return Table(corpus, group.title, columns, _groups(columns), rows, spread)
+    return Table(corpus, group.title, columns, _groups(shown, columns), rows, spread)
 
 
-def _groups(columns: list[PageColumn]) -> list[tuple[PageColumn, int]]:
+def _groups(shown: list[Column], columns: list[PageColumn]) -> list[tuple[PageColumn, int]]:
     """The first column of each group and the group's width; a column without a group is its own."""
     found: list[tuple[PageColumn, int]] = []
-    for column in columns:
-        if found and column.group and column.group == found[-1][0].group:
-            first, width = found[-1]
-            found[-1] = (first, width + 1)
-        else:
-            found.append((column, 1))
+    for name, pairs in groupby(zip(shown, columns, strict=True), key=lambda pair: pair[0].group):
+        members = [column for _, column in pairs]
+        found += [(members[0], len(members))] if name else [(each, 1) for each in members]
     return found
 
 
@@ -239,7 +244,7 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
         [
             (
                 name if name != "paper" else "",
-                ", ".join(f"{s} {_number(values[s])}" for s in Split if s in values),
+                ", ".join(f"{s} {number(values[s], PERPLEXITY)}" for s in Split if s in values),
             )
             for name, values in published_columns(row).items()
             if any(split in values for split in Split)
@@ -286,23 +291,19 @@ def _seed(item: dict, row: dict, trainings: Trainings) -> dict:
     seconds = sum(trainings.costs.of_row(one).values())
     shown = {
         "state": result["status"],
-        "valid": _number(result.get("valid")),
-        "test": _number(result.get("test")),
+        "valid": number(result.get("valid"), PERPLEXITY),
+        "test": number(result.get("test"), PERPLEXITY),
         "epochs": _whole(result["epochs"]),
         "best": _whole(result["best_epoch"]),
         "averaging": _whole(result["switch_epoch"]),
         "time": duration(seconds) if seconds else DASH,
         "memory": f"{result['peak_memory_mb']:,.0f} MB" if result["peak_memory_mb"] > 0 else DASH,
-        "speed": _number(result["tokens_per_second"], "{:,.0f}"),
+        "speed": number(result["tokens_per_second"], "{:,.0f}"),
         "resumes": _whole(result["resumes"]),
     }
     origin = {key: _text(result[key]) for key in ("precision", "torch", "commit", "ended")}
     devices = words.device_names((result["devices"] or {}).get(row["stage"]))
     return found | shown | origin | {"device": devices}
-
-
-def _number(value: float | None, shape: str = "{:,.2f}") -> str:
-    return DASH if pd.isna(value) else shape.format(value)
 
 
 def _whole(value: float) -> str:

@@ -1,11 +1,12 @@
 """A table's files: csv with every digit, and the formats that people read."""
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from awd.files import atomic, write_text
+from awd.files import write_text
 from awd.report import words
 from awd.report.remarks import Remark, SeedsMissing
 from awd.report.tables.build import COLUMNS
@@ -20,21 +21,18 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(
-    frame: pd.DataFrame, suite: dict, scale: str, stem: Path, formats: Collection[str] = FORMATS
+    suite: dict, frame: pd.DataFrame, scale: str, folder: Path, formats: Collection[str] = FORMATS
 ) -> list[Path]:
-    """Write ``stem``.csv, .md, .tex, .html, or those in ``formats``, each whole or not at all."""
-    typeset = {"md": markdown, "tex": latex, "html": html}
+    """Write {suite}.csv, .md, .tex and .html, or those in ``formats``, each whole or not at all."""
+    text = {"csv": lambda: csv(frame)} | {
+        kind: partial(typeset, frame, suite, scale)
+        for kind, typeset in (("md", markdown), ("tex", latex), ("html", html))
+    }
     paths = []
     for kind in FORMATS:
-        if kind not in formats:
-            continue
-        path = Path(f"{stem}.{kind}")
-        if kind == "csv":
-            with atomic(path) as temporary:
-                temporary.write_text(csv(frame), encoding="utf-8")
-        else:
-            write_text(path, typeset[kind](frame, suite, scale))
-        paths.append(path)
+        if kind in formats:
+            paths.append(folder / f"{suite['suite']}.{kind}")
+            write_text(paths[-1], text[kind]())
     return paths
 
 

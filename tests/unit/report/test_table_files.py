@@ -43,11 +43,11 @@ def test_what_a_spreadsheet_reads(tmp_path):
 
 
 def test_written_files(tmp_path):
-    """csv keeps every digit; the files, or those asked for, appear under the stem."""
+    """csv keeps every digit; the files, or those asked for, have the name of the suite."""
     suite, table = study(tmp_path)
-    stem = tmp_path / "tables" / "merity2018"
-    paths = tables.write(table, suite, "paper", stem)
-    assert [path.suffix for path in paths] == [".csv", ".md", ".tex", ".html"]
-    assert tables.write(table, suite, "paper", stem, ["tex", "png"]) == [paths[2]]
+    paths = tables.write(suite, table, "paper", tmp_path / "tables")
+    names = [path.name.removeprefix("merity2018") for path in paths]
+    assert names == [".csv", ".md", ".tex", ".html"]
+    assert tables.write(suite, table, "paper", tmp_path / "tables", ["tex", "png"]) == [paths[2]]
     read = pd.read_csv(paths[0])
     assert list(read["test"].dropna()) == list(table["test"].dropna())
