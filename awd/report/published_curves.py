@@ -1,7 +1,6 @@
 """Published learning curves of a suite: a file of logs -> epochs by row and corpus."""
 
 from collections.abc import Collection
-from pathlib import Path
 
 import pandas as pd
 
@@ -12,10 +11,8 @@ from awd.study.published_studies import published_file
 COLUMNS = ["row", "corpus", "stage", "epoch", "train_loss", "valid_loss", "valid_perplexity"]
 
 
-def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
+def published_curves(suite: dict) -> pd.DataFrame:
     """The epochs that a suite's ``curves`` name, with exactly COLUMNS; losses in nats per token.
-
-    The file is in ``folder``, or else in workflow/published.
 
     Empty if the suite names none or the file is not there: reports do not depend on it. Raises
     InputError if the file cannot be read, or has not the log that a row names.
@@ -23,7 +20,7 @@ def published_curves(suite: dict, folder: Path | None = None) -> pd.DataFrame:
     named = suite.get("curves")
     if not named:
         return pd.DataFrame(columns=COLUMNS)
-    path = folder / named["file"] if folder else published_file(named["file"])
+    path = published_file(named["file"])
     if not is_there(path):
         return pd.DataFrame(columns=COLUMNS)
     try:

@@ -36,7 +36,7 @@ class Point(NamedTuple):
     high: float
 
 
-def tuning_curve(values: Sequence[float], confidence: float = CONFIDENCE) -> list[Point]:
+def tuning_curve(values: Sequence[float]) -> list[Point]:
     """Return the curve of 1 to N trials whose perplexities are ``values``, in any order.
 
     Lower is better; a failed trial is infinite. Raises ValueError without values.
@@ -44,7 +44,7 @@ def tuning_curve(values: Sequence[float], confidence: float = CONFIDENCE) -> lis
     if not len(values):
         raise ValueError("a tuning curve needs at least one trial")
     ordered = np.sort(np.asarray(values, dtype=np.float64))
-    lower, upper = distribution_band(len(ordered), confidence)
+    lower, upper = distribution_band(len(ordered), CONFIDENCE)
     points = []
     for trials in range(1, len(ordered) + 1):
         share = 1 - 0.5 ** (1 / trials)  # of single trials, that half of the bests are below

@@ -6,6 +6,7 @@ from special_files import SPECIAL
 
 from awd.errors import InputError
 from awd.places import PUBLISHED
+from awd.report import published_curves as module
 from awd.report.published_curves import COLUMNS, published_curves
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
@@ -51,28 +52,36 @@ def test_curves_are_read_by_row(name):
     assert curves[["train_loss", "valid_loss"]].notna().all(axis=None)
 
 
-def test_without_them_there_are_none(tmp_path):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The folder of published files."""
+    monkeypatch.setattr(module, "published_file", lambda name: tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_without_them_there_are_none():
     """A suite that names none, and a checkout without the file, are no mistakes."""
     suite = {"curves": {"file": "absent.csv", "logs": {"lstm": {"ptb": "a.log"}}}}
     for each in ({}, {"curves": None}, suite):
-        curves = published_curves(each, tmp_path)
+        curves = published_curves(each)
         assert curves.empty
         assert list(curves) == COLUMNS
 
 
-def test_a_broken_file_is_named(tmp_path):
+def test_a_broken_file_is_named(folder):
     """As is a log that it lacks."""
     suite = {"curves": {"file": "x.csv", "logs": {"lstm": {"ptb": "a.log"}}}}
-    (tmp_path / "x.csv").write_text("some,text\n1,2\n")
+    (folder / "x.csv").write_text("some,text\n1,2\n")
     with pytest.raises(InputError, match=r"x\.csv is not a file of published curves"):
-        published_curves(suite, tmp_path)
-    (tmp_path / "x.csv").write_text(f"log,{','.join(COLUMNS[1:])}\na.log,wikitext-2,train,1,5,5\n")
+        published_curves(suite)
+    (folder / "x.csv").write_text(f"log,{','.join(COLUMNS[1:])}\na.log,wikitext-2,train,1,5,5\n")
     with pytest.raises(InputError, match=r"no log 'a\.log' of ptb, named by row 'lstm'"):
-        published_curves(suite, tmp_path)
+        published_curves(suite)
 
 
 @pytest.mark.parametrize(("make", "said"), SPECIAL.items())
-def test_what_is_no_regular_file_is_not_waited_for(tmp_path, make, said):
-    make(tmp_path / "x.csv")
+def test_what_is_no_regular_file_is_not_waited_for(folder, make, said):
+    make(folder / "x.csv")
     with pytest.raises(InputError, match=rf"x\.csv is not a file of published curves: .*{said}"):
-        published_curves({"curves": {"file": "x.csv", "logs": {}}}, tmp_path)
+        published_curves({"curves": {"file": "x.csv", "logs": {}}})
