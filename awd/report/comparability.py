@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from awd.report.evaluations import by_seed, runs_of
 from awd.vocabulary import HELD_OUT, Status
+
+if TYPE_CHECKING:  # words are of use without it
+    import pandas as pd
 
 
 @dataclass(frozen=True)

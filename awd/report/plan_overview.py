@@ -10,6 +10,7 @@ from rich.table import Table
 from awd.errors import InputError
 from awd.machine import cpu
 from awd.report.status import terminal_or_wide
+from awd.report.words import plural
 from awd.runs.clean import size
 from awd.runs.measured_speed import MeasuredSpeed
 from awd.runs.progress import duration
@@ -85,8 +86,8 @@ class Estimates:
         if not measured:
             return f"{name}: computed, at {constants}"
         trainings = sum(len(self.trainings.seconds[device, each]) for each in self.measured[device])
-        text = f"{name}: from {_count(trainings, 'earlier training')} of equal size"
-        return f"{text}; {_count(computed, 'other size')} at {constants}" if computed else text
+        text = f"{name}: from {plural(trainings, 'earlier training')} of equal size"
+        return f"{text}; {plural(computed, 'other size')} at {constants}" if computed else text
 
 
 def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
@@ -140,7 +141,7 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
             if longest <= tries * each * 60:
                 continue
             sentences.append(
-                f"{path} gives {stage} {_count(tries, 'time')} {duration(each * 60)}, but "
+                f"{path} gives {stage} {plural(tries, 'time')} {duration(each * 60)}, but "
                 f"{name} needs about {duration(longest)} on one {'core' if on_core else 'GPU'}: "
                 "raise retries or runtime"
             )
@@ -156,7 +157,7 @@ def never_divided(plan: Plan) -> list[str]:
     """
     specs = {row: run.spec for run in plan.runs.values() for row in run.rows}
     return [
-        f"row '{row}': decay_first {spec.decay_first} of {_count(spec.epochs, 'epoch')}: the "
+        f"row '{row}': decay_first {spec.decay_first} of {plural(spec.epochs, 'epoch')}: the "
         "learning rate is never divided"
         for row, spec in specs.items()
         if spec.schedule == "step" and spec.decay_first >= spec.epochs
@@ -186,8 +187,8 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
     shared = sum(len(run.rows) > 1 for run in plan.runs.values())
     done = sum(map(plan.done, plan.runs.values()))
     console.print(
-        f"\n{_count(len(plan.suites), 'suite')}, {_count(rows, 'row')}, {_seeds(plan)}: "
-        f"{_count(len(plan.runs), 'run')}, {shared} of them shared by several rows; {done} done.",
+        f"\n{plural(len(plan.suites), 'suite')}, {plural(rows, 'row')}, {_seeds(plan)}: "
+        f"{plural(len(plan.runs), 'run')}, {shared} of them shared by several rows; {done} done.",
         _still_to_train(need(plan.runs.values(), plan, estimates)),
         *estimates.sources(),
         *_replicates(plan, estimates),
@@ -268,14 +269,10 @@ def _cells(found: Need) -> list[str]:
     return [duration(found.core) + mark, duration(found.gpu) + mark, size(found.disk) + mark]
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
 def _seeds(plan: Plan) -> str:
     counts = {len(row["runs"]) for suite in plan.suites.values() for row in suite["rows"]}
     fewest, most = min(counts), max(counts)
-    return f"{fewest} to {most} seeds" if fewest < most else _count(most, "seed")
+    return f"{fewest} to {most} seeds" if fewest < most else plural(most, "seed")
 
 
 def _still_to_train(found: Need) -> str:
@@ -286,7 +283,7 @@ def _still_to_train(found: Need) -> str:
     )
     if found.unknown:
         text += (
-            f" {_count(found.unknown, 'run')} not counted: the corpus cannot be read to count its "
+            f" {plural(found.unknown, 'run')} not counted: the corpus cannot be read to count its "
             "words."
         )
     return text

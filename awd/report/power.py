@@ -189,7 +189,7 @@ def summary(plan: Mapping, measured: Mapping[str, Assumption]) -> list[str]:
 
 
 def _sentence(design: Design, assumed: Assumption) -> str:
-    seeds = f"{design.seeds} seed{'s' * (design.seeds > 1)}"
+    seeds = words.plural(design.seeds, "seed")
     least = smallest_difference(assumed, design)
     noise = f"(noise of training {assumed.training:.1%}, from {assumed.source})"
     if math.isinf(least):

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from awd.errors import InputError
 from awd.files import read_json
+from awd.report.words import plural
 from awd.runs.progress import WRITE, duration, perplexity_in_words, progress_file
 from awd.study.plan import Plan, Run
 from awd.vocabulary import FAILED, Stage, Status
@@ -244,10 +245,9 @@ def _table(plan: Plan, found: list[RunState], width: int, most: int | None = Non
     counts = Counter(each.state for each in found)
     summary = ", ".join(f"{counts[state]} {state}" for state in State if counts[state])
     hidden = len(ranked) - len(lines)
-    noun = "run" if len(found) == 1 else "runs"
     return Group(
         table,
-        f"{plan.name}: {len(found)} {noun}: {summary}"
+        f"{plan.name}: {plural(len(found), 'run')}: {summary}"
         + (f" ({hidden} not shown)" if hidden else ""),
     )
 
@@ -256,7 +256,7 @@ def _cells(each: RunState) -> dict[str, str]:
     """What the table says of a run, by heading."""
     facts = each.facts
     first, *others = each.run.rows
-    more = f" +{len(others)} row{'s' * (len(others) > 1)}" if others else ""
+    more = f" +{plural(len(others), 'row')}" if others else ""
     return {
         "run": each.run.name,
         "row": first + more,

@@ -56,6 +56,7 @@ HEADINGS = {
 }
 """Headings of table columns by name."""
 MINUS, DASH, TIMES = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
+MOST_NAMES = 8  # in a sentence
 BASE = "base"  # in place of a difference from itself
 
 
@@ -96,11 +97,10 @@ def span(counts: Iterable[int]) -> str:
     return f"{high:,}" if low == high else f"{low:,} {'or' if high == low + 1 else 'to'} {high:,}"
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
+def listed(names: list[str]) -> str:
     """Return names in a sentence, the first few of many."""
-    names = list(names)
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+    rest = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def heading(name: str, group: str = "") -> str:
@@ -130,7 +130,7 @@ def status(state: str, there: int = 0, planned: int = 0, epochs: int | None = No
 
 def verdict(kind: str, distance: float) -> str:
     """Return a verdict with the distance of our perplexity from the published one."""
-    return f"{kind} ({distance:+.1%})".replace("-", MINUS)
+    return f"{kind} ({deviation(distance)})"
 
 
 def deviation(share: float) -> str:

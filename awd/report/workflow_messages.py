@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from awd.errors import InputError
 from awd.files import read_json
 from awd.places import RESULTS
+from awd.report.words import plural
 from awd.runs.progress import describe, duration, progress_file
 from awd.vocabulary import COMBINED, Stage, Status
 
@@ -184,7 +185,7 @@ class Narrator(logging.Handler):
                 record = read_json(self.results / "runs" / wildcards["run"] / f"{stage}.json")
                 result = record["result"]
                 epochs = result["epochs"]
-                words = [f"{epochs} epoch{'s' * (epochs != 1)}", duration(record["seconds"])]
+                words = [plural(epochs, "epoch"), duration(record["seconds"])]
                 if record["status"] != Status.DONE:
                     words.append(f"{record['status']}: {record['reason']}")
                 elif result["valid_perplexity"]:
@@ -244,10 +245,9 @@ class Narrator(logging.Handler):
         again = shlex.join(command)
         if self.interrupted:
             cut_short = sum(self._is_saved(self.jobs[number]) for number in self.failed)
-            trainings = f"{cut_short} training{'s' * (cut_short != 1)}"
             return (
                 f"Stopped. {self.done} of {self.total or len(self.jobs)} steps are done; "
-                f"{trainings} ended early and saved a checkpoint. "
+                f"{plural(cut_short, 'training')} ended early and saved a checkpoint. "
                 f"To continue, run the same command: {again}"
             )
         lines = []

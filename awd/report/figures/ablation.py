@@ -35,7 +35,8 @@ from awd.report.figures.style import (
     styled,
 )
 from awd.report.tables.build import compared
-from awd.report.words import text_name
+from awd.report.tables.layout import number
+from awd.report.words import MINUS, text_name
 from awd.vocabulary import FAILED, Status
 
 ASTRAY = 12
@@ -143,8 +144,8 @@ def _draw_bars(axis: Axes, bars: list[tuple[float, float]]) -> None:
 
 def _plain(value: float, _: int) -> str:
     if abs(value) < 1000:
-        return f"{value:g}".replace("-", "\N{MINUS SIGN}")
-    sign = "\N{MINUS SIGN}" if value < 0 else ""
+        return number(value, "{:g}")
+    sign = MINUS if value < 0 else ""
     return f"{sign}10{str(round(math.log10(abs(value)))).translate(SUPERSCRIPTS)}"
 
 
@@ -193,7 +194,7 @@ def _outcome(line: dict) -> tuple[str, str]:
     if line["status"] in (Status.MISSING, *FAILED):
         color = GREY if line["status"] == Status.MISSING else PALETTE[3]
         return words.status(line["status"]), color
-    value = f"{line['test']:.2f}" if not math.isnan(line["test"]) else "\N{EN DASH}"
+    value = number(line["test"])
     if line["status"] == Status.LEAKS:
         return f"{value} {words.status(Status.LEAKS)}", PALETTE[3]
     return value, INK if compared(line) else GREY

@@ -16,6 +16,7 @@ from awd.report.figures.drawing import explain_below, nothing, panels, stack, wr
 from awd.report.figures.style import DIVERGING, GREY, INK, SHORTEST, fitting, scaled, styled
 from awd.report.figures.traces import corpora
 from awd.report.stats import LEVEL, Result, beyond_noise, compare, holm, pool
+from awd.report.tables.layout import number
 from awd.report.words import text_name
 from awd.vocabulary import Status
 
@@ -123,9 +124,7 @@ def _mean(bands: dict[int, list], band: int) -> float:
 
 def _signed(value: float) -> str:
     """Two digits and a sign in print, none for zero; a dash for what is not known."""
-    if math.isnan(value):
-        return "\N{EN DASH}"
-    text = f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    text = number(value, "{:+.2f}")
     return text[1:] if text[1:] == "0.00" else text
 
 
