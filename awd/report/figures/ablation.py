@@ -65,7 +65,7 @@ def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **
         return nothing("This suite has no rows.")
     labels, places, height = stack(names.values(), fitting(LABEL_WIDTH, SHORTEST))
     figure, axes = panels(corpora, height=height + scaled(0.95), sharey=True)
-    drawn = set()
+    drawn: set[str] = set()
     for axis, corpus in zip(axes, corpora, strict=True):
         write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
         if not roomy():  # above the heading of the numbers, which it may reach
@@ -73,35 +73,7 @@ def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **
         axis.axvline(0, color=INK, lw=0.6, zorder=3)
         lines = table[table["corpus"] == corpus].set_index("row").to_dict("index")
         seeds = seed_differences(suite, corpus, records)
-        anchor = lines.get(base, {}).get("published_test", math.nan)
-        bars, points, others = [], [], []  # (value, place)
-        for name, place in zip(names, places, strict=True):
-            line = lines.get(name)
-            if line is None:
-                _beside(axis, place, "not studied", GREY)
-                continue
-            delta, low, high = (line[f"delta_{end}"] for end in ("test", "low", "high"))
-            if not math.isnan(delta):
-                bars.append((delta, place))
-            if not math.isnan(low):
-                drawn.add("interval")
-                whisker = [[delta - low], [high - delta]]
-                axis.errorbar(
-                    delta, place, xerr=whisker, color=INK, lw=0.8, capsize=1.8, capthick=0.8
-                )
-            if not math.isnan(delta) and len(seeds[name]) > 1:
-                drawn.add("seed")
-                points += [(value, place + scaled(0.035)) for value in seeds[name]]
-            if name != base and not math.isnan(gap := line["published_test"] - anchor):
-                drawn.add("published")
-                others.append((gap, place))
-            _beside(axis, place, *_outcome(line))
-        _draw_bars(axis, bars)
-        for found, look, mark in (
-            (points, {**SEED, "zorder": 4, "gid": "seed"}, "strip"),
-            (others, {**PUBLISHED, "mec": _published_ink(scale), "zorder": 4}, "scatter"),
-        ):
-            draw_points(axis, found, mark, **look)
+        drawn |= _draw_rows(axis, dict(zip(names, places, strict=True)), lines, seeds, base, scale)
         axis.set(xlabel="Δ test perplexity", ylabel="")
         _fit_values(axis, [abs(line["delta_test"]) for line in lines.values()])
         axis.tick_params(axis="y", length=0)
@@ -120,6 +92,41 @@ def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **
     if handles := [entry for name, entry in entries.items() if name in drawn]:
         legend_below(figure, handles, 2)
     return figure
+
+
+def _draw_rows(
+    axis: Axes,
+    places: dict[str, float],
+    lines: dict[str, dict],
+    seeds: dict[str, list[float]],
+    base: str | None,
+    scale: str,
+) -> set[str]:
+    """Draw all there is of the rows at their ``places``; return what a legend has to explain."""
+    anchor = lines.get(base or "", {}).get("published_test", math.nan)
+    bars, points, published, intervals = [], [], [], False  # (value, place)
+    for name, place in places.items():
+        line = lines.get(name)
+        if line is None:
+            _beside(axis, place, "not studied", GREY)
+            continue
+        delta, low, high = (line[f"delta_{end}"] for end in ("test", "low", "high"))
+        if not math.isnan(delta):
+            bars.append((delta, place))
+        if not math.isnan(low):
+            intervals = True
+            whisker = [[delta - low], [high - delta]]
+            axis.errorbar(delta, place, xerr=whisker, color=INK, lw=0.8, capsize=1.8, capthick=0.8)
+        if not math.isnan(delta) and len(seeds[name]) > 1:
+            points += [(value, place + scaled(0.035)) for value in seeds[name]]
+        if name != base and not math.isnan(gap := line["published_test"] - anchor):
+            published.append((gap, place))
+        _beside(axis, place, *_outcome(line))
+    _draw_bars(axis, bars)
+    draw_points(axis, points, "strip", **SEED, zorder=4, gid="seed")
+    draw_points(axis, published, "scatter", **PUBLISHED, mec=_published_ink(scale), zorder=4)
+    seen = {"interval": intervals, "seed": points, "published": published}
+    return {name for name, found in seen.items() if found}
 
 
 def _draw_bars(axis: Axes, bars: list[tuple[float, float]]) -> None:

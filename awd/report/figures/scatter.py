@@ -61,48 +61,21 @@ def scatter(
         write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
         axis.set_xlabel(label)
         seeds = seed_values(suite, corpus, records)
-        seen: list[float] = []
-        points: dict[str, list[tuple]] = {name: [] for name in LOOKS}
-        for line in lines:
-            strong = line["row"] == base
-            x, color = line["x"], look[line["row"]][1]
-            values = seeds[line["row"]]
-            seen += [line["test"], *values]
-            if len(values) > 1:
-                drawn.add("seed")
-                for value in values:
-                    points["seed"].append((x, value, color))
-            points["strong" if strong else "weak"].append((x, line["test"], color))
-            if compare and not math.isnan(line["published_test"]):
-                drawn.add("published")
-                seen.append(line["published_test"])
-                points["published"].append((x, line["published_test"], "w"))
+        points = _points(lines, seeds, look, base, compare)
         for name, found in points.items():
-            draw_points(
-                axis,
-                [(x, y) for x, y, _ in found],
-                "scatter",
-                gid=name,
-                **LOOKS[name] | {"mfc": [color for *_, color in found]},
-            )
-        low, high = min(seen), max(seen)
+            *places, colors = zip(*found, strict=True)
+            drawn.add(name)
+            inks = LOOKS[name] | {"mfc": list(colors), "gid": name}
+            draw_points(axis, list(zip(*places, strict=True)), "scatter", **inks)
+        heights = [y for found in points.values() for _, y, _ in found]
+        low, high = min(heights), max(heights)
         margin = 1.03 * (high / low) ** 0.05
         limit_values(axis, low / margin, high * margin)
         _fit_places(axis, [line["x"] for line in lines], formatter)
     for axis in axes[::2]:
         axis.set_ylabel("test perplexity")
     _name_others(figure, table, shown, unplaced)
-    entries = {
-        "seed": Line2D([], [], lw=0, label="single seed", **SEED | {"ms": 1.8}),
-        "published": Line2D([], [], lw=0, label="published", mec=PALETTE[3], **PUBLISHED),
-    }
-    if handles := [entry for name, entry in entries.items() if name in drawn]:
-        if roomy():
-            frame = {"frameon": True, "framealpha": 1, "edgecolor": FRAME, "handletextpad": 0}
-            legend = axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), **frame)
-            legend.set_in_layout(False)  # its best place is looked for once, not in each layout
-        else:
-            legend_below(figure, handles, 2)
+    _explain(figure, drawn)
     lay_out(figure)  # the names depend on it
     for axis, lines in zip(axes, groups.values(), strict=True):
         names = [
@@ -111,6 +84,43 @@ def scatter(
         ]
         write_names(axis, names)
     return figure
+
+
+def _points(
+    lines: list[dict],
+    seeds: dict[str, list[float]],
+    look: dict[str, tuple],
+    base: str | None,
+    compare: bool,
+) -> dict[str, list[tuple]]:
+    """The points of a panel, (x, y, colour), by their names in LOOKS; those drawn first come first.
+
+    A row with a single seed has no point of that seed.
+    """
+    points: dict[str, list[tuple]] = {name: [] for name in LOOKS}
+    for line in lines:
+        x, color = line["x"], look[line["row"]][1]
+        if len(values := seeds[line["row"]]) > 1:
+            points["seed"] += [(x, value, color) for value in values]
+        points["strong" if line["row"] == base else "weak"].append((x, line["test"], color))
+        if compare and not math.isnan(line["published_test"]):
+            points["published"].append((x, line["published_test"], "w"))
+    return {name: found for name, found in points.items() if found}
+
+
+def _explain(figure: Figure, drawn: set[str]) -> None:
+    """A legend in the first panel or, where letters are large, below the panels."""
+    entries = {
+        "seed": Line2D([], [], lw=0, label="single seed", **SEED | {"ms": 1.8}),
+        "published": Line2D([], [], lw=0, label="published", mec=PALETTE[3], **PUBLISHED),
+    }
+    handles = [entry for name, entry in entries.items() if name in drawn]
+    if handles and roomy():
+        frame = {"frameon": True, "framealpha": 1, "edgecolor": FRAME, "handletextpad": 0}
+        legend = figure.axes[0].legend(handles=handles, loc="best", fontsize=scaled(6.5), **frame)
+        legend.set_in_layout(False)  # its best place is looked for once, not in each layout
+    elif handles:
+        legend_below(figure, handles, 2)
 
 
 def _fit_places(axis: Axes, places: list[float], formatter: FuncFormatter | EngFormatter) -> None:
