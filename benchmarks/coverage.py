@@ -20,7 +20,17 @@ import pandas as pd
 from scipy.special import chdtr, fdtrc, stdtr, stdtrit
 from tabulate import tabulate
 
-from awd.report.stats import CAUTION, LEVEL, UNSTEADY, Result, beyond_noise, compare, holm, pool
+from awd.report.stats import (
+    CAUTION,
+    CONFIDENCE,
+    SIGNIFICANCE,
+    UNSTEADY,
+    Result,
+    beyond_noise,
+    compare,
+    holm,
+    pool,
+)
 
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
@@ -173,7 +183,7 @@ def interval(by_block, one, parts, is_one, residual) -> tuple[np.ndarray, ...]:
     freedom = np.where(is_one, degrees([*one, blocks]), degrees([*parts, blocks]))
     error = np.sqrt(variance + text - np.minimum(np.minimum(residual, variance), text))
     nats = by_block.mean(axis=1)
-    half = stdtrit(freedom, 0.975) * error
+    half = stdtrit(freedom, (1 + CONFIDENCE) / 2) * error
     return nats, half, 2 * stdtr(freedom, -np.abs(nats) / error), freedom
 
 
@@ -197,7 +207,7 @@ def found_by_holm(found: Differences) -> np.ndarray:
     """Which rows are beyond noise, (studies, rows)."""
     order = np.argsort(found.p, axis=1)
     corrected = np.take_along_axis(found.p, order, axis=1) * np.arange(ROWS, 0, -1)
-    return in_place(np.maximum.accumulate(corrected, axis=1) < LEVEL, order)
+    return in_place(np.maximum.accumulate(corrected, axis=1) < SIGNIFICANCE, order)
 
 
 def found_by_dunnett(found: Differences, critical: np.ndarray) -> np.ndarray:
@@ -229,7 +239,10 @@ def dunnett_critical(share: float) -> np.ndarray:
     for _ in range(16):
         middle = np.sqrt(low * high)
         tail = chdtr(freedom, freedom * (tops / middle) ** 2).mean(axis=2, keepdims=True)
-        low, high = np.where(tail > LEVEL, middle, low), np.where(tail > LEVEL, high, middle)
+        low, high = (
+            np.where(tail > SIGNIFICANCE, middle, low),
+            np.where(tail > SIGNIFICANCE, high, middle),
+        )
     return high[:, :, 0].T
 
 
@@ -336,11 +349,11 @@ def main() -> None:
         f"differences, and {studies} in which three rows differ by "
         f"{100 * EFFECT:.0f}%, per design; made by `python benchmarks/coverage.py --studies "
         f"{studies}`. *Freedom*: degrees of freedom of the noise of training (median). *Coverage*: "
-        "share of 95% intervals that hold the true difference (standard error at most "
-        f"{100 * frame['error'].max():.1f}%); *noisiest rows*: of the rows with most noise, where "
-        "rows differ in it. *False alarms*: share of tables without differences in which at least "
-        "one row seems to differ (corrected p below 0.05; standard error at most "
-        f"{100 * frame['error_alarms'].max():.1f}%). *Found*: share of the rows that differ. "
+        f"share of {CONFIDENCE:.0%} intervals that hold the true difference (standard error at "
+        f"most {100 * frame['error'].max():.1f}%); *noisiest rows*: of the rows with most noise, "
+        "where rows differ in it. *False alarms*: share of tables without differences in which at "
+        f"least one row seems to differ (corrected p below {SIGNIFICANCE:g}; standard error at "
+        f"most {100 * frame['error_alarms'].max():.1f}%). *Found*: share of the rows that differ. "
         "*Width*: mean width of the intervals.\n\n" + text + "\n",
         encoding="utf-8",
     )

@@ -8,9 +8,8 @@ from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 
-from awd.report.stats import Noise, Result, prediction
+from awd.report.stats import Noise, Result, prediction, standard_errors
 
 TOLERANCE = 0.03
 """Of the published perplexity; within it a value is close where the noise is unknown."""
@@ -54,7 +53,7 @@ class Order(NamedTuple):
 def judge(results: Sequence[Result], published: float, noise: Noise) -> Judgement:
     """Compare trainings with the published perplexity, which was that of one training, too.
 
-    It is reproduced if it lies in the 95% prediction interval of one more training. The noise is
+    It is reproduced if it lies in the prediction interval of one more training. The noise is
     that of these trainings' corpus and split.
     """
     loss = float(np.mean([result.loss for result in results]))
@@ -78,7 +77,7 @@ def order(groups: tuple[tuple[tuple[float, float], ...], ...], noise: tuple[Nois
         noise: of each group.
 
     Rows of different groups are not compared. A published difference counts if it lies outside the
-    95% interval of the difference of two trainings without a true one. The p value is that of a
+    interval of the difference of two trainings without a true one. The p value is that of a
     one-sided permutation test: reproduced values are permuted within groups, all ways with up to
     EXACT rows in all, else DRAWS seeded ones.
     """
@@ -116,7 +115,7 @@ def _counted(published: Sequence[float], noise: Noise) -> tuple[np.ndarray, ...]
     """The pairs that count: both places and the sign of the published difference, (pairs)."""
     least = 0.0
     if noise.freedom:
-        least = float(stdtrit(noise.freedom, 0.975)) * math.sqrt(2 * noise.variance)
+        least = standard_errors(noise.freedom) * math.sqrt(2 * noise.variance)
     values = np.array(published)
     ones, others = np.triu_indices(len(values), 1)
     apart = values[ones] - values[others]

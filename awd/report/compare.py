@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 DIFFERENT, UNDECIDED = 3, 4
 """Exit codes; 0: no row differs beyond noise. 1 and 2 are those of wrong input."""
+INTERVAL = words.heading("interval")
 WIDTH = 200  # of lines that no terminal limits
 
 
@@ -415,13 +416,13 @@ def cells(comparison: Comparison) -> list[dict[str, str]]:
                 "A": _number(first, row.counts[0]),
                 "B": _number(second, row.counts[1]),
                 "B − A": DASH if math.isnan(value) else f"{value:+.2f}",
-                "95% interval": interval or DASH,
+                INTERVAL: interval or DASH,
                 "p (Holm)": DASH if math.isnan(row.p_holm) else f"{row.p_holm:.3f}",
                 "outcome": outcome,
             }
         )
     for line in lines:
-        for key in ("B − A", "95% interval"):
+        for key in ("B − A", INTERVAL):
             line[key] = line[key].replace("-", MINUS)
     return lines
 

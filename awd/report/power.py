@@ -17,7 +17,7 @@ from awd.report import words
 from awd.report.build import read_plan
 from awd.report.noise import alike, noise_of, results_by_row
 from awd.report.records import collect
-from awd.report.stats import satterthwaite, text_variance
+from awd.report.stats import SIGNIFICANCE, satterthwaite, text_variance
 from awd.study import parts
 
 log = logging.getLogger(__name__)
@@ -73,17 +73,17 @@ class Design(NamedTuple):
 
 
 def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> float:
-    """Find the difference, in nats, that is significant with a probability of 80%.
+    """Find the difference, in nats, that is significant with probability POWER.
 
-    The test is two-sided at 5%, or at 5% for all ``rows`` together (Bonferroni, the first step of
-    Holm's). Infinite if no row has two trainings.
+    The test is two-sided at SIGNIFICANCE, for one row or for all ``rows`` together (Bonferroni, the
+    first step of Holm's). Infinite if no row has two trainings.
     """
     if not design.freedom:
         return math.inf
     training = assumed.training**2 * (1 / design.seeds + 1 / design.base_seeds)
     text = assumed.text**2
     degrees = satterthwaite([(training, design.freedom), (text, BLOCKS - 1)])
-    critical = float(stdtrit(degrees, 1 - 0.025 / rows))
+    critical = float(stdtrit(degrees, 1 - SIGNIFICANCE / 2 / rows))
     # The noncentral t distribution exceeds the critical value with this probability. It falls below
     # the negative one with practically none.
     return float(nctdtrinc(degrees, 1 - POWER, critical)) * math.sqrt(training + text)

@@ -50,7 +50,9 @@ FEWEST_BLOCKS = 10
 """The variance over fewer blocks has too few degrees of freedom."""
 UNSTEADY = 0.001
 """p value of the F test below which a row does not share the noise of the others."""
-LEVEL = 0.05
+CONFIDENCE = 0.95
+"""Of all intervals. Words have it, too (report.words.HEADINGS, workflow/report, docs)."""
+SIGNIFICANCE = 0.05
 """Corrected p value below which a difference is beyond noise."""
 CAUTION = 18
 """How much more the noise of training weighs in the degrees of freedom, see `satterthwaite`."""
@@ -98,7 +100,7 @@ class Noise(NamedTuple):
 class Difference(NamedTuple):
     """Row minus base row in nats per token; nan where unknown.
 
-    ``low`` and ``high`` are the 95% interval, ``covers`` is what it covers: "trainings and text",
+    ``low`` and ``high`` are its interval, ``covers`` is what it covers: "trainings and text",
     "trainings", or "" without an interval; ``lacks`` says why a known difference has none.
     """
 
@@ -182,14 +184,14 @@ def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Diff
         return Difference(nats, lacks=_lacks(row, base, noise))
     variance, freedom = _variance(sides, moved)
     error = math.sqrt(variance)
-    half = float(stdtrit(freedom, 0.975)) * error
+    half = standard_errors(freedom) * error
     p = float(2 * stdtr(freedom, -abs(nats) / error)) if error > 0 else float(nats == 0)
     covers = "trainings" if moved is None else "trainings and text"
     return Difference(nats, nats - half, nats + half, p, freedom, covers)
 
 
 def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
-    """95% prediction interval of the mean loss of one more training, on the same text, in nats.
+    """Prediction interval of the mean loss of one more training, on the same text, in nats.
 
     Its variance is noise (1 + 1/n): that of the new training and that of the mean of n. Trainings
     that are left out of the pool have their own noise. Both ends are nan if the noise is unknown or
@@ -198,8 +200,14 @@ def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
     noise = _own_or(noise, results)
     if not noise.freedom or not results:
         return math.nan, math.nan
-    half = float(stdtrit(noise.freedom, 0.975)) * math.sqrt(noise.variance * (1 + 1 / len(results)))
+    error = math.sqrt(noise.variance * (1 + 1 / len(results)))
+    half = standard_errors(noise.freedom) * error
     return _mean_loss(results) - half, _mean_loss(results) + half
+
+
+def standard_errors(freedom: float) -> float:
+    """Return how many standard errors an interval reaches to either side, by t."""
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def text_variance(row: Sequence[Result], base: Sequence[Result]) -> float:
@@ -241,7 +249,7 @@ def beyond_noise(p_holm: float) -> bool:
 
     Its interval does not decide: of many rows, some exclude zero by chance.
     """
-    return p_holm < LEVEL
+    return p_holm < SIGNIFICANCE
 
 
 def _within(group: Sequence[Result]) -> Noise:

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from awd.errors import InputError
 from awd.files import atomic, read_text
-from awd.report.tuning_curve import CONFIDENCE, tuning_curve
+from awd.report.stats import CONFIDENCE
+from awd.report.tuning_curve import tuning_curve
 from awd.report.words import DASH, corpus_name
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.folder import read_record

@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special, stats
 
-CONFIDENCE = 0.95
+from awd.report.stats import CONFIDENCE
+
 DRAWS = 20_000
 """Random samples from which the intervals' common width is found."""
 

@@ -25,6 +25,8 @@ from markdown_it.token import Token
 from awd.cli import main
 from awd.corpora import sizes
 from awd.corpora.catalogue import entries
+from awd.report.stats import CONFIDENCE
+from awd.report.words import HEADINGS
 from awd.study.config import load_config
 from awd.study.plan import Plan
 from awd.vocabulary import Split
@@ -163,6 +165,16 @@ def test_every_picture_is_shown_and_made_by_a_command():
     for name in {picture.name for picture in pictures}:
         figure = name.removeprefix("figure-").removesuffix(".png")
         assert name in makefile + benchmarks or re.search(rf"\d-{figure}\b", makefile), name
+
+
+def test_all_texts_name_the_confidence_that_intervals_have():
+    captions = [
+        path.read_text(encoding="utf-8") for path in (HOME / "workflow" / "report").rglob("*.rst")
+    ]
+    texts = [*HEADINGS.values(), *captions, *(page.read_text(encoding="utf-8") for page in PROSE)]
+    named = re.findall(r"([\d.]+%)\s+(?:prediction )?interval", "\n".join(texts))
+    assert len(named) > 10
+    assert set(named) == {f"{CONFIDENCE:.0%}"}
 
 
 def plain(cell: str) -> str:

@@ -36,7 +36,7 @@ from awd.report.figures.style import (
 )
 from awd.report.tables.build import compared
 from awd.report.tables.layout import number
-from awd.report.words import MINUS, text_name
+from awd.report.words import MINUS, heading, text_name
 from awd.vocabulary import FAILED, Status
 
 ASTRAY = 12
@@ -54,7 +54,7 @@ def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **
     """Test perplexity of each row minus the base row's: a panel per corpus, a bar per row.
 
     ``table`` is the frame of report.tables, ``records`` that of report.records. Error bars are the
-    table's 95% intervals, points the seeds where there are several, hollow diamonds the published
+    table's intervals, points the seeds where there are several, hollow diamonds the published
     differences (at other scales than `paper` they are pale: another corpus or model), the numbers
     at the right the reproduced test perplexities, grey if not comparable. What has none says why.
     """
@@ -85,7 +85,7 @@ def draw(suite: dict, table: pd.DataFrame, records: pd.DataFrame, scale: str, **
     axes[0].set_ylim(height, 0)
     label = "published" if scale == "paper" else "published, at another corpus or scale"
     entries = {
-        "interval": Line2D([], [], color=INK, lw=0.8, marker="|", ms=4, label="95% interval"),
+        "interval": Line2D([], [], color=INK, lw=0.8, marker="|", ms=4, label=heading("interval")),
         "seed": Line2D([], [], lw=0, label="single seed", **SEED),
         "published": Line2D([], [], lw=0, label=label, mec=_published_ink(scale), **PUBLISHED),
     }

@@ -15,7 +15,7 @@ from awd.report.evaluations import evaluations_of
 from awd.report.figures.drawing import explain_below, nothing, panels, stack, write_title
 from awd.report.figures.style import DIVERGING, GREY, INK, SHORTEST, fitting, scaled, styled
 from awd.report.figures.traces import corpora
-from awd.report.stats import LEVEL, Result, beyond_noise, compare, holm, pool
+from awd.report.stats import SIGNIFICANCE, Result, beyond_noise, compare, holm, pool
 from awd.report.tables.layout import number
 from awd.report.words import text_name
 from awd.vocabulary import Status
@@ -32,8 +32,8 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
     A panel per corpus, a line per row, a column per band of frequency: mean nats per token minus
     those of the base row; the base row's line has its own mean nats. Grey numbers are not beyond
     the noise of training: p, corrected with Holm's method for all numbers of a panel, is not below
-    LEVEL. The share of the test text that a band has stands under its heading. ``records`` is the
-    frame of report.records; rows whose records have no losses by frequency are left out.
+    SIGNIFICANCE. The share of the test text that a band has stands under its heading. ``records``
+    is the frame of report.records; rows whose records have no losses by frequency are left out.
     """
     differing = measured_differently(suite, records)
     comparable = [row for row in suite["rows"] if (row["row"], row["corpus"]) not in differing]
@@ -55,7 +55,7 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
         f"numbers: nats per token, of {names[suite['base']]} and of the others minus those"
     )
     if any(len(runs) > 1 for rows in measured.values() for runs in rows.values()):
-        text += f"; grey: not beyond the noise of training (p of {LEVEL:g}, Holm)"
+        text += f"; grey: not beyond the noise of training (p of {SIGNIFICANCE:g}, Holm)"
     explain_below(figure, text)
     return figure
 

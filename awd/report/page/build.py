@@ -22,7 +22,7 @@ from awd.places import CAPTIONS
 from awd.report import words
 from awd.report.agreement import TOLERANCE, Verdict
 from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
-from awd.report.stats import LEVEL, beyond_noise
+from awd.report.stats import CONFIDENCE, SIGNIFICANCE, beyond_noise
 from awd.report.tables.build import compared
 from awd.report.tables.files import csv
 from awd.report.tables.latex import latex
@@ -108,7 +108,8 @@ def render(
         machines=_machines(records),
         signs=SIGNS,
         tolerance=f"{TOLERANCE:.0%}",
-        level=LEVEL,
+        significance=SIGNIFICANCE,
+        confidence=f"{CONFIDENCE:.0%}",
         interval=words.interval,
         sources={suite.name: suite.sources for suite in suites},
     )

@@ -51,7 +51,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         if facts.unknown:
             how = words.remark(facts.unknown)
         if facts.kinds:
-            how = f"with its 95% interval {words.interval(facts.kinds[0])}"
+            how = f"with its {words.heading('interval')} {words.interval(facts.kinds[0])}"
         sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
         if facts.kinds and (trainings := _noise(frame)):
             sentences.append(words.noise_source(trainings))

@@ -10,7 +10,7 @@ from table_study import rewrite, with_frequencies
 
 from awd.report import records, tables
 from awd.report.noise import by_split
-from awd.report.stats import LEVEL, Result, compare, pool
+from awd.report.stats import SIGNIFICANCE, Result, compare, pool
 from awd.report.tables.lead import leads
 
 
@@ -93,9 +93,9 @@ def test_equal_rows_lead_beyond_noise_no_more_often_than_the_level(seeds):
         ]
         pooled = pool(rows)
         rows.sort(key=lambda row: np.mean([each.loss for each in row]))
-        beyond += compare(rows[1], rows[0], pooled).p < LEVEL
-    error = math.sqrt(LEVEL * (1 - LEVEL) / times)
-    assert beyond / times < LEVEL + 3 * error
+        beyond += compare(rows[1], rows[0], pooled).p < SIGNIFICANCE
+    error = math.sqrt(SIGNIFICANCE * (1 - SIGNIFICANCE) / times)
+    assert beyond / times < SIGNIFICANCE + 3 * error
 
 
 def test_before_the_first_run_no_row_leads(tmp_path):
