@@ -174,11 +174,12 @@ def load(folder: Path) -> Corpus:
     import numpy as np
 
     folder = Path(folder)
+    remedy = f"delete {folder} to encode the text again"
     info = read_json(folder / "corpus.json")
     if info.get("format") != FORMAT:
         raise InputError(
             f"{folder / 'corpus.json'} has format {info.get('format')!r}; this version of awd "
-            f"reads {FORMAT}: delete {folder} to encode the text again"
+            f"reads {FORMAT}: {remedy}"
         )
     try:
         name, digest, files = info["corpus"], info["fingerprint"], dict(info["files"])
@@ -189,19 +190,17 @@ def load(folder: Path) -> Corpus:
         words = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")[:-1]
         splits = {split: np.load(folder / f"{split}.npy", allow_pickle=False) for split in Split}
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"the encoded corpus in {folder} is damaged: {error}") from error
+        raise InputError(f"{folder} is damaged ({error}): {remedy}") from error
+    misfit = f"does not fit the corpus.json beside it: {remedy}"
     if len(words) != types:
-        raise InputError(f"{folder / 'vocabulary.txt'} does not fit the corpus.json beside it")
+        raise InputError(f"{folder / 'vocabulary.txt'} {misfit}")
     for split, ids in splits.items():
         fits = ids.size and ids.shape == (tokens[split],) and ids.dtype.kind in "iu"
         if not fits or ids.min() < 0 or ids.max() >= types:
-            raise InputError(f"{folder / f'{split}.npy'} does not fit the corpus.json beside it")
+            raise InputError(f"{folder / f'{split}.npy'} {misfit}")
     for file in FILES:
         if files.get(file) != file_sha256(folder / file):
-            raise InputError(
-                f"{folder / file} was changed after it was encoded: delete {folder} to encode the "
-                "text again"
-            )
+            raise InputError(f"{folder / file} was changed after it was encoded: {remedy}")
     return Corpus(name, digest, words, **splits, info=info)
 
 
