@@ -33,6 +33,11 @@ class Stage(StrEnum):
     FINETUNE = "finetune"
 
 
+def stages_to(last: str) -> tuple[Stage, ...]:
+    """Return the stages that weights of the stage ``last`` have gone through."""
+    return tuple(Stage)[: list(Stage).index(Stage(last)) + 1]
+
+
 class Split(StrEnum):
     """A part of a corpus."""
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from awd.report.evaluations import Evaluation, evaluations_of
 from awd.report.structures import UsedDevice
-from awd.vocabulary import Device, Stage
+from awd.vocabulary import Device, Stage, stages_to
 
 Seconds = Mapping[tuple[str, str], float]  # by run and stage
 
@@ -42,11 +42,10 @@ class Costs:
         Both stages of a fine-tuned row count. Of an ensemble one training is known by name; the
         others are taken to cost the same.
         """
-        stages = tuple(Stage)[: 1 + (row["stage"] == Stage.FINETUNE)]
         found = {}
         for key in evaluations_of(row):
             run, count = key[0], self.trainings.get(key, 1)
-            for stage in stages:
+            for stage in stages_to(row["stage"]):
                 if (run, stage) in self.seconds:
                     found[run, str(stage)] = count * self.seconds[run, stage]
         return found

@@ -96,15 +96,10 @@ def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
     unknown = 0
     for run in runs:
         stages, sizes = plan.stages_to_train(run), plan.sizes[run.spec.corpus]
-        evaluations = [
-            (stage, method)
-            for stage, method in run.evaluations
-            if not (run.folder / f"{stage}.{method}.json").exists()
-        ]
         if sizes is None:
             unknown += bool(stages)
             continue
-        disk += cost.kept_bytes(run.spec, len(stages), len(evaluations), sizes)
+        disk += cost.kept_bytes(run.spec, len(stages), len(run.not_evaluated()), sizes)
         if stages:
             core += estimates.seconds(run, stages, Device.CPU) or 0
             gpu += estimates.seconds(run, stages, Device.CUDA) or 0
@@ -232,7 +227,6 @@ def _runs(plan: Plan, estimates: Estimates) -> Table:
     table.add_column("state", no_wrap=True)
     for run in plan.runs.values():
         parameters = plan.parameters(run)
-        stages = tuple(Stage)[: 1 + (Stage.FINETUNE in run.stages)]
         table.add_row(
             run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
             ", ".join(run.rows),
@@ -240,7 +234,7 @@ def _runs(plan: Plan, estimates: Estimates) -> Table:
             *(
                 "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
                 for device in (Device.CPU, Device.CUDA)
-                for seconds in [estimates.seconds(run, stages, device)]
+                for seconds in [estimates.seconds(run, run.all_stages, device)]
             ),
             "done" if plan.done(run) else "to do",
         )

@@ -17,7 +17,7 @@ from awd.report.structures import STRUCTURES, UsedDevice, check_sums, load_devic
 from awd.runs.curve import DIGEST
 from awd.runs.folder import RECORD_FORMAT
 from awd.runs.progress import curve_file
-from awd.vocabulary import FAILED, HELD_OUT, Stage, Status
+from awd.vocabulary import FAILED, HELD_OUT, Stage, Status, stages_to
 
 LARGEST_LOSS = 709  # of which the exponential is finite
 
@@ -271,20 +271,18 @@ def _devices(
     folder: Path, stage: str, trainings: dict[Stage, dict]
 ) -> dict[Stage, tuple[UsedDevice, ...]]:
     """The devices of ``stage`` and of the stage before it, as far as their records exist."""
-    wanted = list(Stage)[: list(Stage).index(Stage(stage)) + 1]
     return {
         each: structures.load(
             "devices", trainings[each]["devices"], folder / f"{each}.json", load_devices
         )
-        for each in wanted
+        for each in stages_to(stage)
         if each in trainings and trainings[each]["devices"] is not None
     }
 
 
 def _energy(stage: str, trainings: dict[Stage, dict]) -> float | None:
     """The energy of ``stage`` and the stage before it, None if that of one is not known."""
-    wanted = list(Stage)[: list(Stage).index(Stage(stage)) + 1]
-    found = [trainings.get(each, {}).get("energy_joules") for each in wanted]
+    found = [trainings.get(each, {}).get("energy_joules") for each in stages_to(stage)]
     known = [joules for joules in found if isinstance(joules, int | float)]
     return sum(known) if len(known) == len(found) else None
 

@@ -85,8 +85,8 @@ def run_state(run: Run, checkpoints: Path) -> RunState:
     """
     facts: dict = {}
     failed: list[Status] = []
-    for stage in Stage if Stage.FINETUNE in run.stages else (Stage.TRAIN,):
-        path = run.folder / f"{stage}.json"
+    for stage in run.all_stages:
+        path = run.record(stage)
         if not path.exists():
             return _unfinished(run, stage, checkpoints)
         record = read_json(path)
@@ -99,10 +99,9 @@ def run_state(run: Run, checkpoints: Path) -> RunState:
         }
     if failed:
         return RunState(run, State(failed[0]), stage, facts)
-    for trained, method in run.evaluations:
-        if not (run.folder / f"{trained}.{method}.json").exists():
-            perplexity = {"valid_perplexity": facts["valid_perplexity"]}
-            return RunState(run, State.WAITING, EVALUATION, perplexity)
+    if run.not_evaluated():
+        perplexity = {"valid_perplexity": facts["valid_perplexity"]}
+        return RunState(run, State.WAITING, EVALUATION, perplexity)
     return RunState(run, State.DONE, stage, facts)
 
 

@@ -23,7 +23,7 @@ from awd.study.spec import HYPERPARAMETERS, RunSpec, too_few_steps
 from awd.study.suite import Suite, citation, read_suite, suite_files
 from awd.study.tuning import Trial
 from awd.study.validation import validate
-from awd.vocabulary import DEFAULT, Stage
+from awd.vocabulary import DEFAULT, Stage, stages_to
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,19 @@ class Run:
     def folder(self) -> Path:
         """The folder of its records and weights."""
         return self.results / "runs" / self.name
+
+    @property
+    def all_stages(self) -> tuple[Stage, ...]:
+        """Those trained and, before a fine-tuning, the training that it needs."""
+        return stages_to(Stage.FINETUNE if Stage.FINETUNE in self.stages else Stage.TRAIN)
+
+    def record(self, stage: str, method: str | None = None) -> Path:
+        """Return the record of a stage, or of its evaluation by a method."""
+        return self.folder / ".".join(filter(None, [stage, method, "json"]))
+
+    def not_evaluated(self) -> list[tuple[str, str]]:
+        """Return the evaluations, stage and method, that have no record."""
+        return [each for each in self.evaluations if not self.record(*each).exists()]
 
 
 class Plan:
@@ -325,7 +338,7 @@ class Plan:
     def evaluations(self) -> list[Path]:
         """Return the record of each evaluation that a row needs."""
         return [
-            run.folder / f"{stage}.{method}.json"
+            run.record(stage, method)
             for run in self.runs.values()
             for stage, method in run.evaluations
         ]
@@ -363,14 +376,13 @@ class Plan:
 
     def done(self, run: Run) -> bool:
         """Return whether every stage of the run that a row needs is trained."""
-        return all((run.folder / f"{stage}.json").exists() for stage in run.stages)
+        return all(run.record(stage).exists() for stage in run.stages)
 
     def stages_to_train(self, run: Run) -> list[Stage]:
         """Return the stages that have no record: fine-tuning needs the training before it."""
         if self.done(run):
             return []
-        stages = [Stage.TRAIN, *([Stage.FINETUNE] if Stage.FINETUNE in run.stages else [])]
-        return [stage for stage in stages if not (run.folder / f"{stage}.json").exists()]
+        return [stage for stage in run.all_stages if not run.record(stage).exists()]
 
     def as_dict(self) -> dict:
         """Return the plan as its parts hold it: all that a report needs besides the records."""

@@ -142,9 +142,8 @@ class WorkflowPlan(Plan):
         """Runs of which each planned evaluation is recorded, alone and as a member."""
         unfinished = {name for name, run in self.runs.items() if not run.evaluations}
         for run in self.runs.values():
-            for (stage, method), members in run.evaluations.items():
-                if not (run.folder / f"{stage}.{method}.json").exists():
-                    unfinished.update([run.name, *members])
+            for each in run.not_evaluated():
+                unfinished.update([run.name, *run.evaluations[each]])
         return self.runs.keys() - unfinished
 
     @property

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from awd.vocabulary import HELD_OUT, Device, Event, Split, Stage, Status
+from awd.vocabulary import HELD_OUT, Device, Event, Split, Stage, Status, stages_to
 
 RUNS = Path(__file__).parents[2] / "results" / "runs"
 
@@ -23,6 +23,11 @@ RUNS = Path(__file__).parents[2] / "results" / "runs"
 def test_the_spelling_of_words(words, expected):
     assert [str(word) for word in words] == expected
     assert json.loads(json.dumps(dict.fromkeys(words, 1))) == dict.fromkeys(expected, 1)
+
+
+def test_fine_tuning_comes_after_training():
+    assert stages_to("train") == (Stage.TRAIN,)
+    assert stages_to("finetune") == (Stage.TRAIN, Stage.FINETUNE)
 
 
 def test_perplexity_is_reported_on_all_splits_but_the_first():
