@@ -101,18 +101,26 @@ def encode(
         predicted: dict[str, np.ndarray] = {split: splits[split] for split in HELD_OUT}
         record["entropy"] = known_entropy.floor(vocabulary, predicted)
     _log(record)
-
     with writing(destination):
-        destination.mkdir(parents=True, exist_ok=True)
-        # A record left from before must not vouch for what is about to be written.
-        (destination / "corpus.json").unlink(missing_ok=True)
-        for split, each in splits.items():
-            with atomic(destination / f"{split}.npy") as temporary:
-                np.save(temporary, each)
-        write_text(destination / "vocabulary.txt", "".join(f"{word}\n" for word in vocabulary))
-        record["files"] = {name: file_sha256(destination / name) for name in FILES}
+        record["files"] = _write(destination, splits, vocabulary)
         write_json(destination / "corpus.json", record)
     return record
+
+
+def _write(
+    destination: Path, splits: Mapping[str, np.ndarray], vocabulary: list[str]
+) -> dict[str, str]:
+    """Write what stands beside corpus.json; return the checksums of these files."""
+    import numpy as np
+
+    destination.mkdir(parents=True, exist_ok=True)
+    # A record left from before must not vouch for what is about to be written.
+    (destination / "corpus.json").unlink(missing_ok=True)
+    for split, each in splits.items():
+        with atomic(destination / f"{split}.npy") as temporary:
+            np.save(temporary, each)
+    write_text(destination / "vocabulary.txt", "".join(f"{word}\n" for word in vocabulary))
+    return {name: file_sha256(destination / name) for name in FILES}
 
 
 @dataclass(frozen=True, eq=False)

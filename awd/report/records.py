@@ -148,14 +148,13 @@ def read(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         for column in STRUCTURES:
             line[column] = structures.from_cell(column, line[column], path)
         check_sums(line, path)
-    parsed = _frame(lines)
-    records = cells[list(RECORD_TYPES)].assign(**{name: parsed[name] for name in STRUCTURES})
+    records = typed(_frame(lines), RECORD_TYPES)
     curves = _read_csv(Path(folder) / "curves.csv", CURVE_TYPES)
     there = set(curves[["run", "stage"]].itertuples(index=False, name=None))
     counts = records[["run", "stage", "epochs"]].dropna().itertuples(index=False, name=None)
     known = {(run, stage): {"epochs": n} for run, stage, n in counts if (run, stage) in there}
     learning_curves.check(curves, known, Path(folder) / "curves.csv")
-    return typed(records, RECORD_TYPES), curves
+    return records, curves
 
 
 def _frame(lines: list[dict]) -> pd.DataFrame:
