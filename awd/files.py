@@ -3,6 +3,7 @@
 import codecs
 import errno
 import fcntl
+import hashlib
 import io
 import json
 import logging
@@ -122,6 +123,12 @@ def readable(path: str | os.PathLike) -> Iterator[BufferedReader]:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     with stream:
         yield stream
+
+
+def file_sha256(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits; InputError if it cannot be read."""
+    with readable(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

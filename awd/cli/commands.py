@@ -11,7 +11,7 @@ import click
 
 from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
-from awd.files import refuse_broken_link, user_path
+from awd.files import file_sha256, refuse_broken_link, user_path
 from awd.places import SNAKEFILE, config_file
 from awd.vocabulary import Stage
 
@@ -455,14 +455,13 @@ def pack(archive, words):
     ARCHIVE must be a new file. Keys: scale (one or several; default: all that have a plan),
     results.
     """
-    from awd.report.archive import digest
     from awd.report.archive import pack as write
     from awd.study.dialect import parse
 
     given = parse(words)
     only(given, ("scale", "results"))
     names = write(results_folder(given), archive, chosen(given, "scale") or ())
-    click.echo(f"{archive}: {len(names)} files, SHA-256 {digest(archive)}")
+    click.echo(f"{archive}: {len(names)} files, SHA-256 {file_sha256(archive)}")
 
 
 @main.command(examples={"awd verify my-paper.zip": "exit code 0 if all is as it was packed"})
@@ -472,7 +471,7 @@ def verify(archive):
 
     Exit code 0: all is as it was packed; 3: it is not.
     """
-    from awd.report.archive import DIFFERS, digest
+    from awd.report.archive import DIFFERS
     from awd.report.archive import verify as check
 
     problems = check(archive)
@@ -480,7 +479,7 @@ def verify(archive):
         click.echo(problem)
     if problems:
         sys.exit(DIFFERS)
-    whole = f" SHA-256 {digest(archive)}." if archive.is_file() else ""
+    whole = f" SHA-256 {file_sha256(archive)}." if archive.is_file() else ""
     click.echo(f"{archive}: all files are as packed, all tables follow from the records.{whole}")
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from awd.corpora import known_entropy
 from awd.errors import InputError, nearest
-from awd.files import readable, user_path, without_byte_order_mark
+from awd.files import file_sha256, readable, user_path, without_byte_order_mark
 from awd.vocabulary import RESERVED, Split
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -138,12 +138,6 @@ def folder_files(corpus: str, folder: Path) -> dict[str, Path]:
             "valid.txt and test.txt"
         )
     return files
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file's content; InputError if it cannot be read."""
-    with readable(path) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def text_sha256(path: Path, *, own: bool) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from awd.corpora import known_entropy
-from awd.corpora.catalogue import check_fingerprint, file_sha256, sizes, writing
+from awd.corpora.catalogue import check_fingerprint, sizes, writing
 from awd.corpora.read import TextReader
 from awd.errors import InputError
-from awd.files import atomic, read_json, write_json, write_text
+from awd.files import atomic, file_sha256, read_json, write_json, write_text
 from awd.vocabulary import END, HELD_OUT, UNKNOWN, Split
 
 if TYPE_CHECKING:

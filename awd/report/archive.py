@@ -7,7 +7,6 @@ not in it. manifest-sha256.txt has the SHA-256 of every other file, in the forma
 The same results in the same environment give the same archive.
 """
 
-import hashlib
 import math
 import platform
 import re
@@ -24,7 +23,7 @@ import pandas as pd
 
 from awd import __version__
 from awd.errors import InputError
-from awd.files import atomic, is_there, read_json, readable, write_json, write_text
+from awd.files import atomic, file_sha256, is_there, read_json, readable, write_json, write_text
 from awd.places import CHECKOUT, HOME, PUBLISHED, config_file, data_folders
 from awd.report.build import read_plan, report, scales
 from awd.study import parts as plan_parts
@@ -77,7 +76,7 @@ def pack(results: Path, target: Path, chosen: Collection[str] = ()) -> list[str]
         write_text(crate / "environment.txt", environment())
         write_json(crate / "corpora.json", _corpora(results, plans.values()))
         write_json(crate / METADATA, _describe(crate, plans))
-        lines = [f"{digest(path)}  {_name(path, crate)}\n" for path in _files(crate)]
+        lines = [f"{file_sha256(path)}  {_name(path, crate)}\n" for path in _files(crate)]
         write_text(crate / MANIFEST, "".join(lines))
         members = {_name(path, crate): path for path in _files(crate)}
         with (
@@ -110,12 +109,6 @@ def verify(path: Path) -> list[str]:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             return [f"{path.name} is damaged: {error}"]
         return _check(Path(temporary))
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal digits."""
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def environment() -> str:
@@ -209,7 +202,7 @@ def _describe(crate: Path, plans: dict[str, dict]) -> dict:
         properties = {
             "contentSize": str(path.stat().st_size),
             "encodingFormat": MEDIA.get(path.suffix, "text/plain"),
-            "sha256": digest(path),
+            "sha256": file_sha256(path),
         }
         described.add_file(dest_path=_name(path, crate), properties=properties)
     described.license = described.get("LICENSE")
@@ -241,7 +234,7 @@ def _check_manifest(crate: Path) -> list[str]:
     for name, file in there.items():
         if name not in listed:
             problems.append(f"{name} is not in {MANIFEST}")
-        elif digest(file) != listed[name]:
+        elif file_sha256(file) != listed[name]:
             problems.append(f"{name} is not the file that was packed: its SHA-256 differs")
     return problems
 

@@ -17,6 +17,7 @@ from awd.errors import InputError, nearest
 from awd.files import (
     alone,
     atomic,
+    file_sha256,
     is_there,
     new_folder,
     read_bytes,
@@ -36,6 +37,13 @@ ROOT = Path(awd.__file__).parents[1]
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea")  # FIPS 180-4
+    with pytest.raises(InputError, match="cannot read"):
+        file_sha256(tmp_path / "absent")
 
 
 def test_a_file_appears_with_its_folder(tmp_path):
