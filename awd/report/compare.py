@@ -2,9 +2,11 @@
 
 import logging
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, KeysView, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +19,14 @@ from awd.errors import InputError
 from awd.files import refuse_broken_link
 from awd.report import words
 from awd.report.build import gather, read_plan, scales
+from awd.report.evaluations import Evaluation, by_seed
 from awd.report.noise import noise_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
 from awd.report.words import DASH, MINUS, plural
 from awd.runs.curve import TIMES
 from awd.study import parts
 from awd.study.spec import DEFAULTS
-from awd.vocabulary import Status
+from awd.vocabulary import Stage, Status
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,18 @@ class Results:
     plan: dict
     records: pd.DataFrame
     curves: pd.DataFrame
+
+    @cached_property
+    def lines(self) -> dict[Evaluation, list]:
+        """The lines of the records, as named tuples."""
+        found: dict[Evaluation, list] = {}
+        for line in self.records.itertuples(index=False):
+            found.setdefault((line.run, line.stage, line.method), []).append(line)
+        return found
+
+    def of_row(self, row: Mapping) -> list:
+        """Return the lines of a row of the plan, seed by seed."""
+        return list(chain.from_iterable(by_seed(row, self.lines).values()))
 
 
 @dataclass(frozen=True)
@@ -200,7 +215,7 @@ def _common_rows(first: Results, second: Results) -> list[tuple[str, dict, dict]
     ]
 
 
-def _equal_evaluations(first: Results, second: Results) -> dict[tuple[str, str, str], bool]:
+def _equal_evaluations(first: Results, second: Results) -> dict[Evaluation, bool]:
     """(run, stage, method) of every evaluation in both -> whether all its numbers are the same."""
     evaluations = [_numbers(each) for each in (first, second)]
     return {
@@ -210,7 +225,7 @@ def _equal_evaluations(first: Results, second: Results) -> dict[tuple[str, str, 
     }
 
 
-def _numbers(results: Results) -> dict[tuple[str, str, str], tuple]:
+def _numbers(results: Results) -> dict[Evaluation, tuple]:
     """Everything that an evaluation and its training measured, but for times."""
     curves = {
         key: lines.drop(columns=[name for name in TIMES if name in lines])
@@ -219,17 +234,15 @@ def _numbers(results: Results) -> dict[tuple[str, str, str], tuple]:
         .to_dict("records")
         for key, lines in results.curves.groupby(["run", "stage"], sort=False)
     }
-    found: dict[tuple[str, str, str], list] = {}
-    for line in results.records.itertuples(index=False):
-        values = (line.split, line.nll, line.tokens, line.perplexity)
-        known = tuple(None if pd.isna(value) else value for value in values)
-        found.setdefault((line.run, line.stage, line.method), []).append(
-            (*known, line.status, line.blocks, line.by_frequency)
-        )
-    return {
-        key: (lines, *(curves.get((key[0], stage)) for stage in ("train", "finetune")))
-        for key, lines in found.items()
-    }
+    found = {}
+    for key, lines in results.lines.items():
+        numbers = []
+        for line in lines:
+            values = (line.split, line.nll, line.tokens, line.perplexity)
+            known = [None if pd.isna(value) else value for value in values]
+            numbers.append((*known, line.status, line.blocks, line.by_frequency))
+        found[key] = (numbers, *(curves.get((key[0], stage)) for stage in Stage))
+    return found
 
 
 def _row(
@@ -290,49 +303,35 @@ def _decided(row: Row, p: float) -> Row:
         outcome = Outcome.WITHIN
         if beyond_noise(p):
             outcome = Outcome.HIGHER if row.difference.nats > 0 else Outcome.LOWER
-    return Row(**{**row.__dict__, "p_holm": p, "outcome": outcome})
+    return replace(row, p_holm=p, outcome=outcome)
 
 
 def _results(results: Results, row: dict) -> list[Result]:
-    suite = {"rows": [row]}
-    return results_by_row(suite, results.records).get((row["row"], row["corpus"]), [])
+    found = results_by_row({"rows": [row]}, results.records)
+    return found.get((row["row"], row["corpus"]), [])
 
 
-def _lines(results: Results, row: dict) -> pd.DataFrame:
-    records, runs = results.records, {item["run"] for item in row["runs"]}
-    return records[
-        records["run"].isin(runs)
-        & (records["stage"] == row["stage"])
-        & (records["method"] == row["method"])
-    ]
-
-
-def _measured(results: Results) -> set[tuple[str, str, str]]:
-    lines = results.records[["run", "stage", "method"]]
-    return set(lines.itertuples(index=False, name=None))
+def _measured(results: Results) -> KeysView[Evaluation]:
+    return results.lines.keys()
 
 
 def _states(results: Results, row: dict) -> str:
     """The state of a row's evaluations: done if one is, else what they ended with."""
-    states = set(_lines(results, row)["status"])
+    states = {line.status for line in results.of_row(row)}
     return "" if not states else str(Status.DONE) if Status.DONE in states else min(states)
 
 
 def _check_protocols(suite: str, row: dict, other: dict, both: tuple[Results, Results]) -> None:
-    first, second = (
-        [p for p in _lines(each, r)["protocol"] if p is not None]
-        for each, r in zip(both, (row, other), strict=True)
-    )
-    for one in first:
-        for two in second:
-            if differing := one.difference(two):
-                name = differing[0][0]
-                raise InputError(
-                    f"{both[0].name} and {both[1].name} cannot be compared: row "
-                    f"'{row['row']}' of {suite} on {row['corpus']} was measured by other "
-                    f"protocols, {name.replace('_', ' ')} {getattr(one, name)} and "
-                    f"{getattr(two, name)}"
-                )
+    lines = (each.of_row(r) for each, r in zip(both, (row, other), strict=True))
+    protocols = ([line.protocol for line in found if line.protocol] for found in lines)
+    for one, two in product(*protocols):
+        if differing := one.difference(two):
+            name = differing[0][0]
+            raise InputError(
+                f"{both[0].name} and {both[1].name} cannot be compared: row '{row['row']}' of "
+                f"{suite} on {row['corpus']} was measured by other protocols, "
+                f"{name.replace('_', ' ')} {getattr(one, name)} and {getattr(two, name)}"
+            )
 
 
 def _perplexity(results: Collection[Result]) -> float:
