@@ -4,12 +4,12 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from snakemake.io import PeriodicityDetector
+from snakemake.io import PeriodicityDetector, ancient
 
 from awd.errors import InputError
 from awd.files import is_there
@@ -124,14 +124,34 @@ class WorkflowPlan(Plan):
         """
 
         def record(wildcards) -> list[Path]:
-            run = self._run(wildcards)
-            path = self.corpus_folder(run.spec.corpus) / "corpus.json"
-            files = [run.folder / name.format_map(vars(wildcards)) for name in outputs]
-            done = run.name in self._finished or all(file.exists() for file in files)
-            wanted = not path.exists() and (not done or self._is_target(run))
+            path = self.corpus_folder(self._run(wildcards).spec.corpus) / "corpus.json"
+            wanted = not path.exists() and not self._is_done(wildcards, outputs)
             return [path] if wanted or self._is_forced else []
 
         return record
+
+    def trained(self, name: str, *outputs: str) -> Callable[..., list[Path | str]]:
+        """Return the function from a job's wildcards to a file of its run that the job reads.
+
+        ``outputs`` are the job's own files in the folder of the run. See `_timeless`.
+        """
+
+        def files(wildcards) -> list[Path | str]:
+            path = self._run(wildcards).folder / name.format_map(vars(wildcards))
+            return self._timeless(wildcards, [path], outputs)
+
+        return files
+
+    def _timeless(self, wildcards, inputs: list[Path], outputs: Iterable[str]) -> list[Path | str]:
+        """Return ``inputs`` such that they are no reason to do a job again that is done.
+
+        The name of a run has all that decides its outcome. So files that are newer than what was
+        made of them, as in a copy, have changed nothing, and files that were deleted are no inputs.
+        An input of a job that is not done is as usual: if it is made again, the job comes after it.
+        """
+        if self._is_forced or not self._is_done(wildcards, outputs):
+            return list(inputs)
+        return [ancient(str(path)) for path in inputs if path.exists()]
 
     def corpus(self, wildcards) -> str:
         """Return the folder of the run's corpus."""
@@ -152,9 +172,17 @@ class WorkflowPlan(Plan):
         asked = self._workflow.dag_settings  # not there yet when the Snakefile is read
         return bool(asked.forceall or asked.forcetargets or asked.forcerun)
 
-    def _is_target(self, run: Run) -> bool:
-        """Return whether files of the run were asked for by their names."""
-        return any(run.name in target for target in self._workflow.dag_settings.targets)
+    def _is_done(self, wildcards, outputs: Iterable[str]) -> bool:
+        """Return whether nobody needs the job: its outputs are there, or its run is finished.
+
+        A file of the run that is missing, and was asked for by its name, is needed.
+        """
+        run = self._run(wildcards)
+        targets = self._workflow.dag_settings.targets
+        if any(run.name in target and not Path(target).exists() for target in targets):
+            return False
+        files = (run.folder / name.format_map(vars(wildcards)) for name in outputs)
+        return run.name in self._finished or all(file.exists() for file in files)
 
     def spec(self, wildcards) -> str:
         """Return the run's hyperparameters as JSON."""
@@ -186,12 +214,15 @@ class WorkflowPlan(Plan):
         options = {"--folder": folder, "--mirror": self.config.mirror}
         return shlex.join(f"{option}={value}" for option, value in options.items() if value)
 
-    def member_weights(self, wildcards) -> list[Path]:
-        """The weights of an ensemble's other members; none for other evaluations."""
-        return [
-            self.runs[member].folder / f"{wildcards.stage}.safetensors"
-            for member in self._members(wildcards)
-        ]
+    def member_weights(self, *outputs: str) -> Callable[..., list[Path | str]]:
+        """Like `trained`, of the weights of an ensemble's other members; none for others."""
+
+        def files(wildcards) -> list[Path | str]:
+            folders = [self.runs[member].folder for member in self._members(wildcards)]
+            weights = [folder / f"{wildcards.stage}.safetensors" for folder in folders]
+            return self._timeless(wildcards, weights, outputs)
+
+        return files
 
     def member_options(self, wildcards) -> list[str]:
         """Options of ``evaluate``: the folders of an ensemble's other members."""

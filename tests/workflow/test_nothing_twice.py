@@ -1,5 +1,6 @@
 """No finished run is trained again, and no other is skipped, whatever happened beside it."""
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -75,6 +76,23 @@ def test_records_without_weights_and_corpus_are_enough(project):
     assert_only_new_stages(before, project, 0)
     assert not (project / "results/corpora").exists()
     assert (project / "results/demo/report.html").exists()
+
+
+def test_a_copy_with_other_times_has_nothing_to_train(project):
+    """What was made first is the newest; only what is missing is made, here one evaluation."""
+    shutil.rmtree(project / ".snakemake")
+    files = [path for path in (project / "results").rglob("*") if path.is_file()]
+    made = sorted(files, key=lambda path: path.stat().st_mtime_ns)
+    for number, path in enumerate(reversed(made)):
+        os.utime(path, (1e9 + 60 * number,) * 2)
+    training = ("rule train:", "rule finetune:", "rule evaluate:", "rule encode:")
+    said = snakemake(project, "-n")
+    assert "rule page:" in said
+    assert [rule for rule in training if rule in said] == []
+    (evaluation,) = project.glob("results/runs/*/finetune.stream.json")
+    evaluation.unlink()
+    said = snakemake(project, "-n", RECORDS)
+    assert [rule for rule in training if rule in said] == ["rule evaluate:"]
 
 
 def touched_and_upgraded(project: Path) -> None:

@@ -4,9 +4,9 @@
 rule evaluate:
     input:
         corpus=ancient(plan.corpus_record("{stage}.{method}.json")),
-        record="<results>/runs/{run}/{stage}.json",
-        weights="<results>/runs/{run}/{stage}.safetensors",
-        members=plan.member_weights,
+        record=plan.trained("{stage}.json", "{stage}.{method}.json"),
+        weights=plan.trained("{stage}.safetensors", "{stage}.{method}.json"),
+        members=plan.member_weights("{stage}.{method}.json"),
     output:
         record="<results>/runs/{run}/{stage}.{method}.json",
         losses="<results>/runs/{run}/{stage}.{method}.npz",

@@ -37,7 +37,9 @@ rule train:
 rule finetune:
     input:
         corpus=ancient(plan.corpus_record("finetune.json", "finetune.csv", "finetune.safetensors")),
-        weights=rules.train.output.weights,
+        weights=plan.trained(
+            "train.safetensors", "finetune.json", "finetune.csv", "finetune.safetensors"
+        ),
     output:
         record="<results>/runs/{run}/finetune.json",
         curve="<results>/runs/{run}/finetune.csv",

@@ -2,11 +2,13 @@
 
 import errno
 import os
+import re
 import shlex
 from tempfile import TemporaryFile
 from types import SimpleNamespace
 
 import pytest
+from snakemake.io import is_flagged
 from snakemake.resources import GroupResources, Resources
 
 from awd.errors import InputError
@@ -172,6 +174,8 @@ def test_a_finished_run_needs_a_corpus_only_if_it_is_asked_for(plan, tmp_path):
     assert record(wildcards) == []
     made._workflow.dag_settings.targets = {f"{run.folder}/train.safetensors"}
     assert record(wildcards)
+    made._workflow.dag_settings.targets = {f"{run.folder}/train.stream.json"}  # which is there
+    assert record(wildcards) == []
     made._workflow.dag_settings.targets = {"all"}
     for forced in ("forceall", "forcetargets", "forcerun"):
         setattr(made._workflow.dag_settings, forced, True)
@@ -198,6 +202,37 @@ def test_a_corpus_that_is_there_is_no_input(plan, tmp_path):
     assert record(wildcards) == []
     made._workflow.dag_settings.forceall = True
     assert record(wildcards) == [path]
+
+
+def test_the_time_of_a_file_is_no_reason_to_do_a_finished_job_again(plan, tmp_path):
+    """Nor is a deleted input; a job that is to be done waits for its inputs as usual."""
+    made = plan("cpu", results=str(tmp_path), suites=["kim2024"])
+    run = next(run for run in made.runs.values() if ("train", "ensemble-2") in run.evaluations)
+    (member,) = run.evaluations["train", "ensemble-2"]
+    wildcards = SimpleNamespace(run=run.name, stage="train", method="ensemble-2")
+    weights = run.folder / "train.safetensors"
+    others = made.runs[member].folder / "train.safetensors"
+    questions = {
+        made.trained("{stage}.safetensors", "{stage}.{method}.json"): weights,
+        made.member_weights("{stage}.{method}.json"): others,
+    }
+    for path in (weights, others):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for question, path in questions.items():
+        assert question(wildcards) == [path]
+    (run.folder / "train.ensemble-2.json").touch()
+    for question, path in questions.items():
+        (found,) = question(wildcards)
+        assert (found, is_flagged(found, "ancient")) == (str(path), True)
+        made._workflow.dag_settings.forcerun = {"train"}
+        assert question(wildcards) == [path]
+        made._workflow.dag_settings.forcerun = set()
+        path.unlink()
+        assert question(wildcards) == []
+    made._workflow.dag_settings.targets = {str(weights)}
+    for question, path in questions.items():
+        assert question(wildcards) == [path]
 
 
 def test_one_machine_has_as_many_as_its_gpus_have_slots(plan):
@@ -231,6 +266,23 @@ def test_a_job_asks_for_the_time_and_memory_of_its_training_and_for_more_in_each
     assert asked(on_core, "train")[0] == 1440  # days: it goes on in the next attempt
     assert asked(on_core, "train")[1] < memory
     assert asked(plan("cpu"), "train") == (30, asked(plan("cpu"), "train")[1])
+
+
+def test_docs_have_what_jobs_request(plan):
+    text = (HOME / "docs" / "cluster.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` of `(\w+)` \| (.+) \| (.+) \|$", text, re.M)
+    assert len(rows) == 4
+    for rule, suite, *cells in rows:
+        made = plan("cuda", limit=100, scale="paper", suites=[suite])
+        found = []
+        for run in made.runs.values():
+            trained = [(rule, "")] if rule == "train" or rule in run.stages else []
+            for stage, method in run.evaluations if rule == "evaluate" else trained:
+                wildcards = SimpleNamespace(run=run.name, stage=stage, method=method)
+                request = made.resources(rule)
+                found.append([request[key](wildcards, 1) for key in ("runtime", "mem_mb")])
+        for numbers, cell in zip(zip(*found, strict=True), cells, strict=True):
+            assert " to ".join(map(str, sorted({min(numbers), max(numbers)}))) == cell
 
 
 def test_an_evaluation_asks_for_less_time_than_a_training_and_an_ensemble_for_more(plan):
