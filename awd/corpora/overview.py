@@ -16,6 +16,7 @@ from awd.corpora.fetch import fetch
 from awd.errors import InputError
 from awd.vocabulary import END, UNKNOWN, Split
 
+LINES, WIDTH = 3, 78  # lines of the text that are shown, and their longest
 NOTABLE = 0.01
 """Share of unseen words from which they are worth a remedy."""
 
@@ -85,8 +86,8 @@ def opened(
         yield load(encoded)
 
 
-def look(corpus: Corpus, lines: int = 3) -> Overview:
-    """Count what ``corpus`` holds, and read the first ``lines`` of its training text."""
+def look(corpus: Corpus) -> Overview:
+    """Count what ``corpus`` holds, and read the first LINES of its training text."""
     import numpy as np
 
     end = corpus.vocabulary.index(END)
@@ -109,7 +110,7 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
             unseen["tokens"],
             unseen["share"],
         )
-    ends = np.flatnonzero(corpus.train == end)[:lines]
+    ends = np.flatnonzero(corpus.train == end)[:LINES]
     words = [corpus.vocabulary[each] for each in corpus.train[: ends[-1] + 1]]
     return Overview(
         corpus.name,
@@ -127,7 +128,7 @@ def look(corpus: Corpus, lines: int = 3) -> Overview:
     )
 
 
-def describe(overview: Overview, width: int = 78) -> str:
+def describe(overview: Overview) -> str:
     """Return the overview as text of several lines."""
     lines = [f"corpus {overview.name}, fingerprint {overview.fingerprint[:8]}", ""]
     lines.append(f"{'':8}{'tokens':>12}{'lines':>10}{'longest line':>24}{'not in train':>24}")
@@ -153,7 +154,7 @@ def describe(overview: Overview, width: int = 78) -> str:
     if overview.normalised:
         changes = [f"{n:,} {what.replace('_', ' ')}" for what, n in overview.normalised.items()]
         lines.append(f"normalised: {', '.join(changes)}")
-    lines += [line for each in overview.repeats for line in textwrap.wrap(each, width)]
+    lines += [line for each in overview.repeats for line in textwrap.wrap(each, WIDTH)]
     if overview.minimum_count == 1 and overview.name not in catalogue.entries():
         share = max(split.share for split in overview.splits.values())
         if share >= NOTABLE:
@@ -164,7 +165,7 @@ def describe(overview: Overview, width: int = 78) -> str:
             ]
     lines += ["", "train begins with"]
     lines += [
-        f"  {line if len(line) <= width else line[: width - 3] + '...'}" for line in overview.first
+        f"  {line if len(line) <= WIDTH else line[: WIDTH - 3] + '...'}" for line in overview.first
     ]
     return "\n".join(lines)
 

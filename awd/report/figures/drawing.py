@@ -233,7 +233,7 @@ def explanations(seen: Iterable[str]) -> list[Line2D]:
     return [entry for name, entry in entries.items() if name in seen]
 
 
-def mark_boundary(axis: Axes, epoch: float, text: str | None = "fine-tuning") -> None:
+def mark_boundary(axis: Axes, epoch: float, text: str | None) -> None:
     """A thin line between ``epoch`` and the next, where fine-tuning begins."""
     axis.axvline(epoch + 0.5, color=BOUNDARY, lw=0.6, zorder=0)
     if text:
