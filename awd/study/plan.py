@@ -20,7 +20,7 @@ from awd.study.dialect import folder_name, plain
 from awd.study.methods import Method
 from awd.study.published_studies import Study, study_file
 from awd.study.spec import HYPERPARAMETERS, RunSpec, too_few_steps
-from awd.study.suite import Suite, citation, read_suite, suite_files
+from awd.study.suite import Scale, Suite, citation, read_suite, suite_files
 from awd.study.tuning import Trial
 from awd.study.validation import validate
 from awd.vocabulary import DEFAULT, Stage, stages_to
@@ -118,10 +118,9 @@ class Plan:
         choices = tuning.read_choices(name, self.scale)
         if choices:
             self.suite_files.append(tuning.file_of(name, self.scale))
-        asked = _listed(self.config.corpora)
         scale = suite.scale(self.scale, where)
         rows, omitted = [], {}
-        for corpus in scale.corpora if asked == [DEFAULT] else asked:
+        for corpus in self._corpora(scale):
             for row in suite.rows:
                 try:
                     rows.append(self._resolve_row(name, suite, row, corpus, studies, where))
@@ -193,6 +192,11 @@ class Plan:
             "published": [number for study in studies for number in study.of(published, shown)],
         }
 
+    def _corpora(self, scale: Scale) -> list[str]:
+        """Return the corpora to train on: those of the suite's scale, or those asked for."""
+        asked = _listed(self.config.corpora)
+        return scale.corpora if asked == [DEFAULT] else asked
+
     def _know(self, corpus: str) -> None:
         """Note the fingerprint of a corpus."""
         if corpus not in self.fingerprints:
@@ -206,10 +210,9 @@ class Plan:
         assert wanted is not None
         if self.config.recipe != DEFAULT:
             raise InputError(f"{where}: a search is of recipe default, not {self.config.recipe}")
-        asked = _listed(self.config.corpora)
         self.suite_files.append(suite_files()[name])
         rows = []
-        for corpus in suite.scale(self.scale, where).corpora if asked == [DEFAULT] else asked:
+        for corpus in self._corpora(suite.scale(self.scale, where)):
             self._know(corpus)
             for row in wanted.rows:
                 space = suite.searched(row, self.scale, where)
