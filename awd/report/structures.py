@@ -82,8 +82,7 @@ def load(column: str, value: object, where: object, reader: Callable | None = No
     try:
         return (reader or STRUCTURES[column].load)(value)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        name = STRUCTURES[column].name
-        raise InputError(f"{where}: its {name} cannot be read: {error}") from error
+        raise _unreadable(column, where, error) from error
 
 
 def from_cell(column: str, cell: object, where: object) -> object:
@@ -93,8 +92,7 @@ def from_cell(column: str, cell: object, where: object) -> object:
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError) as error:
-        name = STRUCTURES[column].name
-        raise InputError(f"{where}: its {name} cannot be read: {error}") from error
+        raise _unreadable(column, where, error) from error
     return load(column, value, where)
 
 
@@ -120,7 +118,8 @@ def check_sums(line: Mapping, where: object) -> None:
             nll, line["nll"], rel_tol=0, abs_tol=rounding
         )
         if not same or tokens != line["tokens"]:
-            name = STRUCTURES[column].name
-            raise InputError(
-                f"{where}: its {name} cannot be read: they do not add up to those of the text"
-            )
+            raise _unreadable(column, where, "they do not add up to those of the text")
+
+
+def _unreadable(column: str, where: object, why: object) -> InputError:
+    return InputError(f"{where}: its {STRUCTURES[column].name} cannot be read: {why}")

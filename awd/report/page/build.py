@@ -213,7 +213,7 @@ def _lede(suites: list[Suite], scale: str) -> str:
             "get no verdict."
         )
     elif judged := _judged(rows):
-        near = sum(row.outcome in AGREE for row in judged)
+        near = _near(judged)
         start = (
             f"{near} of {plural(len(judged), 'value')} "
             f"{'agrees' if near == 1 else 'agree'} with what was published."
@@ -231,11 +231,12 @@ def _verb(status: Status, count: int) -> str:
     return status if count == 1 else many
 
 
-AGREE = (Verdict.REPRODUCED, Verdict.CLOSE)
-
-
 def _judged(rows: list[Row]) -> list[Row]:
     return [row for row in rows if isinstance(row.outcome, Verdict)]
+
+
+def _near(judged: list[Row]) -> int:
+    return sum(row.outcome in (Verdict.REPRODUCED, Verdict.CLOSE) for row in judged)
 
 
 def outcomes(frame: pd.DataFrame) -> dict[str, int]:
@@ -253,8 +254,7 @@ def _card(suite: Suite, frame: pd.DataFrame, scale: str, leads: Mapping[str, Lea
     rows, judged = suite.rows, _judged(suite.rows)
     counted = frame[[compared(line) for line in frame.to_dict("records")]]
     if scale == "paper" and judged:
-        near = sum(row.outcome in AGREE for row in judged)
-        verdict = (f"{near} of {len(judged)}", "agree with the published value")
+        verdict = (f"{_near(judged)} of {len(judged)}", "agree with the published value")
     else:
         done = sum(row.status == Status.DONE for row in rows)
         verdict = (f"{done} of {len(rows)}", "rows done")
