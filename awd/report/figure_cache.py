@@ -86,6 +86,7 @@ def tasks(
 def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Path]:
     """Draw figures that are not current in ``formats``; return the files of all of them.
 
+    Raises InputError for a mistake in the style file.
     Files that are current get a new time, so that they are newer than what they were made from.
     """
     # What matplotlib would read: a backend of a notebook's shell, and a date, which no figure has.
@@ -97,6 +98,10 @@ def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Pat
     for task in wanted:
         for kind in kinds if task not in stale else ():
             _file(task, kind).touch()
+    for style in {task.style for task in stale if task.style}:
+        from awd.report.figures.style import read_style
+
+        read_style(style)  # its mistakes end the report before anything is drawn
     processes = min(len(stale), MOST_PROCESSES, _cores())
     if processes > 1 and sys.platform == "linux":
         import awd.report.figures  # noqa: F401 - once, before the processes are forked

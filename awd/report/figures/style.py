@@ -3,7 +3,8 @@
 import functools
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 
 import matplotlib
@@ -59,12 +60,17 @@ WIDER_FONTS = (
     *("Noto Sans", "Noto Sans Symbols2", "Noto Emoji", "Unifont"),
 )
 """Fonts that have signs FONT lacks; those that are installed are used for these signs alone."""
+BUNDLED = "DejaVu Sans, DejaVu Serif, DejaVu Sans Mono and STIXGeneral (similar to Times)"
+"""Fonts that come with matplotlib and have all letters."""
 
 
 @functools.cache
+def _installed() -> frozenset[str]:
+    return frozenset(font_manager.get_font_names())
+
+
 def _fonts() -> list[str]:
-    installed = set(font_manager.get_font_names())
-    return [FONT, *(font for font in WIDER_FONTS if font in installed)]
+    return [FONT, *(font for font in WIDER_FONTS if font in _installed())]
 
 
 def settings(style: Path | None = None) -> dict:
@@ -90,7 +96,7 @@ def _grown(usual: dict, factor: float) -> dict:
 
 
 def read_style(path: Path) -> dict:
-    """Read a style file of matplotlib; raises InputError with its first mistake."""
+    """Read a style file of matplotlib; raises InputError with its first mistake or unknown font."""
     lines = users_text(path).splitlines()
     found = matplotlib.RcParams()
     names = matplotlib.rcParams.keys()
@@ -107,7 +113,24 @@ def read_style(path: Path) -> dict:
             found[name] = value.strip("\"'")
         except (ValueError, TypeError) as error:
             raise InputError(f"{path}, line {number}: {error}") from error
+    _refuse_unknown_fonts(dict(found), path)
     return dict(found)
+
+
+def _refuse_unknown_fonts(style: Mapping, path: Path) -> None:
+    """Raise InputError for a family that matplotlib would replace by another."""
+    known = {name.lower() for name in _installed()}
+    for family in style.get("font.family", ()):
+        names = [family]
+        if family.lower() in font_manager.font_family_aliases:
+            generic = "font." + re.sub("sans.*", "sans-serif", family.lower())
+            names = style.get(generic, matplotlib.rcParams[generic])
+        if known.isdisjoint(map(str.lower, names)):
+            near = get_close_matches(names[0], _installed(), n=1)
+            instead = f"did you mean '{near[0]}'?" if near else f"it comes with {BUNDLED}"
+            raise InputError(
+                f"{path}, font.family: matplotlib finds no font '{names[0]}' here; {instead}"
+            )
 
 
 def width(columns: int) -> float:

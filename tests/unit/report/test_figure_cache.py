@@ -174,3 +174,11 @@ def test_a_mistake_in_a_style_file_ends_all_with_its_sentence(tmp_path, inputs, 
     style.write_text("font.sice: 8")
     with pytest.raises(InputError, match=r"line 1: no setting 'font\.sice'; did you mean 'font"):
         figure_cache.draw(tasks(tmp_path, inputs, style))
+
+
+def test_a_mistake_in_the_style_ends_it_before_a_figure_is_drawn(tmp_path, inputs, count):
+    mine = tmp_path / "my.mplstyle"
+    mine.write_text("font.family: No Such Face")
+    with pytest.raises(InputError, match="no font 'No Such Face'"):
+        figure_cache.draw(tasks(tmp_path, inputs, mine))
+    assert not count

@@ -74,6 +74,9 @@ def test_a_size_that_the_file_sets_is_as_it_says(tmp_path):
     [
         ("font.size: large", "line 1: .*large.*"),
         ("\nfont.sizes: 7", "line 2: no setting 'font.sizes'; did you mean 'font.size'"),
+        ("font.family: Dejavu Sanss", "font.family: .* no font .* did you mean 'DejaVu Sans'"),
+        ("font.family: serif\nfont.serif: No Such Face", "font.family: .* 'No Such Face' .*STIXG"),
+        ("font.family: STIXGeneral, No Such Face", "font.family: .* 'No Such Face' here; it comes"),
         ("font.size 7", "line 1: 'font.size 7' must have the form SETTING: VALUE"),
     ],
 )
@@ -84,3 +87,10 @@ def test_a_mistake_in_a_style_file_is_one_sentence(tmp_path, content, sentence):
         style.settings(mine)
     with pytest.raises(InputError, match="absent cannot be read"):
         style.settings(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("family", ["STIXGeneral", "stixgeneral", "serif", "sans"])
+def test_fonts_that_come_with_matplotlib_are_found(tmp_path, family):
+    mine = tmp_path / "my.mplstyle"
+    mine.write_text(f"font.family: {family}")
+    assert style.settings(mine)["font.family"][0] == family
