@@ -21,6 +21,7 @@ class Facts(NamedTuple):
     delta: bool  # whether differences are shown
     holm: bool  # whether corrected p values are
     published: bool  # whether published values are
+    apart: bool  # whether differences from published values are
     unknown: NoInterval | None  # why no row has an interval, if that is the same for all
 
 
@@ -55,6 +56,8 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
         if facts.kinds and (trainings := _noise(frame)):
             sentences.append(words.noise_source(trainings))
+    if facts.apart:
+        sentences.append("Difference: reproduced minus published perplexity.")
     if facts.holm:
         sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
     if facts.bold:

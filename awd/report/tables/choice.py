@@ -1,14 +1,15 @@
 """A LaTeX table with the rows and columns that a writer chooses."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
 from awd.errors import InputError, nearest
 from awd.report import words
-from awd.report.tables.latex_text import escape
-from awd.report.tables.layout import LABEL, Body, Column, Entry, Line, Markup, body
+from awd.report.tables.latex_text import bare_signs, escape
+from awd.report.tables.layout import LABEL, STATUS, Body, Column, Entry, Line, Markup, body, usual
 
 NUMBER = re.compile(
     r"(?P<before>(\\bfseries |\\color\{gray\} )?)(?P<sign>[-+]?)(?P<whole>\d+)"
@@ -23,6 +24,15 @@ NUMBERS = Markup(
     mark=lambda _, number: rf"\textsuperscript{{{number}}}",
 )
 """For columns of siunitx, where only what stands before a number may change its look."""
+ABSENT = {
+    "train": "only studies with published training perplexities have it",
+    "published.": "no row here has this published number",
+    "difference.": "no row here has this number both published and reproduced",
+    "delta": "no row here can be compared with the base row",
+    "seconds_per_epoch": "no row here is trained",
+    "verdict": "rows have a verdict at scale paper only, if their perplexity is published",
+} | dict.fromkeys(("interval", "p", "p_holm"), "it needs a row with several seeds")
+"""Why a table has no such column, by the column's name or group."""
 
 
 class Choice(NamedTuple):
@@ -55,8 +65,13 @@ def choose_body(
 ) -> Body:
     """Lay out the chosen rows and columns; without a choice all columns but those in ``unusual``.
 
-    Raises InputError for a row or column that the table has not.
+    Raises InputError for a row or column that the table has not, and for a caption that LaTeX
+    would not compile.
     """
+    if signs := bare_signs(choice.caption or ""):
+        bare, typed = " ".join(signs), " ".join(signs.values())
+        formula = ", or $...$ around a formula" if {*signs} & {"_", "^"} else ""
+        raise InputError(f"caption: LaTeX does not print a bare {bare}: type {typed}{formula}")
     if choice.rows is not None:
         known = list(dict.fromkeys(frame["row"]))
         for row in choice.rows:
@@ -74,15 +89,22 @@ def choose_body(
 
     def choose(columns: list[Column]) -> list[Column]:
         if choice.columns is None:
-            return [column for column in columns if column not in unusual]
-        by_name = {column.spelled: column for column in columns}
+            return [column for column in usual(columns) if column not in unusual]
+        by_name = {column.spelled: column for column in (*columns, STATUS)}
         for name in choice.columns:
             if name not in by_name:
                 table = f"the table of {suite['suite']}"
-                raise InputError(f"columns: {table} has no '{name}'; {nearest(name, by_name)}")
+                raise InputError(f"columns: {table} has no '{name}'; {_why(name, by_name)}")
         return [by_name[name] for name in choice.columns]
 
     return _noted(body(frame, suite, scale, markup, choose), choice, markup)
+
+
+def _why(name: str, there: Mapping[str, Column]) -> str:
+    """Say why the table has no such column, or which is the nearest of those that are ``there``."""
+    group, dot, value = name.rpartition(".")
+    reason = ABSENT.get(group + dot or name) if value in words.HEADINGS else None
+    return reason or nearest(name, there)
 
 
 def rebased(suite: dict, choice: Choice) -> dict:

@@ -79,6 +79,15 @@ SIGNS = {
 }
 
 
+BARE = {sign: rf"\{sign}" for sign in "%#&_$"} | {"^": r"\textasciicircum{}"}
+"""Signs that LaTeX does not print where they stand bare in a text, and what prints them."""
+FORMULA = re.compile(r"\$[^$]*\$|\\\(.*?\\\)", re.DOTALL)
+NAME = re.compile(
+    r"\\(?!(?:emph|footnote|mbox|text\w+|underline)\b)[A-Za-z]+\*?(?:\[[^]]*\])*\{[^{}]*\}"
+)
+"""A command with its argument, unless that is printed: mostly a name, as in \\cite{a_b}."""
+
+
 def escape(text: str) -> str:
     """Write text so that LaTeX prints it as it is, in ASCII but for signs beyond pdfLaTeX.
 
@@ -87,6 +96,22 @@ def escape(text: str) -> str:
     """
     text = unicodedata.normalize("NFC", " ".join(text.splitlines())).replace(BREAK, "")
     return "".join(map(_character, LIGATURE.sub(rf"\1{BREAK}", text)))
+
+
+def bare_signs(text: str) -> dict[str, str]:
+    r"""Return what to type for the signs for which LaTeX would not compile a ``text`` of LaTeX.
+
+    Formulas may have & _ ^, names as in \cite{a_b} may have _ ^.
+
+    >>> bare_signs(r"100% of $a_b$ \& \cite{c_d}")
+    {'%': '\\%'}
+    """
+    text = re.sub(r"\\[^A-Za-z()]", " ", text)
+    found = re.findall("[%#]", text)
+    text = FORMULA.sub(" ", text)
+    found += re.findall("[&$]", text)
+    found += re.findall("[_^]", NAME.sub(" ", text))
+    return {sign: BARE[sign] for sign in found}
 
 
 def beyond(text: str) -> str:

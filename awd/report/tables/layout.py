@@ -53,7 +53,7 @@ class Column(NamedTuple):
 
 LABEL = Column("label")
 STATUS = Column("status")
-PUBLISHED, REPRODUCED = "published", "reproduced"  # groups of columns
+PUBLISHED, REPRODUCED, DIFFERENCE = "published", "reproduced", "difference"  # groups of columns
 TOPS = tuple(Column(split, REPRODUCED) for split in HELD_OUT)
 """The columns whose best value is bold."""
 
@@ -95,12 +95,20 @@ class Body(NamedTuple):
     bold: str = ""  # of which rows the best value is bold
 
 
+def usual(columns: list[Column]) -> list[Column]:
+    """Return the columns of a table that nobody chose: no differences from published numbers.
+
+    A verdict has them in percent.
+    """
+    return [column for column in columns if column.group != DIFFERENCE]
+
+
 def body(
     frame: pd.DataFrame,
     suite: dict,
     scale: str,
     markup: Markup,
-    choose: Callable[[list[Column]], list[Column]] = list,
+    choose: Callable[[list[Column]], list[Column]] = usual,
 ) -> Body:
     """Lay out a table of report.tables.
 
@@ -143,12 +151,13 @@ def body(
     names = {column.spelled for column in columns}
     delta = bool(names & {"delta", "interval"})
     theirs = any(column.group not in ("", REPRODUCED) for column in columns) or "verdict" in names
-    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs, unknown)
+    apart = any(column.group == DIFFERENCE for column in columns)
+    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs, apart, unknown)
     return Body(
         markup.text(suite["title"].rstrip(".")),
         markup.text(caption(frame, suite, facts)),
         [LABEL, *columns],
-        [column for column in news if column not in columns],
+        [column for column in usual(news) if column not in columns],
         list(groups.values()),
         [prose(_sentence(note), markup) for note in footnotes],
         [] if several else [prose(note, markup) for note in suite.get("notes") or []],
@@ -180,6 +189,7 @@ def _entries(
             | (_published_costs(published[place], markup, pale) if not several else {})
             | _published(published[place], sources, splits, markup, pale)
             | _reproduced(line, splits, best, markup)
+            | _differences(line, splits, markup, pale)
             | _measures(line, is_base, markup)
             | {Column("verdict"): _verdict(line, markup)}
             | {STATUS: _status(line, len(rows[place]["runs"]), markup)}
@@ -269,6 +279,18 @@ def _reproduced(
             shape = markup.bold
         text = number(value) + number(line.get(f"{split}_sd"), " ± {:.2f}", "")
         found[Column(split, REPRODUCED)] = _marked(text, value, markup, shape)
+    return found
+
+
+def _differences(
+    line: dict, splits: tuple[Split, ...], markup: Markup, pale: Callable[[str], str]
+) -> dict[Column, Entry]:
+    """Reproduced minus published perplexity, of a row that may be compared."""
+    found = {}
+    for split in splits:
+        value = line[split] - line[f"published_{split}"] if compared(line) else math.nan
+        text = number(value, "{:+.2f}")
+        found[Column(split, DIFFERENCE)] = _marked(text, value, markup, pale)
     return found
 
 

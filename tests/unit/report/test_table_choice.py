@@ -55,12 +55,50 @@ def test_the_usual_table_says_which_columns_it_has_not(tmp_path):
     [
         (Choice(rows=("ful",)), "rows: merity2018 has no 'ful'; did you mean 'full'"),
         (Choice(columns=("tset",)), "columns: the table of merity2018 has no 'tset'; did you mean"),
+        (Choice(columns=("difference",)), "has no 'difference'; did you mean 'difference."),
+        (Choice(columns=("published.tset",)), "no 'published.tset'; did you mean 'published.test"),
+        (Choice(columns=("interval",)), "has no 'interval'; it needs a row with several seeds"),
+        (Choice(columns=("published.parameters",)), "; no row here has this published number"),
+        (Choice(caption="100% & a_b"), r"caption: .* a bare % & _: type \\% \\& \\_, or \$...\$"),
     ],
 )
-def test_a_row_or_column_that_is_not_there_is_named(tmp_path, choice, sentence):
+def test_what_a_table_cannot_have_is_named(tmp_path, choice, sentence):
     suite, table = study(tmp_path)
     with pytest.raises(InputError, match=sentence):
         latex(table, suite, "paper", choice)
+
+
+def test_a_difference_is_reproduced_minus_published(tmp_path):
+    """Of rows that may be compared; pale at other scales, as published numbers are."""
+    suite, table = study(tmp_path, seeds=(1, 2))
+    ptb = table[table["corpus"] == "ptb"].reset_index(drop=True)
+    columns = ("published.test", "test", "difference.test")
+    choice = Choice(rows=("full", "minus-nt-asgd"), columns=columns)
+    text = latex(ptb, suite, "paper", choice)
+    lines = ptb.set_index("row").loc[list(choice.rows)]
+    expected = [f"{n:+.2f}" for n in lines["test"] - lines["published_test"]]
+    assert [row[3].replace("$-$", "-") for row in cells(text)] == expected
+    assert "Difference: reproduced minus published perplexity." in text
+    assert "Difference" not in latex(ptb, suite, "paper"), "only where it is chosen"
+    assert r"\textcolor{gray}{" in cells(latex(ptb, suite, "small", choice))[0][3]
+    ptb.at[1, "incomparable"] = (("mode", "sentences"),)
+    rows = tuple(ptb["row"][:2])
+    other = cells(latex(ptb, suite, "paper", Choice(rows=rows, columns=("difference.test",))))
+    assert [row[1] == "--" for row in other] == [False, True]
+
+
+def test_a_state_can_be_shown_where_all_rows_are_done(tmp_path):
+    """So that a script for a paper works during and after training."""
+    suite, table = study(tmp_path)
+    found = cells(latex(table, suite, "paper", Choice(rows=("full",), columns=("status",))))
+    assert [row[1] for row in found] == ["done"] * 2
+
+
+def test_a_verdict_needs_the_papers_scale(tmp_path):
+    suite, table = study(tmp_path)
+    table = table.assign(verdict=None)
+    with pytest.raises(InputError, match="has no 'verdict'; rows have a verdict at scale paper"):
+        latex(table, suite, "small", Choice(columns=("test", "verdict")))
 
 
 @pytest.mark.parametrize(

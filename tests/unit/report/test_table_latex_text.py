@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from awd.report.tables.latex_text import SIGNS, beyond, escape
+from awd.report.tables.latex_text import BARE, SIGNS, bare_signs, beyond, escape
 
 LATIN = "".join(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x180)]))
 NO_PDFLATEX = shutil.which("pdflatex") is None
@@ -34,6 +34,42 @@ def test_a_sign_beyond_pdflatex_is_printed_by_other_engines():
     assert text == r"\ifdefined\Umathchar 漢\else{[}U+6F22{]}\fi{} a"
     assert beyond(text) == "漢"
     assert beyond(escape("plain")) == ""
+
+
+CAPTIONS = [
+    r"100\% of a \& b, \#1, a\_b, \$5, x\textasciicircum{}2",
+    r"$a_b^2$ and \(c_d\), \emph{$\Delta_1$}",
+    r"As in~\cite[p.\ 5]{merity_2018} and \ref{tab:my_table}, \'etude, no\^el",
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        *((caption, "") for caption in CAPTIONS),
+        ("100% &", "%&"),
+        (r"100\\% of it", "%"),
+        ("row #1 in $5", "#$"),
+        (r"\emph{a_b}, \textcolor{red}{c^d}", "_^"),
+        ("$100%$", "%"),
+    ],
+)
+def test_signs_that_do_not_compile_are_found(text, bare):
+    r"""In formulas and names they may stand; after \\ a sign is bare."""
+    assert bare_signs(text) == {sign: BARE[sign] for sign in bare}
+
+
+@pytest.mark.skipif(NO_PDFLATEX, reason="pdflatex is not installed")
+def test_captions_without_bare_signs_compile_and_each_bare_sign_ends_it(tmp_path):
+    def compiles(*captions):
+        tables = [rf"\begin{{table}}\caption{{{text}}}\end{{table}}" for text in captions]
+        lines = [r"\documentclass{article}\begin{document}", *tables, r"\end{document}"]
+        (tmp_path / "captions.tex").write_text("\n".join(lines), encoding="utf-8")
+        words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "captions.tex"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True).returncode == 0
+
+    assert compiles(*CAPTIONS, *(f"a {typed} b" for typed in BARE.values()))
+    assert [sign for sign in BARE if compiles(f"a {sign} b")] == []
 
 
 @pytest.mark.skipif(NO_PDFLATEX, reason="pdflatex is not installed")
