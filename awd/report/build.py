@@ -13,7 +13,7 @@ from awd.report import figure_cache, tables
 from awd.report import records as run_records
 from awd.report.equal_epochs import equal_epochs
 from awd.report.lost_plan import lost_plan
-from awd.report.noise import by_split
+from awd.report.noise import by_split, pool_of
 from awd.report.published_curves import published_curves
 from awd.report.remarks import AtEpoch
 from awd.report.tables.choice import Choice, rebased
@@ -211,13 +211,12 @@ def text_shares(folder: Path, plan: dict, key: str) -> dict[str, dict[str, float
     return shares
 
 
-def train_tokens(suite: Mapping, runs: Mapping[str, Mapping]) -> dict[str, list[int]]:
-    """Return by corpus on how many tokens of it the suite's rows train, sorted; 0 means all."""
-    found: dict[str, set[int]] = {}
+def train_tokens(suite: Mapping, runs: Mapping[str, Mapping]) -> dict[str, dict[str, int]]:
+    """Return by corpus and row on how many tokens the suite's rows train; 0 means all."""
+    found: dict[str, dict[str, int]] = {}
     for row in suite["rows"]:
-        used = found.setdefault(row["corpus"], set())
-        used.update(runs[item["run"]]["spec"].get("train_tokens", 0) for item in row["runs"])
-    return {corpus: sorted(used) for corpus, used in found.items()}
+        found.setdefault(row["corpus"], {})[row["row"]] = pool_of(row, runs).train_tokens
+    return found
 
 
 def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:

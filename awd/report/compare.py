@@ -20,7 +20,7 @@ from awd.files import refuse_broken_link
 from awd.report import words
 from awd.report.build import gather, read_plan, scales
 from awd.report.evaluations import Evaluation, by_seed
-from awd.report.noise import noise_of, results_by_row
+from awd.report.noise import Pool, noise_of, pool_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
 from awd.report.words import DASH, MINUS, plural
 from awd.runs.curve import TIMES
@@ -99,7 +99,7 @@ class Comparison:
     names: tuple[str, str]
     evaluations: int
     equal: int
-    noise: dict[str, Noise]
+    noise: dict[Pool, Noise]
     rows: list[Row]
 
     @property
@@ -250,7 +250,7 @@ def _row(
     row: dict,
     other: dict,
     both: tuple[Results, Results],
-    noise: Mapping[str, Noise],
+    noise: Mapping[Pool, Noise],
     same: Mapping[tuple[str, str, str], bool],
 ) -> Row:
     """A row's results in both, its difference, and what is decided without a correction."""
@@ -258,7 +258,11 @@ def _row(
     results = [_results(each, r) for each, r in zip(both, rows, strict=True)]
     states = (_states(both[0], row), _states(both[1], other))
     _check_protocols(suite, row, other, both)
-    difference = compare(results[1], results[0], noise.get(row["corpus"], Noise()))
+    noises = [
+        noise.get(pool_of(r, each.plan["runs"]), Noise())
+        for each, r in zip(both, rows, strict=True)
+    ]
+    difference = compare(results[1], results[0], noises[1], noises[0])
     keys = [
         {(item["run"], r["stage"], r["method"]) for item in r["runs"]} & _measured(each)
         for each, r in zip(both, rows, strict=True)
@@ -365,10 +369,11 @@ def sentences(comparison: Comparison) -> list[str]:
     ]
     listed = ", ".join(f"{count} {text}" for count, text in parts if count)
     found.append(f"Of {matched} rows that both have: {listed}.")
-    for corpus, noise in comparison.noise.items():
+    for (corpus, train_tokens), noise in comparison.noise.items():
         if noise.freedom:
+            text = corpus + words.first_tokens(train_tokens)
             found.append(
-                f"Noise of training on {corpus}: {math.sqrt(noise.variance):.2%} of perplexity, "
+                f"Noise of training on {text}: {math.sqrt(noise.variance):.2%} of perplexity, "
                 f"from {noise.trainings} trainings."
             )
     return found

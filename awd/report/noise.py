@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,13 +14,34 @@ from awd.study.spec import without_defaults
 from awd.vocabulary import HELD_OUT, LeftOut, Split, Status
 
 
+class Pool(NamedTuple):
+    """The trainings of a plan that share one noise: those on the same part of a corpus.
+
+    ``train_tokens`` is how many tokens of its training text they train on (0: all): trainings on
+    less text vary more. A plan has one scale.
+    """
+
+    corpus: str
+    train_tokens: int = 0
+
+
+def pool_of(row: Mapping, runs: Mapping[str, Mapping]) -> Pool:
+    """Return the pool of a row of the plan, whose ``runs`` have the hyperparameters."""
+    specs = (runs[item["run"]]["spec"] for item in row["runs"] if item["run"] in runs)
+    return Pool(row["corpus"], next((_train_tokens(spec) for spec in specs), 0))
+
+
+def _train_tokens(spec: Mapping) -> int:
+    return spec.get("train_tokens", 0)
+
+
 def noise_of(
     records: pd.DataFrame, runs: Mapping[str, Mapping], split: str = Split.TEST
-) -> dict[str, Noise]:
-    """Noise of the mean loss on ``split`` by corpus, pooled over all trainings of a plan.
+) -> dict[Pool, Noise]:
+    """Noise of the mean loss on ``split``, by pool, of all trainings of a plan.
 
     Of each training one evaluation counts, that of its stream by the protocol that most trainings
-    on the corpus have. Ensembles, and trainings that diverged or leak, do not count. The noise
+    of the pool have. Ensembles, and trainings that diverged or leak, do not count. The noise
     names the other rows that do not share it (report.stats): those of which a training predicts no
     better than word frequencies, that spread far more than the others, or that were measured by
     another protocol.
@@ -35,9 +57,12 @@ def noise_of(
         & records["run"].isin(runs.keys())
         & np.isfinite(records["perplexity"])
     ]
-    found: dict[str, Noise] = {}
-    for corpus, of_corpus in lines.groupby("corpus", sort=False):
-        every = list(of_corpus.itertuples(index=False))
+    pools: dict[Pool, list] = {}
+    for line in lines.itertuples(index=False):
+        key = Pool(line.corpus, _train_tokens(runs[line.run]["spec"]))
+        pools.setdefault(key, []).append(line)
+    found: dict[Pool, Noise] = {}
+    for key, every in pools.items():
         protocols = Counter(line.protocol for line in every if line.protocol is not None)
         usual = max(protocols, key=lambda protocol: protocols[protocol], default=None)
         kept = [line for line in every if line.protocol in (None, usual)]
@@ -47,16 +72,16 @@ def noise_of(
             for group in _by_training(others, runs)
         ]
         noise = pool(_by_training(kept, runs))
-        found[corpus] = noise._replace(left_out=(*noise.left_out, *apart))
+        found[key] = noise._replace(left_out=(*noise.left_out, *apart))
     return found
 
 
-def by_split(records: pd.DataFrame, runs: Mapping[str, Mapping]) -> dict[tuple[str, str], Noise]:
-    """Noise by (corpus, split), of validation and test text; see `noise_of`."""
+def by_split(records: pd.DataFrame, runs: Mapping[str, Mapping]) -> dict[tuple[Pool, str], Noise]:
+    """Noise by (pool, split), of validation and test text; see `noise_of`."""
     return {
-        (corpus, split): noise
+        (key, split): noise
         for split in HELD_OUT
-        for corpus, noise in noise_of(records, runs, split).items()
+        for key, noise in noise_of(records, runs, split).items()
     }
 
 

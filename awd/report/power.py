@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from scipy.special import nctdtrinc, stdtrit
 from awd.errors import InputError
 from awd.report import words
 from awd.report.build import read_plan
-from awd.report.noise import alike, noise_of, results_by_row
+from awd.report.noise import Pool, alike, noise_of, pool_of, results_by_row
 from awd.report.records import collect
 from awd.report.stats import SIGNIFICANCE, satterthwaite, text_variance
 from awd.study import parts
@@ -47,16 +48,22 @@ freedom), and the median over the rows of bonetto2024, kim2024 and merity2018 at
 
 
 class Design(NamedTuple):
-    """What is planned on a corpus: ``rows`` compared with a base row, and trainings of each.
+    """What is planned for a pool: ``rows`` compared with a base row, and trainings of each.
 
-    ``replicates`` are the trainings of each group that differ in their seed alone.
+    The base row may be of another pool; its noise counts as that of this one. ``replicates`` are
+    the trainings of each group that differ in their seed alone.
     """
 
-    corpus: str
+    pool: Pool
     rows: int
     seeds: int
     base_seeds: int
     replicates: tuple[int, ...]
+
+    @property
+    def text(self) -> str:
+        """The text that is trained on."""
+        return self.pool.corpus + words.first_tokens(self.pool.train_tokens)
 
     @property
     def freedom(self) -> int:
@@ -90,44 +97,41 @@ def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> f
 
 
 def designs(plan: Mapping) -> list[Design]:
-    """Take the design on each corpus from ``plan``, that of study.parts.read.
+    """Take the design of each pool from ``plan``, that of study.parts.read.
 
     The seeds are the fewest of any row. Ensembles do not count, their noise is another.
     """
-    found: dict[str, list[tuple[Mapping, bool]]] = {}
-    rows: dict[str, int] = {}
+    planned: dict[Pool, dict[str, set[str]]] = {}  # trainings by what they have in common
+    seeds: dict[Pool, list[tuple[int, int]]] = {}  # of each row, and of the base row
+    rows: dict[Pool, int] = {}
     for suite in plan["suites"]:
+        bases = {row["corpus"]: row for row in suite["rows"] if row["row"] == suite["base"]}
+        compared: Counter[Pool] = Counter()
         for row in suite["rows"]:
-            base = row["row"] == suite["base"]
-            found.setdefault(row["corpus"], []).append((row, base))
-        for corpus in found:
-            count = sum(row["corpus"] == corpus for row in suite["rows"]) - 1
-            rows[corpus] = max(rows.get(corpus, 0), count)
+            pool, base = pool_of(row, plan["runs"]), bases.get(row["corpus"])
+            if base is not None and row is not base:
+                seeds.setdefault(pool, []).append((len(row["runs"]), len(base["runs"])))
+                compared[pool] += 1
+            if not row["method"].startswith("ensemble"):
+                groups = planned.setdefault(pool, {})
+                for item in row["runs"]:
+                    key = alike(plan["runs"][item["run"]]["spec"])
+                    groups.setdefault(key, set()).add(item["run"])
+        rows |= {pool: max(rows.get(pool, 0), count) for pool, count in compared.items()}
     return [
-        _design(corpus, rows[corpus], of_corpus, plan["runs"])
-        for corpus, of_corpus in found.items()
-        if rows[corpus] > 0
+        Design(
+            pool,
+            rows[pool],
+            seeds=min(of_row for of_row, _ in each),
+            base_seeds=min(of_base for _, of_base in each),
+            replicates=tuple(map(len, planned.get(pool, {}).values())),
+        )
+        for pool, each in seeds.items()
     ]
 
 
-def _design(
-    corpus: str, rows: int, planned: Iterable[tuple[Mapping, bool]], runs: Mapping[str, Mapping]
-) -> Design:
-    groups: dict[str, set[str]] = {}
-    counts: dict[bool, list[int]] = {False: [], True: []}
-    for row, base in planned:
-        counts[base].append(len(row["runs"]))
-        if row["method"].startswith("ensemble"):
-            continue
-        for item in row["runs"]:
-            key = alike(runs[item["run"]]["spec"])
-            groups.setdefault(key, set()).add(item["run"])
-    replicates = tuple(len(names) for names in groups.values())
-    return Design(corpus, rows, min(counts[False]), min(counts[True]), replicates)
-
-
-def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption]:
-    """Measure the noise by corpus, of those that have records with several seeds.
+def assumptions(plan: Mapping, results: Path, name: str) -> dict[Pool, Assumption]:
+    """Measure the noise by pool, of those that have records with several seeds.
 
     Where all of those are left out of the noise (report.stats), it is the default, and says so.
 
@@ -140,26 +144,27 @@ def assumptions(plan: Mapping, results: Path, name: str) -> dict[str, Assumption
         plan = {"runs": runs, "suites": suites}
     records = _readable(plan, results / "runs")
     noises = noise_of(records, plan["runs"])
-    texts: dict[str, list[float]] = {}
+    texts: dict[Pool, list[float]] = {}
     for suite in plan["suites"]:
         found = results_by_row(suite, records)
         for row in suite["rows"]:
             base = found.get((suite["base"], row["corpus"]))
             of_row = found.get((row["row"], row["corpus"]))
             if row["row"] != suite["base"] and base and of_row:
-                texts.setdefault(row["corpus"], []).append(text_variance(of_row, base))
+                pool = pool_of(row, plan["runs"])
+                texts.setdefault(pool, []).append(text_variance(of_row, base))
     measured = {}
-    for corpus, noise in noises.items():
+    for pool, noise in noises.items():
         apart = words.left_out(noise.counts_left_out())
         if noise.freedom:
-            text = np.array(texts.get(corpus, []))
+            text = np.array(texts.get(pool, []))
             text = text[~np.isnan(text)]
             deviation = math.sqrt(np.median(text)) if len(text) else DEFAULT.text
             source = f"{noise.trainings} trainings of the existing records"
             assumed = Assumption(math.sqrt(noise.variance), deviation, source)
-            measured[corpus] = _with(assumed, apart)
+            measured[pool] = _with(assumed, apart)
         elif apart:
-            measured[corpus] = _with(DEFAULT, apart)
+            measured[pool] = _with(DEFAULT, apart)
     return measured
 
 
@@ -183,9 +188,9 @@ def _with(assumed: Assumption, apart: str) -> Assumption:
     return assumed._replace(source="; ".join(filter(None, (assumed.source, apart))))
 
 
-def summary(plan: Mapping, measured: Mapping[str, Assumption]) -> list[str]:
-    """Say, by corpus, which differences the plan can find; a sentence each."""
-    return [_sentence(design, measured.get(design.corpus, DEFAULT)) for design in designs(plan)]
+def summary(plan: Mapping, measured: Mapping[Pool, Assumption]) -> list[str]:
+    """Say, by pool, which differences the plan can find; a sentence each."""
+    return [_sentence(design, measured.get(design.pool, DEFAULT)) for design in designs(plan)]
 
 
 def _sentence(design: Design, assumed: Assumption) -> str:
@@ -194,35 +199,35 @@ def _sentence(design: Design, assumed: Assumption) -> str:
     noise = f"(noise of training {assumed.training:.1%}, from {assumed.source})"
     if math.isinf(least):
         return (
-            f"{design.corpus}: one training of each row cannot show which differences are noise; "
+            f"{design.text}: one training of each row cannot show which differences are noise; "
             "plan several of all (seeds), or of the base row (base_seeds, if seeds is a count)."
         )
     return (
-        f"{design.corpus}: with {seeds} of a row and {design.base_seeds} of the base row, "
+        f"{design.text}: with {seeds} of a row and {design.base_seeds} of the base row, "
         f"differences in perplexity of {percent(least)} and more are found with 80% power {noise}."
     )
 
 
-def power_table(plan: Mapping, measured: Mapping[str, Assumption]) -> pd.DataFrame:
+def power_table(plan: Mapping, measured: Mapping[Pool, Assumption]) -> pd.DataFrame:
     """Compute the smallest differences for 1 to 10 seeds.
 
-    Columns are corpus, seeds, base_seeds, freedom, one_row and whole_table; the last two in percent
+    Columns are text, seeds, base_seeds, freedom, one_row and whole_table; the last two in percent
     of perplexity, for a single row and after correction for all rows of the largest suite.
     """
     lines = []
     for design in designs(plan):
-        assumed = measured.get(design.corpus, DEFAULT)
+        assumed = measured.get(design.pool, DEFAULT)
         for seeds in range(1, MOST_SEEDS + 1):
             wider = design.with_seeds(seeds)
             least = [smallest_difference(assumed, wider, rows) for rows in (1, design.rows)]
             one, whole = (100 * math.expm1(nats) for nats in least)
-            lines.append((design.corpus, seeds, wider.base_seeds, wider.freedom, one, whole))
-    columns = ["corpus", "seeds", "base_seeds", "freedom", "one_row", "whole_table"]
+            lines.append((design.text, seeds, wider.base_seeds, wider.freedom, one, whole))
+    columns = ["text", "seeds", "base_seeds", "freedom", "one_row", "whole_table"]
     return pd.DataFrame(lines, columns=columns)
 
 
 def show_power(
-    plan: Mapping, measured: Mapping[str, Assumption], console: Console | None = None
+    plan: Mapping, measured: Mapping[Pool, Assumption], console: Console | None = None
 ) -> None:
     """Print the table and what it assumes."""
     console = console or Console()
@@ -231,12 +236,12 @@ def show_power(
         table.add_column(heading, justify="left" if heading == "corpus" else "right")
     for line in power_table(plan, measured).itertuples(index=False):
         ends = (percent(math.log1p(value / 100)) for value in (line.one_row, line.whole_table))
-        table.add_row(line.corpus, str(line.seeds), str(line.base_seeds), *ends)
+        table.add_row(line.text, str(line.seeds), str(line.base_seeds), *ends)
     console.print(table)
     for design in designs(plan):
-        assumed = measured.get(design.corpus, DEFAULT)
+        assumed = measured.get(design.pool, DEFAULT)
         console.print(
-            f"{design.corpus}: noise of a training {assumed.training:.2%}, of the text "
+            f"{design.text}: noise of a training {assumed.training:.2%}, of the text "
             f"{assumed.text:.2%}, from {assumed.source}.",
             soft_wrap=True,
         )

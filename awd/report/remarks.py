@@ -74,7 +74,7 @@ class NoInterval:
     no row with several trainings: those that there are were left out for the reasons in ``why``.
     """
 
-    whose: Literal["row", "base row", "pool"] = "pool"
+    whose: Literal["row", "base row", "pool", "pool of the base row"] = "pool"
     why: tuple[LeftOut, ...] = ()
 
 

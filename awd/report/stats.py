@@ -8,13 +8,14 @@ base row, the variance of the difference of their mean losses is
     variance = (noise - residual) (1/n + 1/m) + text
 
 ``noise`` is the variance between trainings that differ in their seed alone. One row has too few
-trainings to estimate it, so it is pooled over all rows of a corpus and scale that have several, as
-in an analysis of variance, and keeps its degrees of freedom. ``text`` is the variance over blocks
-of the text, the same blocks for both models. It is that of a blocked bootstrap, in which whole
-blocks are drawn with replacement (Kuensch 1989, Annals of Statistics 17), not drawn but computed
-from how much each block moves the difference (the infinitesimal jackknife; Efron 1982, "The
-Jackknife, the Bootstrap and Other Resampling Plans", chapter 6). ``residual`` is the interaction of
-trainings and blocks, which both other terms contain (expected mean squares of crossed factors:
+trainings to estimate it, so it is pooled over all rows that have several and train on the same part
+of a corpus (report.noise.Pool), as in an analysis of variance, and keeps its degrees of freedom.
+``text`` is the variance over blocks of the text, the same blocks for both models. It is that of a
+blocked bootstrap, in which whole blocks are drawn with replacement (Kuensch 1989, Annals of
+Statistics 17), not drawn but computed from how much each block moves the difference (the
+infinitesimal jackknife; Efron 1982, "The Jackknife, the Bootstrap and Other Resampling Plans",
+chapter 6). ``residual`` is the interaction of trainings and blocks, which both other terms contain
+(expected mean squares of crossed factors:
 Cornfield and Tukey 1956, Annals of Mathematical Statistics 27). No part is allowed to be negative.
 The interval is that of t with the degrees of freedom of Satterthwaite 1946 (Biometrics Bulletin 2).
 
@@ -158,8 +159,12 @@ def left_out(group: Sequence[Result], noise: Noise) -> LeftOut | None:
     return named
 
 
-def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Difference:
-    """Difference of a row from the base row on the same text; ``noise`` is that of the pool.
+def compare(
+    row: Sequence[Result], base: Sequence[Result], noise: Noise, of_base: Noise | None = None
+) -> Difference:
+    """Difference of a row from the base row on the same text.
+
+    ``noise`` is that of the row's pool, and ``of_base`` of the base row's if that is another one.
 
     All trainings count, whether or not both rows have their seed. A row that is left out of the
     pool has the noise of its own trainings. The text's part is left out if not all have losses of
@@ -169,6 +174,7 @@ def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Diff
     """
     if not row or not base:
         return Difference()
+    noises = (noise, noise if of_base is None else of_base)
     pairs = _same_trainings(row, base)
     if len(pairs) > 1:
         nats = _mean_loss(pairs)
@@ -176,12 +182,13 @@ def compare(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> Diff
         moved = None if moved is None else moved.mean(axis=0)
     else:
         nats = _mean_loss(row) - _mean_loss(base)
-        sides = [(_own_or(noise, group), len(group)) for group in (row, base)]
+        groups = zip(noises, (row, base), strict=True)
+        sides = [(_own_or(each, group), len(group)) for each, group in groups]
         moved = _moved_apart(row, base)
     if not math.isfinite(nats):
         return Difference()
     if not all(side.freedom for side, _ in sides):
-        return Difference(nats, lacks=_lacks(row, base, noise))
+        return Difference(nats, lacks=_lacks(row, base, noises))
     variance, freedom = _variance(sides, moved)
     error = math.sqrt(variance)
     half = standard_errors(freedom) * error
@@ -294,11 +301,16 @@ def _own_or(noise: Noise, group: Sequence[Result]) -> Noise:
     return _within(group) if left_out(group, noise) else noise
 
 
-def _lacks(row: Sequence[Result], base: Sequence[Result], noise: Noise) -> NoInterval:
+def _lacks(
+    row: Sequence[Result], base: Sequence[Result], noises: tuple[Noise, Noise]
+) -> NoInterval:
     """Why the noise of a row or its base row is unknown: first the reason of most rows."""
+    noise, noise_of_base = noises
     if not noise.freedom:
         return NoInterval("pool", tuple(noise.counts_left_out()))
-    of_base, of_row = left_out(base, noise), left_out(row, noise)
+    if not noise_of_base.freedom:
+        return NoInterval("pool of the base row", tuple(noise_of_base.counts_left_out()))
+    of_base, of_row = left_out(base, noise_of_base), left_out(row, noise)
     if of_base and len(base) == 1:
         return NoInterval("base row", (of_base,))
     assert of_row

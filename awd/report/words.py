@@ -68,20 +68,28 @@ def corpus_name(corpus: str) -> str:
 def text_name(suite: Mapping, corpus: str) -> str:
     """Return the name of a corpus, with how much of it a suite trains on if that is a part.
 
-    ``suite`` may have ``train_tokens``, by corpus the numbers of tokens that its rows train on (0:
-    all). Rows that differ there are named by `training_texts`.
+    ``suite`` may have ``train_tokens``, by corpus and row the number of tokens that it trains on
+    (0: all). Rows that differ there are named by `training_texts`.
     """
-    used = suite.get("train_tokens", {}).get(corpus, [])
-    part = f", first {used[0]:,} tokens" if len(used) == 1 and used[0] else ""
-    return corpus_name(corpus) + part
+    used = {*suite.get("train_tokens", {}).get(corpus, {}).values()}
+    return corpus_name(corpus) + first_tokens(used.pop() if len(used) == 1 else 0)
 
 
-def training_texts(suite: Mapping) -> list[str]:
-    """Return a sentence for each corpus of which rows train on a part."""
+def first_tokens(train_tokens: int) -> str:
+    """Return what follows the name of a corpus of which so many tokens are trained on (0: all)."""
+    return f", first {train_tokens:,} tokens" if train_tokens else ""
+
+
+def training_texts(suites: Iterable[Mapping]) -> list[str]:
+    """Return a sentence for each corpus of which rows of ``suites`` train on a part."""
+    found: dict[str, set[int]] = {}
+    for suite in suites:
+        for corpus, of_rows in suite.get("train_tokens", {}).items():
+            found.setdefault(corpus, set()).update(of_rows.values())
     return [
-        f"Trained on the first {' or '.join(f'{each:,}' for each in used if each)} tokens"
+        f"Trained on the first {' or '.join(f'{each:,}' for each in sorted(used) if each)} tokens"
         f"{' or all' if 0 in used else ''} of {corpus_name(corpus)}."
-        for corpus, used in suite.get("train_tokens", {}).items()
+        for corpus, used in found.items()
         if any(used)
     ]
 
@@ -202,10 +210,13 @@ def remark(each: Remark) -> str:
 def unknown_noise(lacks: NoInterval, row: str = "this row", base_row: str = "the base row") -> str:
     """Return why a difference has no interval, with the names of both rows."""
     why = " or ".join(LEFT_OUT[each] for each in lacks.why)
-    if lacks.whose == "pool":
+    if lacks.whose in ("pool", "pool of the base row"):
+        text = "the same text" if lacks.whose == "pool" else f"the text of {base_row}"
         if not why:
-            return "no row has several trainings, and one cannot show what is noise"
-        return f"every row with several trainings is left out, because {why}"
+            return (
+                f"no row trained on {text} has several trainings, and one cannot show what is noise"
+            )
+        return f"every row trained on {text} that has several trainings is left out, because {why}"
     name = row if lacks.whose == "row" else base_row
     return f"{name} has one training here and does not share the noise of other rows, because {why}"
 
@@ -217,15 +228,16 @@ def left_out(counts: Mapping[LeftOut, int]) -> str:
     )
 
 
-def noise_source(trainings: Mapping[str, tuple[int, int]]) -> str:
+def noise_source(trainings: Mapping[tuple[str, int], tuple[int, int]]) -> str:
     """Return a sentence on where the noise of training is from.
 
-    ``trainings`` has their number and the degrees of freedom by corpus.
+    ``trainings`` has their number and the degrees of freedom by corpus and how many tokens of it
+    are trained on (0: all).
     """
     found = " and ".join(
-        f"{plural(count, 'training')} on {corpus_name(corpus)} "
+        f"{plural(count, 'training')} on {corpus_name(corpus)}{first_tokens(train_tokens)} "
         f"({plural(freedom, 'degree')} of freedom)"
-        for corpus, (count, freedom) in trainings.items()
+        for (corpus, train_tokens), (count, freedom) in trainings.items()
     )
     return f"Noise of training, over all studies: {found}."
 

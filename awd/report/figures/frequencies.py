@@ -48,8 +48,8 @@ def draw(suite: dict, records: pd.DataFrame, **_rest) -> Figure:
         figure, axes = panels(list(measured), height=len(most) * highest + scaled(1.0))
         for axis, corpus in zip(axes, measured, strict=True):
             write_title(axis, text_name(suite, corpus), TITLE_WIDTH)
-    for axis, rows in zip(axes, measured.values(), strict=True):
-        _draw(axis, rows, suite["base"], names)
+    for axis, (corpus, rows) in zip(axes, measured.items(), strict=True):
+        _draw(axis, rows, suite["base"], names, suite.get("train_tokens", {}).get(corpus, {}))
     text = (
         "columns: how often a word occurs in the training text, and the share of the test text; "
         f"numbers: nats per token, of {names[suite['base']]} and of the others minus those"
@@ -73,7 +73,14 @@ def _by_band(rows: list[dict], corpus: str, records: pd.DataFrame) -> dict[str, 
     return {row: by_run for row, by_run in measured.items() if by_run}
 
 
-def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[str, str]) -> None:
+def _draw(
+    axis: Axes,
+    rows: dict[str, dict[str, dict]],
+    base: str,
+    names: dict[str, str],
+    train_tokens: dict[str, int],
+) -> None:
+    """A panel; rows with the same number of ``train_tokens`` share their noise of training."""
     of_base = rows[base]
     first = next(iter(of_base.values()))
     bands = sorted(first)
@@ -85,9 +92,13 @@ def _draw(axis: Axes, rows: dict[str, dict[str, dict]], base: str, names: dict[s
             row: [Result(_mean(each, band), run=run) for run, each in rows[row].items()]
             for row in lines
         }
-        noise = pool(results.values())
+        alike: dict[int, list] = {}
+        for row in lines:
+            alike.setdefault(train_tokens.get(row, 0), []).append(results[row])
+        noises = {tokens: pool(groups) for tokens, groups in alike.items()}
+        noise = {row: noises[train_tokens.get(row, 0)] for row in lines}
         for i, row in enumerate(lines[1:], 1):
-            found = compare(results[row], results[base], noise)
+            found = compare(results[row], results[base], noise[row], noise[base])
             means[i, j] = found.nats
             tests[i, j] = found.p
     corrected = zip(tests, holm(list(tests.values())), strict=True)

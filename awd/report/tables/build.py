@@ -8,7 +8,7 @@ import pandas as pd
 from awd.report.agreement import Judgement, Order, judge, order
 from awd.report.comparability import measured_differently
 from awd.report.evaluations import Evaluation, by_seed, runs_of
-from awd.report.noise import by_split
+from awd.report.noise import Pool, by_split, pool_of
 from awd.report.noise import result as result_of_line
 from awd.report.remarks import (
     AsFrequencies,
@@ -36,6 +36,7 @@ from awd.vocabulary import COMBINED, FAILED, HELD_OUT, Split, Stage, Status
 
 COLUMNS: dict[str, str | None] = {
     **dict.fromkeys(("suite", "row", "label", "corpus", "stage", "method")),
+    "train_tokens": "int64",
     "params": "Int64",
     **dict.fromkeys(("published_train", "published_valid", "published_test"), "float64"),
     **dict.fromkeys(("train", "valid", "valid_sd", "test", "test_sd"), "float64"),
@@ -64,7 +65,7 @@ def build(
     records: pd.DataFrame,
     scale: str,
     planned: dict[str, dict] | None = None,
-    noises: Mapping[tuple[str, str], Noise] | None = None,
+    noises: Mapping[tuple[Pool, str], Noise] | None = None,
     unfinished: Mapping[tuple[str, str], AtEpoch] = {},
 ) -> pd.DataFrame:
     """Build the table of a suite: a line per row and corpus, in the suite's order.
@@ -75,13 +76,14 @@ def build(
     ``p`` corrected for the number of rows compared on the corpus. ``noise_valid`` and
     ``noise_test`` are the standard deviations of a training's mean loss, in nats, with
     ``noise_freedom`` degrees of freedom on the test text, from ``noise_trainings``. ``left_out`` is
-    why the row does not share this noise, if it does not (vocabulary.LeftOut).
+    why the row does not share this noise, if it does not (vocabulary.LeftOut). It is that of the
+    rows on the corpus with the same ``train_tokens``: on how many tokens they train (0: all).
 
     Args:
         suite: an entry of the plan's ``suites``.
         records: the frame of report.records.
         planned: the plan's ``runs``, which have the parameters of what is not trained yet.
-        noises: of trainings, by corpus and split; by default pooled over all ``records``.
+        noises: of trainings, by pool and split; by default those of all ``records``.
         unfinished: how far trainings are that have fewer epochs than the published one, by row and
             corpus (report.equal_epochs).
     """
@@ -95,8 +97,13 @@ def build(
         base = bases.get(row["corpus"])
         of_base = {} if base in (None, row) else found[base["row"], base["corpus"]]
         place = (row["row"], row["corpus"])
-        noise = {str(split): noises.get((row["corpus"], split), Noise()) for split in HELD_OUT}
-        line = _line(row, found[place], of_base, differing.get(place), planned, scale, noise)
+        pool, pool_of_base = (pool_of(each, planned) for each in (row, base or row))
+        noise = {str(split): noises.get((pool, split), Noise()) for split in HELD_OUT}
+        noise_of_base = noises.get((pool_of_base, Split.TEST), Noise())
+        line = _line(
+            row, found[place], of_base, differing.get(place), planned, scale, noise, noise_of_base
+        )
+        line["train_tokens"] = pool.train_tokens
         of_words = min((each["of_words"] for each in found[place].values()), default=math.inf)
         if compared(line) and line["test"] >= of_words:
             line["remarks"] = (AsFrequencies(of_words), *line["remarks"])
@@ -139,15 +146,16 @@ def beats_frequencies(line: dict) -> bool:
 def order_agreement(frame: pd.DataFrame) -> Order:
     """Compare the order of perplexities with the published one, over the lines of a frame.
 
-    Rows of a suite and corpus that may be compared are set beside each other: by their test
-    perplexity or, where that was published of fewer than two, by that of the validation text. Where
-    the noise of training is known, rows that do not share it are left out: it does not measure
-    which published differences from them are beyond noise.
+    Rows of a suite that train on the same part of a corpus, and that may be compared, are set
+    beside each other: by their test perplexity or, where that was published of fewer than two, by
+    that of the validation text. Where the noise of training is known, rows that do not share it are
+    left out: it does not measure which published differences from them are beyond noise.
     """
     groups, noises = [], []
-    found: dict[tuple[str, str], list[dict]] = {}
+    found: dict[tuple[str, Pool], list[dict]] = {}
     for line in filter(compared, frame.to_dict("records")):
-        found.setdefault((line["suite"], line["corpus"]), []).append(line)
+        pool = Pool(line["corpus"], line["train_tokens"])
+        found.setdefault((line["suite"], pool), []).append(line)
     for lines in found.values():
         for split in ("test", "valid"):
             noise = noise_of_line(lines[0], split)
@@ -179,6 +187,7 @@ def _line(
     planned: dict[str, dict],
     scale: str,
     noise: Mapping[str, Noise],
+    noise_of_base: Noise,
 ) -> dict:
     """A row's facts, from its results by seed and those of the base row."""
     status = _status(row, results)
@@ -188,7 +197,7 @@ def _line(
     own, base = _measured(results), _measured(of_base)
     counts = status in COUNTED and not differing
     if counts:
-        delta = compare(own, base, noise[Split.TEST])
+        delta = compare(own, base, noise[Split.TEST], noise_of_base)
     apart = left_out(own, noise[Split.TEST]) if counts else None
     level = math.exp(mean([result.loss for result in base]))  # of the base row, nan without it
     published = published_columns(row).get("paper", {})

@@ -34,8 +34,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         f"Scale {facts.scale}; {corpora}; {seeds} {'seed' if seeds == '1' else 'seeds'}.",
         "Perplexity on validation and test text, lower is better.",
     ]
-    sentences += dict.fromkeys(each for part in parts for each in words.training_texts(part))
-    sentences += [*_unseen(parts), *_repeated(parts)]
+    sentences += [*words.training_texts(parts), *_unseen(parts), *_repeated(parts)]
     counts = frame["status"].value_counts()
     lacking = [
         f"{counts[state]} {state}" for state in (Status.MISSING, Status.PARTIAL) if state in counts
@@ -75,13 +74,13 @@ def base_label(suite: dict) -> str:
     return next(row["label"] for row in rows if row["row"] == suite.get("base"))
 
 
-def _noise(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """How many trainings the noise is from, and its degrees of freedom, by corpus."""
-    known = frame[frame["noise_freedom"].notna()].drop_duplicates("corpus")
-    columns = known[["corpus", "noise_trainings", "noise_freedom"]]
+def _noise(frame: pd.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
+    """How many trainings the noise is from, and its degrees of freedom, by pool (report.noise)."""
+    known = frame[frame["noise_freedom"].notna()].drop_duplicates(["corpus", "train_tokens"])
+    columns = known[["corpus", "train_tokens", "noise_trainings", "noise_freedom"]]
     return {
-        corpus: (int(count), int(freedom))
-        for corpus, count, freedom in columns.itertuples(index=False)
+        (corpus, int(train_tokens)): (int(count), int(freedom))
+        for corpus, train_tokens, count, freedom in columns.itertuples(index=False)
     }
 
 

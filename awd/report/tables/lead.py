@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from awd.report.noise import Pool
 from awd.report.stats import Noise
 from awd.report.tables.build import beats_frequencies, build, compared
 
@@ -28,7 +29,7 @@ def leads(
     records: pd.DataFrame,
     scale: str,
     planned: dict[str, dict],
-    noises: Mapping[tuple[str, str], Noise],
+    noises: Mapping[tuple[Pool, str], Noise],
 ) -> dict[str, Lead]:
     """Return the lead of each corpus of a suite on which a row has a value that counts.
 

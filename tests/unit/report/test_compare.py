@@ -131,7 +131,7 @@ def test_one_training_a_row_decides_nothing(tmp_path):
         (folder / "small" / "plans/merity2018.json").write_text(json.dumps(plan))
     (found,) = compare_folders(first, second)
     assert found.code == UNDECIDED
-    assert "8 undecided (no row has several trainings, and one" in markdown([found])
+    assert "8 undecided (no row trained on the same text has several" in markdown([found])
     assert "recipe a → b" in markdown([found])
 
 

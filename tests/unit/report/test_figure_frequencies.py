@@ -6,7 +6,7 @@ from figure_study import study, texts
 
 from awd.report.figures import frequencies
 from awd.report.figures.style import GREY, INK
-from awd.report.stats import Difference
+from awd.report.stats import Difference, compare
 
 
 def test_frequencies_compare_nats_with_the_base_row(tmp_path):
@@ -59,3 +59,19 @@ def test_numbers_are_grey_unless_they_are_beyond_noise_after_correction(tmp_path
     axis = frequencies.draw(**inputs).axes[0]
     colors = [text.get_color() for text in axis.texts if text.get_text() == "+0.10"]
     assert colors.count(INK) == 1
+
+
+def test_rows_that_train_on_other_parts_of_the_text_do_not_share_noise(tmp_path, monkeypatch):
+    """Each band has the noise of the rows that train on the same part."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    part = {row["row"]: 0 for row in inputs["suite"]["rows"]} | {"minus-weight-drop": 8_000}
+    given = set()
+
+    def noted(row, base, noise, of_base):
+        given.add(("minus-weight-drop" in row[0].run, noise.freedom, of_base is noise))
+        return compare(row, base, noise, of_base)
+
+    monkeypatch.setattr(frequencies, "compare", noted)
+    frequencies.draw(**inputs | {"suite": inputs["suite"] | {"train_tokens": {"ptb": part}}})
+    assert {each[1:] for each in given if each[0]} == {(1, False)}, "of its own two seeds"
+    assert all(freedom > 1 and of_base for of_part, freedom, of_base in given if not of_part)

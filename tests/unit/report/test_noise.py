@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from awd.report.comparability import Protocol
-from awd.report.noise import alike, by_split, noise_of, results_by_row
+from awd.report.noise import Pool, alike, by_split, noise_of, pool_of, results_by_row
 from awd.report.stats import Apart
 from awd.vocabulary import LeftOut
 
+PTB, OTHER = Pool("ptb"), Pool("wikitext-2")
 USUAL = Protocol("stream", "left", 1, True, True, 10_000, 500, 500)
 RUNS = {
     f"{name}-s{seed}": {"spec": {"layers": layers, "seed": seed}}
@@ -43,7 +44,7 @@ def records(**changes):
 
 def test_noise_is_pooled_over_the_trainings_that_differ_in_their_seed_alone():
     """The variance within each pair is half of its squared difference."""
-    noise = noise_of(records(), RUNS)["ptb"]
+    noise = noise_of(records(), RUNS)[PTB]
     assert noise.variance == pytest.approx((0.1**2 / 2 + 0.3**2 / 2) / 2)
     assert noise.freedom == 2
 
@@ -63,7 +64,7 @@ def test_noise_is_pooled_over_the_trainings_that_differ_in_their_seed_alone():
 )
 def test_what_is_no_ordinary_result_does_not_count(change):
     """Then one pair is left."""
-    noise = noise_of(records(**change), RUNS)["ptb"]
+    noise = noise_of(records(**change), RUNS)[PTB]
     assert noise.variance == pytest.approx(0.1**2 / 2)
     assert noise.freedom == 1
 
@@ -75,15 +76,15 @@ def test_what_is_no_ordinary_result_does_not_count(change):
 )
 def test_a_row_with_an_astray_training_is_left_out_whole(change):
     """A single seed of it that did not go astray would seem steady."""
-    noise = noise_of(records(**change), RUNS)["ptb"]
+    noise = noise_of(records(**change), RUNS)[PTB]
     assert noise.variance == pytest.approx(0.1**2 / 2)
     assert noise.left_out == (Apart(("half-s1", "half-s2"), LeftOut.ASTRAY),)
-    assert noise_of(records(), RUNS)["ptb"].left_out == ()
+    assert noise_of(records(), RUNS)[PTB].left_out == ()
 
 
 def test_the_noise_names_what_was_measured_by_another_protocol():
     other = dataclasses.replace(USUAL, batch_size=10)
-    noise = noise_of(records(protocol=other), RUNS)["ptb"]
+    noise = noise_of(records(protocol=other), RUNS)[PTB]
     assert noise.left_out == (Apart(("half-s2",), LeftOut.PROTOCOL),)
 
 
@@ -91,7 +92,7 @@ def test_a_stage_that_did_not_go_astray_counts():
     """One evaluation of a training counts; the fine-tuned one may be the sound one."""
     frame = records(perplexity=10_001.0)
     tuned = records().assign(stage="finetune")
-    noise = noise_of(pd.concat([frame, tuned]), RUNS)["ptb"]
+    noise = noise_of(pd.concat([frame, tuned]), RUNS)[PTB]
     assert (noise.freedom, noise.left_out) == (2, ())
 
 
@@ -107,9 +108,23 @@ def test_each_split_and_corpus_has_its_own():
     other = frame.assign(corpus="wikitext-2")
     valid = frame.assign(split="valid", perplexity=frame["perplexity"] ** 0.5)
     found = by_split(pd.concat([frame, other, valid]), RUNS)
-    assert found.keys() == {("ptb", "test"), ("wikitext-2", "test"), ("ptb", "valid")}
-    assert found["ptb", "test"] == found["wikitext-2", "test"]
-    assert found["ptb", "valid"].variance == pytest.approx(found["ptb", "test"].variance / 4)
+    assert found.keys() == {(PTB, "test"), (OTHER, "test"), (PTB, "valid")}
+    assert found[PTB, "test"] == found[OTHER, "test"]
+    assert found[PTB, "valid"].variance == pytest.approx(found[PTB, "test"].variance / 4)
+
+
+def test_each_part_of_a_training_text_has_its_own():
+    """The noise of trainings on less text is another; a row has that of its own hyperparameters."""
+    runs = {name: {"spec": dict(run["spec"])} for name, run in RUNS.items()}
+    for seed in (1, 2):
+        runs[f"half-s{seed}"]["spec"]["train_tokens"] = 40_000
+    part = Pool("ptb", 40_000)
+    noises = noise_of(records(), runs)
+    assert noises.keys() == {PTB, part}
+    assert noises[PTB].variance == pytest.approx(0.1**2 / 2)
+    assert noises[part].variance == pytest.approx(0.3**2 / 2)
+    row = {"corpus": "ptb", "runs": [{"seed": 1, "run": "half-s1"}]}
+    assert (pool_of(row, runs), pool_of(row, RUNS), pool_of(row, {})) == (part, PTB, PTB)
 
 
 def test_trainings_are_alike_whatever_the_order_of_their_settings():

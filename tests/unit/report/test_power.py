@@ -9,6 +9,7 @@ import pytest
 from synthetic import make_plan, write_runs
 
 from awd.report import words
+from awd.report.noise import Pool
 from awd.report.power import (
     DEFAULT,
     Assumption,
@@ -23,6 +24,7 @@ from awd.report.stats import Result, compare, pool
 from awd.study import parts
 from awd.vocabulary import LeftOut
 
+PTB = Pool("ptb")
 BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
 
@@ -33,7 +35,7 @@ TOKENS = np.full(BLOCKS, 1_000.0)
 def test_the_smallest_difference_is_found_four_times_of_five(seeds, base_seeds, others):
     """Of studies with that difference, 80% find it; fewer with two degrees of freedom."""
     assumed = Assumption(0.01, 0.006, "a simulation")
-    design = Design("ptb", 1, seeds, base_seeds, (seeds, base_seeds) + (3,) * others)
+    design = Design(PTB, 1, seeds, base_seeds, (seeds, base_seeds) + (3,) * others)
     effect = smallest_difference(assumed, design)
     generator = np.random.default_rng(1)
     of_block = assumed.text * math.sqrt(BLOCKS / 2)  # of each of two models
@@ -55,12 +57,12 @@ def test_the_smallest_difference_is_found_four_times_of_five(seeds, base_seeds, 
 
 
 def test_more_seeds_find_smaller_differences_and_whole_tables_only_larger_ones():
-    design = Design("ptb", 9, 1, 3, (3,) + (1,) * 8)
+    design = Design(PTB, 9, 1, 3, (3,) + (1,) * 8)
     assumed = Assumption(0.01, 0.006, "")
     least = [smallest_difference(assumed, design.with_seeds(n)) for n in range(1, 11)]
     assert least == sorted(least, reverse=True)
     assert smallest_difference(assumed, design, rows=9) > least[0]
-    assert math.isinf(smallest_difference(assumed, Design("ptb", 9, 1, 1, (1,) * 9)))
+    assert math.isinf(smallest_difference(assumed, Design(PTB, 9, 1, 1, (1,) * 9)))
 
 
 def test_the_design_is_that_of_the_plan():
@@ -72,13 +74,26 @@ def test_the_design_is_that_of_the_plan():
         assert design.freedom == 16
 
 
+def test_each_part_of_a_text_has_its_own_design():
+    """A row is compared with a base row that trains on all of the text."""
+    plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
+    suite = plan["suites"][0]
+    alone = next(row for row in suite["rows"] if row["row"] == "minus-weight-drop")
+    for item in alone["runs"]:
+        plan["runs"][item["run"]]["spec"]["train_tokens"] = 8_000
+    whole, part = sorted(designs(plan), key=lambda design: design.pool)
+    assert (whole.pool, whole.rows, whole.freedom) == (PTB, 7, 14)
+    assert part == Design(Pool("ptb", 8_000), 1, 3, 3, (3,))
+    assert "ptb, first 8,000 tokens: with 3 seeds of a row" in " ".join(summary(plan, {}))
+
+
 def test_noise_is_that_of_the_records_or_the_default(tmp_path):
     plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
     assert assumptions(plan, tmp_path, "small") == {}
     assert DEFAULT.source in summary(plan, {})[0]
     write_runs(plan, tmp_path / "runs")
     measured = assumptions(plan, tmp_path, "small")
-    found = measured["ptb"]
+    found = measured[PTB]
     # tests/synthetic.py multiplies perplexities with 1.01 + 0.006 times a normal variate.
     assert 0.003 < found.training < 0.012
     assert "21 trainings of the existing records" in summary(plan, measured)[0]
@@ -100,7 +115,7 @@ def test_the_source_of_the_noise_names_what_is_left_out(tmp_path):
             record = json.loads(path.read_text())
             record["protocol"]["vocabulary"] = 10
             path.write_text(json.dumps(record))
-        found = assumptions(plan, tmp_path, "small")["ptb"].source
+        found = assumptions(plan, tmp_path, "small")[PTB].source
         assert found.startswith(start)
         assert f" trainings left out ({words.LEFT_OUT[why]})" in found
 
@@ -110,7 +125,7 @@ def test_records_that_cannot_be_read_are_named_and_not_counted(tmp_path, caplog)
     write_runs(plan, tmp_path / "runs")
     old = min(tmp_path.glob("runs/*minus-weight-drop/finetune.json"))
     old.write_text(json.dumps(json.loads(old.read_text()) | {"format": 1}))
-    found = assumptions(plan, tmp_path, "small")["ptb"].source
+    found = assumptions(plan, tmp_path, "small")[PTB].source
     assert found.startswith("20 trainings of the existing records")
     (sentence,) = caplog.messages
     assert sentence == (
@@ -127,7 +142,7 @@ def test_one_training_of_each_row_finds_nothing():
 def test_the_default_is_near_what_the_committed_records_have():
     results = Path(__file__).parents[3] / "results"
     plan = parts.read(results / "paper")
-    found = assumptions(plan, results, "paper")["ptb"]
+    found = assumptions(plan, results, "paper")[PTB]
     assert DEFAULT.training / 2 < found.training < DEFAULT.training * 1.5
     assert DEFAULT.text / 2 < found.text < DEFAULT.text * 2
 

@@ -200,6 +200,18 @@ def test_one_training_that_does_not_share_the_noise_has_no_interval(group, why):
     assert compare(STEADY[1], STEADY[0], noise).covers == "trainings", "others keep theirs"
 
 
+def test_row_and_base_row_of_two_pools_have_the_noise_of_each():
+    """As when one of them trains on less text; without noise of either there is no interval."""
+    of_row, of_base = Noise(4e-4, 4), Noise(1e-4, 6)
+    row, base = trainings([4.1]), trainings([4.0, 4.01])
+    found = compare(row, base, of_row, of_base)
+    squares = [(4e-4, 4), (1e-4 / 2, 6)]
+    half = reference.t.ppf(0.975, satterthwaite(squares)) * math.sqrt(4.5e-4)
+    assert found[:3] == pytest.approx((0.095, 0.095 - half, 0.095 + half))
+    assert compare(row, base, Noise(), of_base).lacks == NoInterval()
+    assert compare(row, base, of_row, Noise()).lacks == NoInterval("pool of the base row")
+
+
 def test_a_difference_says_why_no_row_has_noise():
     """There are none with several trainings, or those that there are were left out."""
     one, other = trainings([4.1], "a"), trainings([4.0], "b")

@@ -140,13 +140,36 @@ def test_a_base_row_that_went_astray_with_one_training_leaves_no_interval(tmp_pa
     assert line(table, "full")["left_out"] is LeftOut.ASTRAY
 
 
+def test_rows_that_train_on_other_parts_of_a_text_do_not_share_noise(tmp_path):
+    """Those on all of it have one training each; the noise of the others says nothing of them."""
+
+    def change(plan):
+        for row in plan["suites"][0]["rows"]:
+            if row["row"] == "minus-weight-drop" and row["corpus"] == "ptb":
+                for item in row["runs"]:
+                    plan["runs"][item["run"]]["spec"]["train_tokens"] = 8_000
+            else:
+                for item in row["runs"][1:]:
+                    plan["runs"].pop(item["run"], None)
+                del row["runs"][1:]
+
+    _, table = study(tmp_path, change=change, seeds=(1, 2, 3))
+    part, whole = line(table, "minus-weight-drop"), line(table, "minus-nt-asgd")
+    assert (part["train_tokens"], part["noise_trainings"], part["noise_freedom"]) == (8_000, 3, 2)
+    assert part["remarks"] == (NoInterval("pool of the base row"),)
+    assert (whole["train_tokens"], whole["remarks"]) == (0, (NoInterval(),))
+    assert math.isnan(whole["noise_freedom"])
+    assert table["delta_low"].isna().all()
+    assert table["delta_test"].notna().any()
+
+
 def test_the_caption_does_not_deny_trainings_that_are_left_out(tmp_path):
     """The base row has two, one of which went astray."""
     table, text = astray(tmp_path, "full", (1, 2), several=BASE)
     lacks = NoInterval("pool", (LeftOut.ASTRAY,))
     assert line(table, "minus-nt-asgd")["remarks"] == (lacks,)
-    assert "no row has several trainings" not in text
-    assert "No interval: every row with several trainings is left out, because a training" in text
+    assert "no row trained on the same text has several trainings" not in text
+    assert "No interval: every row trained on the same text that has several trainings is" in text
     assert line(table, "minus-fine-tuning")["interval"], "of the same trainings, in pairs"
 
 

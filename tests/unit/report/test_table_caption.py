@@ -13,6 +13,7 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
         {
             "suite": "study",
             "corpus": ["ptb"] * 5 + ["wikitext-2"],
+            "train_tokens": 0,
             "status": ["done", "partial", "done", "leaks", "done", "done"],
             "incomparable": None,
             "left_out": None,
@@ -35,6 +36,8 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
     assert order_agreement(steady)[:2] == (1, 1), "second-fifth: the first has another noise"
     by_valid = order_agreement(frame.assign(published_test=float("nan")))
     assert by_valid[:2] == (3, 1), "first-second no, first-third yes, second-third no"
+    parts = frame.assign(train_tokens=[0, 9, 0, 0, 0, 0])
+    assert order_agreement(parts)[:2] == (0, 0), "the second trains on less text"
     suite, table = study(tmp_path)
     found = order_agreement(table)
     assert found.pairs == 28 + 28, "of nine rows one is missing, and one diverged"

@@ -11,7 +11,7 @@ def test_columns_and_order(tmp_path):
     """The columns are the documented ones; lines are in the suite's order."""
     suite, table = study(tmp_path)
     assert csv(table).splitlines()[0] == (
-        "suite,row,label,corpus,stage,method,params,"
+        "suite,row,label,corpus,stage,method,train_tokens,params,"
         "published_train,published_valid,published_test,train,valid,"
         "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
         "noise_valid,noise_test,noise_freedom,noise_trainings,left_out,"

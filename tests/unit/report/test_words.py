@@ -38,10 +38,10 @@ GIBBERISH = "blorp, 7 of 9 seeds; quux (diverged)"
 
 
 def test_the_source_of_the_noise_and_what_is_left_out_of_it():
-    sources = {"ptb": (12, 8), "mine": (2, 1)}
+    sources = {("ptb", 0): (12, 8), ("mine", 9_000): (2, 1)}
     assert words.noise_source(sources) == (
         "Noise of training, over all studies: 12 trainings on Penn Treebank (8 degrees of freedom) "
-        "and 2 trainings on mine (1 degree of freedom)."
+        "and 2 trainings on mine, first 9,000 tokens (1 degree of freedom)."
     )
     assert words.left_out({LeftOut.SPREADS: 3}).startswith("3 trainings left out (its trainings")
     assert words.left_out({}) == ""
@@ -65,17 +65,24 @@ def test_the_source_of_the_noise_and_what_is_left_out_of_it():
             "not comparable with the other rows: left and right context (pseudo-perplexity), "
             "12 word types",
         ),
-        (NoInterval(), "no interval: no row has several trainings, and one cannot show what is"),
+        (
+            NoInterval(),
+            "no interval: no row trained on the same text has several trainings, and one",
+        ),
         (
             NoInterval("pool", (LeftOut.ASTRAY, LeftOut.PROTOCOL)),
-            "no interval: every row with several trainings is left out, because a training "
-            "predicts no better than word frequencies or it was measured by another protocol than "
-            "most rows",
+            "no interval: every row trained on the same text that has several trainings is left "
+            "out, because a training predicts no better than word frequencies or it was measured "
+            "by another protocol than most rows",
         ),
         (
             NoInterval("base row", (LeftOut.SPREADS,)),
             "no interval: the base row has one training here and does not share the noise of other "
             "rows, because its trainings spread far more than those of other rows",
+        ),
+        (
+            NoInterval("pool of the base row"),
+            "no interval: no row trained on the text of the base row has several trainings",
         ),
         (NoInterval("row", (LeftOut.SPREADS,)), "no interval: this row has one training here and"),
         (
@@ -180,15 +187,25 @@ def test_gibberish_in_place_of_words_changes_no_number_and_no_place(study, monke
 
 def test_a_text_of_which_a_part_is_trained_on():
     """A part that all rows share is in its name; parts that differ are in a sentence."""
-    suite = {"train_tokens": {"ptb": [25_000], "mine": [0, 1_000, 2_000], "wikitext-2": [0]}}
+    suite = {
+        "train_tokens": {
+            "ptb": {"full": 25_000, "half": 25_000},
+            "mine": {"full": 0, "half": 2_000, "third": 1_000},
+            "wikitext-2": {"full": 0},
+        }
+    }
     assert words.text_name(suite, "ptb") == "Penn Treebank, first 25,000 tokens"
     assert words.text_name(suite, "mine") == "mine"
     assert words.text_name(suite, "wikitext-2") == words.text_name({}, "wikitext-2") == "WikiText-2"
-    assert words.training_texts(suite) == [
+    assert words.training_texts([suite]) == [
         "Trained on the first 25,000 tokens of Penn Treebank.",
         "Trained on the first 1,000 or 2,000 tokens or all of mine.",
     ]
-    assert words.training_texts({}) == []
+    assert words.training_texts([{}]) == []
+    both = [{"train_tokens": {"ptb": {"full": tokens}}} for tokens in (0, 40_000)]
+    assert words.training_texts(both) == [
+        "Trained on the first 40,000 tokens or all of Penn Treebank."
+    ]
 
 
 @pytest.mark.parametrize(
