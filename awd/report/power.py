@@ -197,14 +197,19 @@ def _sentence(design: Design, assumed: Assumption) -> str:
     seeds = words.plural(design.seeds, "seed")
     least = smallest_difference(assumed, design)
     noise = f"(noise of training {assumed.training:.1%}, from {assumed.source})"
+    more = design.with_seeds(design.seeds + 1)
+    found = percent(smallest_difference(assumed, more))
+    further = f"With {more.seeds} seeds of each row, differences of {found} are found."
     if math.isinf(least):
         return (
             f"{design.text}: one training of each row cannot show which differences are noise; "
-            "plan several of all (seeds), or of the base row (base_seeds, if seeds is a count)."
+            "plan several of all (seeds), or of the base row (base_seeds, if seeds is a count). "
+            f"{further}"
         )
     return (
         f"{design.text}: with {seeds} of a row and {design.base_seeds} of the base row, "
-        f"differences in perplexity of {percent(least)} and more are found with 80% power {noise}."
+        f"differences in perplexity of {percent(least)} and more are found with 80% power {noise}. "
+        f"{further}"
     )
 
 

@@ -134,6 +134,15 @@ def test_records_that_cannot_be_read_are_named_and_not_counted(tmp_path, caplog)
     )
 
 
+def test_the_sentence_of_a_plan_has_what_one_more_seed_would_bring():
+    """The power table has the same number."""
+    plan = make_plan(seeds=(1, 2), corpora=("ptb",))
+    third = power_table(plan, {}).query("seeds == 3")["one_row"].item()
+    assert summary(plan, {})[0].endswith(
+        f" With 3 seeds of each row, differences of {third:.1f}% are found."
+    )
+
+
 def test_one_training_of_each_row_finds_nothing():
     sentence = summary(make_plan(corpora=("ptb",)), {})[0]
     assert "or of the base row (base_seeds, if seeds is a count)" in sentence
