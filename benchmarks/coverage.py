@@ -44,6 +44,8 @@ ROWS = 9
 UNEQUAL = (0.5, 0.5, 0.7, 0.7, 1, 1, 1.4, 2, 2, 1)
 ONE_NOISY = (1, 1, 1, 1, 1, 1, 1, 1, 10, 1)
 ONE_BASE = (*[1] * ROWS, 3)
+MORE_BASES = (*ONE_BASE, 3, 3, 3, 3)
+MIXED = (1, 1, 2, 3, 5, 1, 4, 2, 1, 3)
 
 
 class Design(NamedTuple):
@@ -60,9 +62,13 @@ DESIGNS = {
     "1 seed a row, 3 of the base row": Design(ONE_BASE),
     "the same, much text": Design(ONE_BASE, (0.002, 0.04, 0.01)),
     "the same, little text": Design(ONE_BASE, (0.007, 0.005, 0.005)),
-    "the same, unequal noise": Design(ONE_BASE, scales=UNEQUAL),
-    "1 seed a row, 3 of four more base rows": Design((*ONE_BASE, 3, 3, 3, 3)),
+    "1 seed a row, 3 of the base row, unequal noise": Design(ONE_BASE, scales=UNEQUAL),
+    "1 seed a row, 3 of four more base rows": Design(MORE_BASES),
+    "1 seed a row, 3 of four more base rows, unequal noise": Design(
+        MORE_BASES, scales=(*UNEQUAL, 0.5, 0.7, 1.4, 2)
+    ),
     "2 seeds": Design((2,) * 10),
+    "2 seeds, unequal noise": Design((2,) * 10, scales=UNEQUAL),
     "3 seeds": Design((3,) * 10),
     "3 seeds, much interaction": Design((3,) * 10, (0.003, 0.02, 0.03)),
     "3 seeds, unequal noise": Design((3,) * 10, scales=UNEQUAL),
@@ -70,7 +76,9 @@ DESIGNS = {
     "3 seeds, one row ten times as noisy": Design((3,) * 10, scales=ONE_NOISY),
     "the same, and it is astray": Design((3,) * 10, scales=ONE_NOISY, astray=True),
     "5 seeds": Design((5,) * 10),
-    "1 to 5 seeds": Design((1, 1, 2, 3, 5, 1, 4, 2, 1, 3)),
+    "5 seeds, unequal noise": Design((5,) * 10, scales=UNEQUAL),
+    "1 to 5 seeds": Design(MIXED),
+    "1 to 5 seeds, unequal noise": Design(MIXED, scales=UNEQUAL),
 }
 
 
