@@ -20,9 +20,5 @@ def evaluations_of(row: Mapping) -> list[Evaluation]:
 
 def by_seed(row: Mapping, found: Mapping[Evaluation, Found]) -> dict[int, Found]:
     """Return what was ``found`` of a row, by seed, of the seeds that have something."""
-    seeds = [item["seed"] for item in row["runs"]]
-    return {
-        seed: found[key]
-        for seed, key in zip(seeds, evaluations_of(row), strict=True)
-        if key in found
-    }
+    keys = zip(row["runs"], evaluations_of(row), strict=True)
+    return {item["seed"]: found[key] for item, key in keys if key in found}

@@ -1,6 +1,6 @@
 """A plan on a terminal: its runs, who shares them, and what is still to be spent on them."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -248,14 +248,11 @@ def _suites(plan: Plan, estimates: Estimates) -> Table:
     for heading in ("runs", "one core", "one GPU", "disk"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, suite in plan.suites.items():
-        runs = [run for run in plan.runs.values() if _belongs(run, suite)]
+        own = f"{suite['suite']}/"
+        runs = [run for run in plan.runs.values() if any(row.startswith(own) for row in run.rows)]
         found = need(runs, plan, estimates)
         table.add_row(name, str(sum(not plan.done(run) for run in runs)), *_cells(found))
     return table
-
-
-def _belongs(run: Run, suite: Mapping) -> bool:
-    return any(row.partition("/")[0] == suite["suite"] for row in run.rows)
 
 
 def _cells(found: Need) -> list[str]:

@@ -1,7 +1,6 @@
 """What a figure draws of a row: its epochs, both stages end to end, seed by seed."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +8,7 @@ import pandas as pd
 
 from awd.report.comparability import Exclusion, measured_differently
 from awd.study.methods import parse_method
-from awd.vocabulary import FAILED, Event, Stage, Status
+from awd.vocabulary import FAILED, Event, Stage, Status, stages_to
 
 ASTRAY = 10.5  # nats; a model that knows only the size of the largest vocabulary is below it
 LOWERED = -0.04  # relative change of a learning rate
@@ -126,9 +125,9 @@ def traces(
     found = []
     for (runs, _), rows in shared.items():
         lasting = [run for run in runs if run not in failed] or list(runs)
-        stages = list(Stage) if _reaches_fine_tuning(rows) else [Stage.TRAIN]
+        last = max((row["stage"] for row in rows), key=list(Stage).index)
         recorded = {}
-        for stage in stages:
+        for stage in stages_to(last):
             lines = [places[run, stage] for run in lasting if (run, stage) in places]
             if not lines:
                 break
@@ -142,10 +141,6 @@ def traces(
             exclusion = Exclusion.INCOMPARABLE
         found.append(Trace(rows, recorded, exclusion))
     return found
-
-
-def _reaches_fine_tuning(rows: Iterable[dict]) -> bool:
-    return any(row["stage"] == Stage.FINETUNE for row in rows)
 
 
 def corpora(suite: dict) -> list[str]:

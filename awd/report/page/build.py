@@ -204,7 +204,10 @@ def _lede(suites: list[Suite], scale: str) -> str:
     """The outcome in a sentence or two."""
     rows = [row for suite in suites for row in suite.rows]
     counts = Counter(row.status for row in rows)
-    others = [f"{counts[s]} {_verb(s, counts[s])}" for s in STATES[1:] if counts[s]]
+    verbs = {Status.LEAKS: "leak"}  # of several rows
+    others = [
+        f"{counts[s]} {verbs.get(s, s) if counts[s] > 1 else s}" for s in STATES[1:] if counts[s]
+    ]
     if not any(row.again.published for row in rows):
         start = "Nothing was published of these rows on these texts."
     elif scale != "paper":
@@ -224,11 +227,6 @@ def _lede(suites: list[Suite], scale: str) -> str:
         return f"{start} All {plural(len(rows), 'row')} {'is' if len(rows) == 1 else 'are'} done."
     done = f"{counts[Status.DONE]} are done"
     return f"{start} Of {plural(len(rows), 'row')}, {done}, {', '.join(others)}."
-
-
-def _verb(status: Status, count: int) -> str:
-    many = {Status.LEAKS: "leak"}.get(status, status)
-    return status if count == 1 else many
 
 
 def _judged(rows: list[Row]) -> list[Row]:

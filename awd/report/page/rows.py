@@ -229,6 +229,7 @@ def reason(line: dict) -> str:
 
 def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> Again:
     runs = trainings.plan["runs"]
+    costs, seconds = trainings.costs, trainings.costs.of_row(row)
     base_spec = runs[base["runs"][0]["run"]]["spec"] if base else {}
     others = {name for item in row["runs"] for name in trainings.rows[item["run"]]} - {
         f"{suite['suite']}/{row['row']}"
@@ -250,14 +251,9 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
             if any(split in values for split in Split)
         ],
         sorted(others),
-        _cost(trainings.costs, row),
+        words.cost(costs.hours(seconds), costs.energy(seconds)),
         [_seed(item, row, trainings) for item in row["runs"]],
     )
-
-
-def _cost(costs: Costs, row: dict) -> str:
-    seconds = costs.of_row(row)
-    return words.cost(costs.hours(seconds), costs.energy(seconds))
 
 
 def command(plan: Mapping, suite: Mapping, row: Mapping) -> str:

@@ -46,7 +46,9 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
     if facts.delta and frame["delta_test"].notna().any():
         base = "the base row of the suite"
         if not several:
-            base = f"“{base_label(suite)}”"
+            rows = suite.get("all_rows", suite["rows"])  # a writer's choice may lack the base row
+            label = next(row["label"] for row in rows if row["row"] == suite["base"])
+            base = f"“{label}”"
         how = "without an interval for the reasons in the footnotes"
         if facts.unknown:
             how = words.remark(facts.unknown)
@@ -66,12 +68,6 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
     if facts.published and any(published_columns(row) for part in parts for row in part["rows"]):
         sentences += _published(frame, suite, facts.scale)
     return " ".join(sentences)
-
-
-def base_label(suite: dict) -> str:
-    """Return the label of a suite's base row, which a writer's choice of rows may not have."""
-    rows = suite.get("all_rows", suite["rows"])
-    return next(row["label"] for row in rows if row["row"] == suite.get("base"))
 
 
 def _noise(frame: pd.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
