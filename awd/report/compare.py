@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Collection, KeysView, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -19,7 +19,7 @@ from awd.errors import InputError
 from awd.files import refuse_broken_link
 from awd.report import words
 from awd.report.build import gather, read_plan, scales
-from awd.report.evaluations import Evaluation, by_seed
+from awd.report.evaluations import Evaluation, by_seed, evaluations_of
 from awd.report.noise import Pool, noise_of, pool_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
 from awd.report.words import DASH, MINUS, plural
@@ -251,49 +251,43 @@ def _row(
     other: dict,
     both: tuple[Results, Results],
     noise: Mapping[Pool, Noise],
-    same: Mapping[tuple[str, str, str], bool],
+    same: Mapping[Evaluation, bool],
 ) -> Row:
     """A row's results in both, its difference, and what is decided without a correction."""
-    rows, place = (row, other), (row["row"], row["corpus"])
-    results = [_results(each, r) for each, r in zip(both, rows, strict=True)]
-    states = (_states(both[0], row), _states(both[1], other))
+    pair = list(zip(both, (row, other), strict=True))
+    results = [_results(each, r) for each, r in pair]
+    first, second = (_state(each, r) for each, r in pair)
     _check_protocols(suite, row, other, both)
-    noises = [
-        noise.get(pool_of(r, each.plan["runs"]), Noise())
-        for each, r in zip(both, rows, strict=True)
-    ]
+    noises = [noise.get(pool_of(r, each.plan["runs"]), Noise()) for each, r in pair]
     difference = compare(results[1], results[0], noises[1], noises[0])
-    keys = [
-        {(item["run"], r["stage"], r["method"]) for item in r["runs"]} & _measured(each)
-        for each, r in zip(both, rows, strict=True)
-    ]
+    keys = [{*evaluations_of(r)} & each.lines.keys() for each, r in pair]
     if keys[0] and keys[0] == keys[1] and all(same[key] for key in keys[0]):
         outcome, difference = Outcome.EQUAL, Difference()
     elif not (keys[0] and keys[1]):
         outcome = Outcome.ONE_SIDED
-    elif states[0] != states[1]:
+    elif first != second:
         outcome, difference = Outcome.STATUS, Difference()
     else:
         outcome = Outcome.UNKNOWN
     # A plan of an older version lacks hyperparameters that were added since.
-    specs: list[dict] = [
+    one, two = (
         DEFAULTS | next((each.plan["runs"][item["run"]]["spec"] for item in r["runs"]), {})
-        for each, r in zip(both, rows, strict=True)
-    ]
+        for each, r in pair
+    )
     changed = {
-        key: (specs[0].get(key), specs[1].get(key))
-        for key in sorted(specs[0].keys() | specs[1].keys())
-        if key != "seed" and specs[0].get(key) != specs[1].get(key)
+        key: (one.get(key), two.get(key))
+        for key in sorted(one.keys() | two.keys())
+        if key != "seed" and one.get(key) != two.get(key)
     }
     return Row(
         suite,
-        place[0],
+        row["row"],
         row["label"],
-        place[1],
+        row["corpus"],
         outcome,
         (_perplexity(results[0]), _perplexity(results[1])),
         (len(results[0]), len(results[1])),
-        states,
+        (first, second),
         difference,
         math.nan,
         changed,
@@ -315,11 +309,7 @@ def _results(results: Results, row: dict) -> list[Result]:
     return found.get((row["row"], row["corpus"]), [])
 
 
-def _measured(results: Results) -> KeysView[Evaluation]:
-    return results.lines.keys()
-
-
-def _states(results: Results, row: dict) -> str:
+def _state(results: Results, row: dict) -> str:
     """The state of a row's evaluations: done if one is, else what they ended with."""
     states = {line.status for line in results.of_row(row)}
     return "" if not states else str(Status.DONE) if Status.DONE in states else min(states)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from awd.report.evaluations import by_seed, runs_of
 from awd.report.stats import Apart, Noise, Result, pool
 from awd.study.spec import without_defaults
 from awd.vocabulary import HELD_OUT, LeftOut, Split, Status
@@ -110,29 +111,22 @@ def went_astray(line) -> bool:
     return types is not None and line.perplexity > types
 
 
-def results_by_row(
-    suite: Mapping, records: pd.DataFrame, split: str = Split.TEST
-) -> dict[tuple[str, str], list[Result]]:
-    """Results of each (row, corpus) of a suite, an entry of the plan's ``suites``, by its seeds.
+def results_by_row(suite: Mapping, records: pd.DataFrame) -> dict[tuple[str, str], list[Result]]:
+    """Results on the test text by (row, corpus) of a suite, an entry of the plan's ``suites``.
 
     Those that diverged or leak are left out, and so are rows without any.
     """
-    wanted = {item["run"] for row in suite["rows"] for item in row["runs"]}
     lines = records[
-        (records["split"] == split)
+        (records["split"] == Split.TEST)
         & (records["status"] == Status.DONE)
-        & records["run"].isin(wanted)
+        & records["run"].isin(runs_of(suite))
         & records["perplexity"].notna()
     ]
     results = {
         (line.run, line.stage, line.method): result(line) for line in lines.itertuples(index=False)
     }
-    found = {}
-    for row in suite["rows"]:
-        keys = [(item["run"], row["stage"], row["method"]) for item in row["runs"]]
-        if of_row := [results[key] for key in keys if key in results]:
-            found[row["row"], row["corpus"]] = of_row
-    return found
+    found = {(r["row"], r["corpus"]): [*by_seed(r, results).values()] for r in suite["rows"]}
+    return {place: of_row for place, of_row in found.items() if of_row}
 
 
 def _by_training(lines: Iterable, runs: Mapping[str, Mapping]) -> list[list[Result]]:
