@@ -19,7 +19,7 @@ class Pool(NamedTuple):
     """The trainings of a plan that share one noise: those on the same part of a corpus.
 
     ``train_tokens`` is how many tokens of its training text they train on (0: all): trainings on
-    less text vary more. A plan has one scale.
+    another share of it have another noise. A plan has one scale.
     """
 
     corpus: str
