@@ -103,6 +103,8 @@ def start_training(project: Path) -> tuple[subprocess.Popen, psutil.Process]:
     assert process.poll() is None, process.stdout.read()
     training = training_of(process)
     training.suspend()
+    # until then, a signal that comes later would be taken first
+    wait_until(lambda: training.status() == psutil.STATUS_STOPPED)
     return process, training
 
 
