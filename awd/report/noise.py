@@ -12,7 +12,7 @@ import pandas as pd
 from awd.report.evaluations import by_seed, runs_of
 from awd.report.stats import Apart, Noise, Result, pool
 from awd.study.spec import without_defaults
-from awd.vocabulary import HELD_OUT, LeftOut, Split, Status
+from awd.vocabulary import HELD_OUT, LeftOut, Split, Stage, Status
 
 
 class Pool(NamedTuple):
@@ -130,13 +130,18 @@ def results_by_row(suite: Mapping, records: pd.DataFrame) -> dict[tuple[str, str
 
 
 def _by_training(lines: Iterable, runs: Mapping[str, Mapping]) -> list[list[Result]]:
-    """Results by training; of several stages one without an astray seed, and of most seeds."""
+    """Results by training, of one of its stages.
+
+    That is one without an astray seed, of most seeds, and the last of those: most rows are
+    measured at the end of fine-tuning, and trainings spread more before it.
+    """
     groups: dict[str, dict[str, list[Result]]] = {}
     for line in lines:
         stages = groups.setdefault(alike(runs[line.run]["spec"]), {})
         stages.setdefault(line.stage, []).append(result(line))
-    return [max(stages.values(), key=_worth) for stages in groups.values()]
+    return [max(stages.items(), key=_worth)[1] for stages in groups.values()]
 
 
-def _worth(group: list[Result]) -> tuple[bool, int]:
-    return not any(each.astray for each in group), len(group)
+def _worth(stage: tuple[str, list[Result]]) -> tuple[bool, int, int]:
+    name, group = stage
+    return not any(each.astray for each in group), len(group), list(Stage).index(Stage(name))

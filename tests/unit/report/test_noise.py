@@ -96,6 +96,15 @@ def test_a_stage_that_did_not_go_astray_counts():
     assert (noise.freedom, noise.left_out) == (2, ())
 
 
+@pytest.mark.parametrize("first", ["train", "finetune"])
+def test_the_last_stage_counts(first):
+    """Before fine-tuning trainings may spread so far that the pool would leave them out."""
+    tuned = records().assign(stage="finetune")
+    spread = records().assign(perplexity=[math.exp(loss) for loss in (4.0, 7.0, 5.0, 5.3)])
+    frame = pd.concat([tuned, spread] if first == "finetune" else [spread, tuned])
+    assert noise_of(frame, RUNS)[PTB] == noise_of(records(), RUNS)[PTB]
+
+
 def test_results_that_went_astray_are_marked():
     row = {"row": "half", "corpus": "ptb", "stage": "train", "method": "stream"}
     row["runs"] = [{"seed": seed, "run": f"half-s{seed}"} for seed in (1, 2)]
