@@ -26,7 +26,7 @@ class TextReader:
 
     Attributes:
         numbers: word -> number.
-        normalised: what of a user's own text was changed, and how often; see ``characters``.
+        normalised: what of a user's own text was changed, and how often; see `normalise`.
         sha256: `catalogue.text_sha256` of each file that was read, by its name without ``.txt``.
     """
 

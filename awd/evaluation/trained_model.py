@@ -8,7 +8,7 @@ import torch
 from awd.corpora import Corpus
 from awd.model.language_model import LanguageModel
 from awd.runs.find import corpus_of, trained_record
-from awd.runs.weights import read_weights
+from awd.runs.read_weights import read_weights
 from awd.study.spec import RunSpec, make_spec
 
 

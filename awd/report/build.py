@@ -18,8 +18,8 @@ from awd.report.published_curves import published_curves
 from awd.report.remarks import AtEpoch
 from awd.report.tables.choice import Choice, rebased
 from awd.report.tables.latex import latex
+from awd.report.tables.latex_numbers import numbers
 from awd.report.tables.lead import leads
-from awd.report.tables.numbers import numbers
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
 from awd.study.dialect import SCALES, listed

@@ -22,7 +22,7 @@ from awd.runs.early_evaluation import early_folder
 from awd.runs.folder import RECORD_FORMAT, read_record
 from awd.runs.progress import Progress, curve_file, progress_file
 from awd.runs.provenance import now, provenance
-from awd.runs.weights import read_weights
+from awd.runs.read_weights import read_weights
 from awd.study.methods import make_method
 from awd.study.spec import RunSpec
 from awd.training.expected import contradiction

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from test_folder import RECORD
 
 from awd.errors import InputError
-from awd.runs.weights import read_weights
+from awd.runs.read_weights import read_weights
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ import pytest
 from table_study import line, study
 from test_golden import missing_for_latex
 
-from awd.report.tables.numbers import numbers
+from awd.report.tables.latex_numbers import numbers
 
 
 def commands(text):
