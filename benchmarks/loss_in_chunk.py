@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from awd.files import atomic, read_json
-from awd.report.figures.style import COLUMN, PALETTE, styled
+from awd.report.figures.style import COLUMN, PALETTE, scaled, styled, width
 
 
 def kind(spec: dict) -> str:
@@ -29,7 +29,7 @@ def kind(spec: dict) -> str:
 @styled
 def draw(folders: list[Path]) -> Figure:
     """Draw one line per run: nats over positions in the chunks of the test text."""
-    figure = Figure((COLUMN, 2.2), layout="constrained")
+    figure = Figure((width(COLUMN), scaled(2.2)), layout="constrained")
     axis = figure.subplots()
     for number, folder in enumerate(folders):
         record = read_json(folder / "train.stream.json")
