@@ -668,8 +668,9 @@ def test_results_are_compared_packed_and_verified(tmp_path):
 def test_the_power_of_a_plan_is_shown():
     answer = call("plan", "suites=kim2024", "--power")
     assert answer.returncode == 0, answer.stderr
-    lines = [line.split() for line in answer.stdout.splitlines()]
-    shown = [line for line in lines if line[:1] == ["networkx-docs"] and len(line) == 5]
+    lines = [re.split(r"\s{2,}", line.strip()) for line in answer.stdout.splitlines()]
+    pool = "networkx-docs, first 30,000 tokens"
+    shown = [line for line in lines if line[0] == pool and len(line) == 5]
     assert [line[1] for line in shown] == [str(seeds) for seeds in range(1, 11)]
     found = [float(line[3].rstrip("%")) for line in shown]
     assert found == sorted(found, reverse=True)

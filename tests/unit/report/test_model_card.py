@@ -77,7 +77,7 @@ def test_limits_follow_the_records(records):
 
 
 def test_a_leak_is_a_limit_and_no_result():
-    record, evaluations = records_of("ptb-bilstm2x150-*")
+    record, evaluations = records_of("ptb-bilstm2x250-*")
     metadata, text = parts(model_card(record, evaluations, WORDS))
     assert "bidirectional LSTM layers" in text
     assert f"it leaks: {evaluations[0]['reason']}" in text
