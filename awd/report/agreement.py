@@ -54,7 +54,7 @@ def judge(results: Sequence[Result], published: float, noise: Noise) -> Judgemen
     """Compare trainings with the published perplexity, which was that of one training, too.
 
     It is reproduced if it lies in the prediction interval of one more training. The noise is
-    that of these trainings' corpus and split.
+    that of these trainings' pool and split.
     """
     loss = float(np.mean([result.loss for result in results]))
     distance = math.exp(loss) / published - 1

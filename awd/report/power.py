@@ -48,10 +48,11 @@ freedom), and the median over the rows of bonetto2024, kim2024 and merity2018 at
 
 
 class Design(NamedTuple):
-    """What is planned for a pool: ``rows`` compared with a base row, and trainings of each.
+    """What is planned for a pool: trainings of each row, and of the base row.
 
-    The base row may be of another pool; its noise counts as that of this one. ``replicates`` are
-    the trainings of each group that differ in their seed alone.
+    The base row may be of another pool; its noise counts as that of this one. ``rows`` is for how
+    many p values are corrected: all rows compared on the corpus, also those of other pools.
+    ``replicates`` are the trainings of each group that differ in their seed alone.
     """
 
     pool: Pool
@@ -103,21 +104,21 @@ def designs(plan: Mapping) -> list[Design]:
     """
     planned: dict[Pool, dict[str, set[str]]] = {}  # trainings by what they have in common
     seeds: dict[Pool, list[tuple[int, int]]] = {}  # of each row, and of the base row
-    rows: dict[Pool, int] = {}
+    rows: Counter[Pool] = Counter()
     for suite in plan["suites"]:
         bases = {row["corpus"]: row for row in suite["rows"] if row["row"] == suite["base"]}
-        compared: Counter[Pool] = Counter()
+        compared: dict[str, list[Pool]] = {}  # the pool of each row, by corpus
         for row in suite["rows"]:
             pool, base = pool_of(row, plan["runs"]), bases.get(row["corpus"])
             if base is not None and row is not base:
                 seeds.setdefault(pool, []).append((len(row["runs"]), len(base["runs"])))
-                compared[pool] += 1
+                compared.setdefault(pool.corpus, []).append(pool)
             if not row["method"].startswith("ensemble"):
                 groups = planned.setdefault(pool, {})
                 for item in row["runs"]:
                     key = alike(plan["runs"][item["run"]]["spec"])
                     groups.setdefault(key, set()).add(item["run"])
-        rows |= {pool: max(rows.get(pool, 0), count) for pool, count in compared.items()}
+        rows |= Counter({pool: len(found) for found in compared.values() for pool in found})
     return [
         Design(
             pool,
