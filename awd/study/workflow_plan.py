@@ -62,6 +62,8 @@ class WorkflowPlan(Plan):
             for key, folder in (("results", self.results), ("checkpoints", self.checkpoints)):
                 _refuse_unwritable(folder, f"{places.get(key, where)}: {key}")
         self._check_wildcards()
+        if workflow.is_main_process:
+            _ = self.sizes  # what is wrong with a text is one sentence here, a traceback in a rule
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
         self._workflow = workflow

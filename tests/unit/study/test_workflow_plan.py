@@ -128,6 +128,15 @@ def test_a_setting_that_snakemake_refuses_in_a_name_is_refused_first(plan):
         made._check_wildcards()
 
 
+def test_a_text_too_short_for_a_batch_is_refused_first(plan, tmp_path):
+    """Within a rule the sentence would stand in a traceback."""
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text("a b c\n" * 10)
+    own = {"corpora": ["mine"], "corpus_folders": {"mine": str(tmp_path)}}
+    with pytest.raises(InputError, match="batch_size 64 leaves 0 steps of the 40 training tokens"):
+        plan("cpu", suites=["bonetto2024"], scale="paper", **own)
+
+
 def test_results_are_announced_only_if_they_are_those_of_the_plan(plan, tmp_path):
     made = plan("cpu")
     made.results = tmp_path
