@@ -290,7 +290,7 @@ class Plan:
             if key in HYPERPARAMETERS and key not in changes:
                 raise InputError(
                     f"{where}: row '{name}': set.{key} is what the base row has at scale '{scale}' "
-                    f"already; set it under scales.{scale}.rows.{name} to another value"
+                    f"already; change or remove it, or set it under scales.{scale}.rows.{name}"
                 )
         return spec, method, changes
 
