@@ -199,7 +199,8 @@ def test_interrupted_while_it_is_planned(project):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
-    assert "Traceback" not in said
+    if "Job stats" not in said:  # after planning, Snakemake's event loop may show where it was
+        assert "Traceback" not in said
     snakemake(project, "--dry-run", record(project))
 
 
