@@ -199,8 +199,9 @@ def test_interrupted_while_it_is_planned(project):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
-    if "Job stats" not in said:  # after planning, Snakemake's event loop may show where it was
-        assert "Traceback" not in said
+    # If a job has been started by then, its Python may be so new that it cannot end calmly yet.
+    said = re.sub(r"Fatal Python error: init_.*?\nKeyboardInterrupt\n", "", said, flags=re.DOTALL)
+    assert "Traceback" not in said
     snakemake(project, "--dry-run", record(project))
 
 
