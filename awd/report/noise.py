@@ -12,7 +12,7 @@ import pandas as pd
 from awd.report.evaluations import by_seed, runs_of
 from awd.report.stats import Apart, Noise, Result, pool
 from awd.study.spec import without_defaults
-from awd.vocabulary import HELD_OUT, LeftOut, Split, Stage, Status
+from awd.vocabulary import HELD_OUT, LeftOut, Split, Status, stages_to
 
 
 class Pool(NamedTuple):
@@ -133,7 +133,7 @@ def _by_training(lines: Iterable, runs: Mapping[str, Mapping]) -> list[list[Resu
     """Results by training, of one of its stages.
 
     That is one without an astray seed, of most seeds, and the last of those: most rows are
-    measured at the end of fine-tuning, and trainings spread more before it.
+    measured at the end of fine-tuning.
     """
     groups: dict[str, dict[str, list[Result]]] = {}
     for line in lines:
@@ -144,4 +144,4 @@ def _by_training(lines: Iterable, runs: Mapping[str, Mapping]) -> list[list[Resu
 
 def _worth(stage: tuple[str, list[Result]]) -> tuple[bool, int, int]:
     name, group = stage
-    return not any(each.astray for each in group), len(group), list(Stage).index(Stage(name))
+    return not any(each.astray for each in group), len(group), len(stages_to(name))
