@@ -86,10 +86,12 @@ def run_state(run: Run, checkpoints: Path) -> RunState:
     facts: dict = {}
     failed: list[Status] = []
     for stage in run.all_stages:
-        path = run.record(stage)
-        if not path.exists():
-            return _unfinished(run, stage, checkpoints)
-        record = read_json(path)
+        record = _record(run, stage)
+        if record is None:
+            found = _unfinished(run, stage, checkpoints)
+            # A training that has ended meanwhile wrote its record before it deleted its progress.
+            if found.state is State.RUNNING or (record := _record(run, stage)) is None:
+                return found
         failed += [state for state in FAILED if record.get("status") == state]
         result = record.get("result") or {}
         facts = {
@@ -103,6 +105,16 @@ def run_state(run: Run, checkpoints: Path) -> RunState:
         perplexity = {"valid_perplexity": facts["valid_perplexity"]}
         return RunState(run, State.WAITING, EVALUATION, perplexity)
     return RunState(run, State.DONE, stage, facts)
+
+
+def _record(run: Run, stage: Stage) -> dict | None:
+    path = run.record(stage)
+    try:
+        return read_json(path)
+    except InputError:
+        if path.exists():
+            raise
+        return None
 
 
 def _unfinished(run: Run, stage: Stage, checkpoints: Path) -> RunState:

@@ -14,8 +14,11 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from awd.errors import InputError
+from awd.files import read_json
 from awd.report import status as module
 from awd.report.status import STALE, RunState, State, run_state, run_states
+from awd.runs.progress import progress_file
 from awd.study.plan import Run
 from awd.study.spec import RunSpec
 
@@ -96,6 +99,42 @@ def test_a_run_goes_through_its_stages_to_the_evaluation(run, tmp_path):
     (run.folder / "finetune.stream.json").write_text("{}")
     assert found(run, tmp_path) == ("done", "finetune")
     assert run_state(run, tmp_path).facts["valid_perplexity"] == 61.5
+
+
+def test_a_training_that_ends_while_it_is_looked_at_is_not_taken_for_stopped(
+    run, tmp_path, monkeypatch
+):
+    """Its record was not there yet, and its progress file is there no more; a checkpoint is."""
+    (tmp_path / run.name).mkdir()
+    (tmp_path / run.name / "train.checkpoint").write_bytes(b"")
+
+    def end(checkpoints, name, stage):
+        recorded(run, stage)
+        return progress_file(checkpoints, name, stage)
+
+    monkeypatch.setattr(module, "progress_file", end)
+    assert found(run, tmp_path) == ("waiting", "evaluate")
+
+
+def test_a_record_that_is_deleted_while_it_is_looked_at_ends_no_watching(
+    run, tmp_path, monkeypatch
+):
+    """Snakemake deletes what a job that failed has written."""
+    recorded(run, "train")
+
+    def read_too_late(path):
+        path.unlink(missing_ok=True)
+        return read_json(path)
+
+    monkeypatch.setattr(module, "read_json", read_too_late)
+    assert found(run, tmp_path) == ("waiting", "train")
+
+
+def test_a_damaged_record_is_named(run, tmp_path):
+    recorded(run, "train")
+    run.record("train").write_text("{")
+    with pytest.raises(InputError, match="is not a JSON file"):
+        run_state(run, tmp_path)
 
 
 def test_a_divergence_is_told_even_if_the_next_stage_went_well(run, tmp_path):
