@@ -99,8 +99,12 @@ class Checkpoint:  # imports torch only to save and load: removing one takes mil
         return None
 
     def remove(self) -> None:
-        """Delete the stage's checkpoints, and the run's folder if it is then empty."""
-        for path in (*self.path.parent.glob(f"{self.path.stem}.*"), *half_written(self.path)):
-            path.unlink(missing_ok=True)
+        """Delete the stage's checkpoints, and the run's folder if it is then empty.
+
+        Two jobs that have read the stage's weights may do so at once.
+        """
+        with suppress(FileNotFoundError):  # the other one has removed the folder
+            for path in (*self.path.parent.glob(f"{self.path.stem}.*"), *half_written(self.path)):
+                path.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.parent.rmdir()

@@ -1,5 +1,7 @@
 """Checkpoints survive damage and are never taken for another run's."""
 
+import os
+
 import pytest
 import torch
 
@@ -53,6 +55,21 @@ def test_removal_leaves_nothing(checkpoint, tmp_path):
         checkpoint.save({"epoch": epoch})
     checkpoint.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_jobs_may_remove_it_at_once(checkpoint, monkeypatch):
+    """Such as evaluations of the same weights that end together."""
+    checkpoint.save({"epoch": 1})
+    look = os.scandir
+
+    def look_too_late(folder):
+        checkpoint.path.unlink()
+        checkpoint.path.parent.rmdir()
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", look_too_late)
+    checkpoint.remove()
+    assert not checkpoint.path.parent.exists()
 
 
 class Clock:
