@@ -472,13 +472,15 @@ PLAIN_STATE = (
 def stop_signals(act: Callable[[str], None] = lambda _: None) -> Iterator[list[str]]:
     """Within the block, note a signal that asks to stop, in place of its usual effect.
 
-    Yields the list of the names of received signals. ``act`` is called with each name.
+    Yields the list of the names of received signals. ``act`` is called with the first one: a
+    second one, as of a terminal and of Snakemake, must not disturb what an exception set off.
     """
     received: list[str] = []
 
     def note(number: int, _) -> None:
         received.append(signal.Signals(number).name)
-        act(received[-1])
+        if len(received) == 1:
+            act(received[0])
 
     before = {
         kind: signal.signal(kind, note)

@@ -15,7 +15,7 @@ from awd.errors import InputError
 from awd.runs.checkpoint import Checkpoint
 from awd.runs.progress import Progress
 from awd.study.spec import RunSpec
-from awd.training.trainer import Diverged, Interrupted, Trainer
+from awd.training.trainer import Diverged, Interrupted, Trainer, stop_signals
 
 CPU = torch.device("cpu")
 SMALL = {"hidden_size": 8, "embedding_size": 8, "batch_size": 4, "bptt": 10, "epochs": 2}
@@ -325,6 +325,25 @@ class StopAfter(Quiet):
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_second_signal_does_not_disturb_what_the_first_one_ends():
+    """Ctrl-C comes twice to a job: from the terminal and from Snakemake."""
+    ended = []
+
+    def stop(name):
+        raise RuntimeError(name)
+
+    def work():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            ended.append(True)
+
+    with pytest.raises(RuntimeError, match="SIGINT"), stop_signals(stop):
+        work()
+    assert ended
 
 
 def test_a_step_on_nan_is_noticed_at_once(corpus):
