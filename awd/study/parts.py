@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from awd.errors import InputError, nearest
-from awd.files import read_json, write_json
+from awd.files import alone, read_json, write_json
 from awd.places import study_command
 from awd.study.dialect import SCALES
 from awd.study.plan_file import check_plan
@@ -39,17 +39,19 @@ def add(plan: Mapping, folder: Path, trained: Callable[[str], bool]) -> list[Pat
 
     Raises InputError if a part cannot be read.
     """
-    written = []
-    for suite in plan["suites"]:
-        path = part_file(folder, suite["suite"])
-        old = read_part(path) if path.exists() else None
-        if old is not None and [each["suite"] for each in old["suites"]] != [suite["suite"]]:
-            raise InputError(f"{path} is not the plan of suite '{suite['suite']}' alone; {REMEDY}")
-        part = {**plan, "suites": [suite]}
-        part["runs"] = _runs_of([suite], plan["runs"])
-        write_json(path, part if old is None else join(part, old, trained))
-        written.append(path)
-    return written
+    with alone(Path(folder) / FOLDER):  # another command may be adding to the same part
+        return [_add(plan, suite, folder, trained) for suite in plan["suites"]]
+
+
+def _add(plan: Mapping, suite: Mapping, folder: Path, trained: Callable[[str], bool]) -> Path:
+    path = part_file(folder, suite["suite"])
+    old = read_part(path) if path.exists() else None
+    if old is not None and [each["suite"] for each in old["suites"]] != [suite["suite"]]:
+        raise InputError(f"{path} is not the plan of suite '{suite['suite']}' alone; {REMEDY}")
+    part = {**plan, "suites": [suite]}
+    part["runs"] = _runs_of([suite], plan["runs"])
+    write_json(path, part if old is None else join(part, old, trained))
+    return path
 
 
 def join(new: Mapping, old: Mapping, trained: Callable[[str], bool]) -> dict:

@@ -1,9 +1,11 @@
 """What was planned and trained stays in the plan until its user removes it."""
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE, wait_until
 from synthetic import make_plan
 
 from awd.errors import InputError
@@ -58,6 +60,28 @@ def test_nothing_is_lost_from_a_demo_to_more_seeds(tmp_path):
         for item in row["runs"]
     }
     assert needed == runs.keys()
+
+
+def test_two_commands_that_add_to_a_part_at_once_both_leave_their_rows(
+    tmp_path, monkeypatch, caplog
+):
+    """The second waits while the first is between reading and writing."""
+    parts.add(make_plan(corpora=("ptb",), seeds=(1,)), tmp_path, everything)
+    plan = make_plan(corpora=("ptb",), seeds=(3,))
+    second = threading.Thread(target=parts.add, args=(plan, tmp_path, everything))
+    read = parts.read_part
+
+    def read_slowly(path):
+        part = read(path)
+        if second.ident is None:
+            second.start()
+            wait_until(lambda: "waiting for it" in caplog.text or not second.is_alive())
+        return part
+
+    monkeypatch.setattr(parts, "read_part", read_slowly)
+    parts.add(make_plan(corpora=("ptb",), seeds=(2,)), tmp_path, everything)
+    second.join(PATIENCE)
+    assert {tuple(seeds) for seeds in rows(tmp_path).values()} == {(1, 2, 3)}
 
 
 def test_a_command_leaves_the_parts_of_other_suites_alone(tmp_path):
