@@ -40,11 +40,21 @@ def _is_somewhere() -> bool:
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Say which of the ``allowed`` words was probably meant, or list them all.
 
+    Words that begin with ``word`` come first, then the one spelled most like it, then those that
+    contain it.
+
     >>> nearest("hiden_size", ["hidden_size", "layers"])
     "did you mean 'hidden_size'?"
+    >>> nearest("dropout", ["dropout_input", "dropout_output", "layers"])
+    "did you mean 'dropout_input' or 'dropout_output'?"
     """
-    allowed = sorted(str(item) for item in allowed)
-    close = get_close_matches(str(word), allowed, n=1)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"allowed: {', '.join(allowed)}"
+    word, allowed = str(word), sorted(str(item) for item in allowed)
+    close = (
+        [each for each in allowed if each.lower().startswith(word.lower())]
+        or get_close_matches(word, allowed, n=1)
+        or [each for each in allowed if word.lower() in each.lower()]
+    )
+    if not word or not close:
+        return f"allowed: {', '.join(allowed)}"
+    *others, last = (f"'{each}'" for each in close)
+    return f"did you mean {', '.join(others)}{' or ' if others else ''}{last}?"

@@ -45,7 +45,15 @@ def test_a_long_error_keeps_its_beginning_and_its_end():
         ("hiden_size", ["layers", "hidden_size"], "did you mean 'hidden_size'?"),
         ("x", ["layers", "hidden_size"], "allowed: hidden_size, layers"),
         (10, [1, 100], "did you mean '100'?"),
+        (
+            "dropout",
+            ["dropout_kind", "dropout_input", "layers", "dropout_output"],
+            "did you mean 'dropout_input', 'dropout_kind' or 'dropout_output'?",
+        ),
+        ("rate", ["learning_rate", "layers"], "did you mean 'learning_rate'?"),
+        ("LSTM", ["gru", "lstm"], "did you mean 'lstm'?"),
+        ("", ["gru", "lstm"], "allowed: gru, lstm"),
     ],
 )
-def test_the_nearest_word_is_named_or_all_are(word, allowed, expected):
+def test_the_nearest_words_are_named_or_all_are(word, allowed, expected):
     assert nearest(word, allowed) == expected
