@@ -5,6 +5,8 @@ from typing import Literal
 
 from awd.vocabulary import LeftOut, Status
 
+Whose = Literal["row", "base row", "pool", "pool of the base row"]
+
 
 @dataclass(frozen=True)
 class Note:
@@ -74,7 +76,7 @@ class NoInterval:
     no row with several trainings: those that there are were left out for the reasons in ``why``.
     """
 
-    whose: Literal["row", "base row", "pool", "pool of the base row"] = "pool"
+    whose: Whose = "pool"
     why: tuple[LeftOut, ...] = ()
 
 

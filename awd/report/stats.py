@@ -44,7 +44,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import fdtrc, stdtr, stdtrit  # scipy.stats imports ten times slower
 
-from awd.report.remarks import NoInterval
+from awd.report.remarks import NoInterval, Whose
 from awd.vocabulary import LeftOut
 
 FEWEST_BLOCKS = 10
@@ -188,7 +188,7 @@ def compare(
     if not math.isfinite(nats):
         return Difference()
     if not all(side.freedom for side, _ in sides):
-        return Difference(nats, lacks=_lacks(row, base, noises))
+        return Difference(nats, lacks=_lacks((row, base), noises, [side for side, _ in sides]))
     variance, freedom = _variance(sides, moved)
     error = math.sqrt(variance)
     half = standard_errors(freedom) * error
@@ -302,19 +302,27 @@ def _own_or(noise: Noise, group: Sequence[Result]) -> Noise:
 
 
 def _lacks(
-    row: Sequence[Result], base: Sequence[Result], noises: tuple[Noise, Noise]
+    groups: tuple[Sequence[Result], Sequence[Result]],
+    noises: tuple[Noise, Noise],
+    sides: Sequence[Noise],
 ) -> NoInterval:
-    """Why the noise of a row or its base row is unknown: first the reason of most rows."""
-    noise, noise_of_base = noises
-    if not noise.freedom:
-        return NoInterval("pool", tuple(noise.counts_left_out()))
-    if not noise_of_base.freedom:
-        return NoInterval("pool of the base row", tuple(noise_of_base.counts_left_out()))
-    of_base, of_row = left_out(base, noise_of_base), left_out(row, noise)
-    if of_base and len(base) == 1:
-        return NoInterval("base row", (of_base,))
-    assert of_row
-    return NoInterval("row", (of_row,))
+    """Why the noise of a row or its base row is unknown: first the reason of most rows.
+
+    ``noises`` are those of their pools, ``sides`` those that they have. The pool of a row that is
+    left out of it is no reason if the row's own trainings show its noise.
+    """
+    pools: tuple[Whose, Whose] = ("pool", "pool of the base row")
+    rows: tuple[Whose, Whose] = ("row", "base row")
+    unknown = [place for place, side in enumerate(sides) if not side.freedom]
+    for place in unknown:
+        noise = noises[place]
+        if not noise.freedom:
+            whose = pools[0] if noise is noises[0] else pools[place]
+            return NoInterval(whose, tuple(noise.counts_left_out()))
+    place = unknown[-1]
+    why = left_out(groups[place], noises[place])
+    assert why
+    return NoInterval(rows[place], (why,))
 
 
 def _astray(group: Sequence[Result]) -> bool:

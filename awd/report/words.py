@@ -216,7 +216,7 @@ def unknown_noise(lacks: NoInterval, row: str = "this row", base_row: str = "the
             return (
                 f"no row trained on {text} has several trainings, and one cannot show what is noise"
             )
-        return f"every row trained on {text} that has several trainings is left out, because {why}"
+        return f"every row with several trainings on {text} is left out ({why})"
     name = row if lacks.whose == "row" else base_row
     return f"{name} has one training here and does not share the noise of other rows, because {why}"
 

@@ -99,7 +99,9 @@ def build(
         place = (row["row"], row["corpus"])
         pool, pool_of_base = (pool_of(each, planned) for each in (row, base or row))
         noise = {str(split): noises.get((pool, split), Noise()) for split in HELD_OUT}
-        noise_of_base = noises.get((pool_of_base, Split.TEST), Noise())
+        noise_of_base = None
+        if pool_of_base != pool:
+            noise_of_base = noises.get((pool_of_base, Split.TEST), Noise())
         line = _line(
             row, found[place], of_base, differing.get(place), planned, scale, noise, noise_of_base
         )
@@ -187,9 +189,12 @@ def _line(
     planned: dict[str, dict],
     scale: str,
     noise: Mapping[str, Noise],
-    noise_of_base: Noise,
+    noise_of_base: Noise | None,
 ) -> dict:
-    """A row's facts, from its results by seed and those of the base row."""
+    """A row's facts, from its results by seed and those of the base row.
+
+    ``noise_of_base`` is that of the base row's pool if it is another one.
+    """
     status = _status(row, results)
     values = {str(split): [r[split] for r in results.values() if split in r] for split in Split}
     means = {split: mean_and_deviation(each) for split, each in values.items()}

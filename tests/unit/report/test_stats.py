@@ -224,6 +224,21 @@ def test_a_difference_says_why_no_row_has_noise():
     assert noise.counts_left_out() == {LeftOut.ASTRAY: 2}
 
 
+def test_the_pool_of_a_row_with_its_own_noise_is_not_the_reason():
+    """It is left out with several trainings; only the other side has no noise."""
+    wild, single = astray([8.0, 9.0], "xy"), trainings([4.0], "b")
+    of_wild, known = pool([wild]), pool(STEADY)
+    base = trainings([4.0], "p")
+    of_base = known._replace(left_out=(*known.left_out, OTHER))
+    lacks = compare(wild, base, of_wild, of_base).lacks
+    assert lacks == NoInterval("base row", (LeftOut.PROTOCOL,))
+    lacks = compare(base, wild, of_base, of_wild).lacks
+    assert lacks == NoInterval("row", (LeftOut.PROTOCOL,))
+    assert compare(wild, single, of_wild, Noise()).lacks == NoInterval("pool of the base row")
+    same = compare(wild, single, of_wild).lacks
+    assert same == NoInterval("pool", (LeftOut.ASTRAY,)), "both are of one pool"
+
+
 def test_an_unsteady_row_does_not_narrow_its_own_intervals():
     """Its noise is ten times that of the others: as row, as base row and as the next training."""
     generator = np.random.default_rng(11)

@@ -169,7 +169,10 @@ def test_the_caption_does_not_deny_trainings_that_are_left_out(tmp_path):
     lacks = NoInterval("pool", (LeftOut.ASTRAY,))
     assert line(table, "minus-nt-asgd")["remarks"] == (lacks,)
     assert "no row trained on the same text has several trainings" not in text
-    assert "No interval: every row trained on the same text that has several trainings is" in text
+    assert (
+        "No interval: every row with several trainings on the same text is left out (a training "
+        "predicts no better than word frequencies)."
+    ) in text
     assert line(table, "minus-fine-tuning")["interval"], "of the same trainings, in pairs"
 
 

@@ -71,9 +71,9 @@ def test_the_source_of_the_noise_and_what_is_left_out_of_it():
         ),
         (
             NoInterval("pool", (LeftOut.ASTRAY, LeftOut.PROTOCOL)),
-            "no interval: every row trained on the same text that has several trainings is left "
-            "out, because a training predicts no better than word frequencies or it was measured "
-            "by another protocol than most rows",
+            "no interval: every row with several trainings on the same text is left out (a "
+            "training predicts no better than word frequencies or it was measured by another "
+            "protocol than most rows)",
         ),
         (
             NoInterval("base row", (LeftOut.SPREADS,)),
