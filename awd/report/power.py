@@ -41,7 +41,7 @@ class Assumption(NamedTuple):
 
 
 DEFAULT = Assumption(
-    0.0115, 0.0056, "the default: four LSTMs of kim2024 and rows of three suites on Penn Treebank"
+    0.0115, 0.0056, "a default (LSTMs on Penn Treebank), as no records show it yet"
 )
 """Measured from the records in results/runs: the pooled noise of scale paper (2 degrees of
 freedom), and the median over the rows of bonetto2024, kim2024 and merity2018 at all scales."""
@@ -100,7 +100,8 @@ def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> f
 def designs(plan: Mapping) -> list[Design]:
     """Take the design of each pool from ``plan``, that of study.parts.read.
 
-    The seeds are the fewest of any row. Ensembles do not count, their noise is another.
+    The seeds are the fewest of any row. Ensembles do not count, their noise is another; a pool of
+    ensembles alone has no design.
     """
     planned: dict[Pool, dict[str, set[str]]] = {}  # trainings by what they have in common
     seeds: dict[Pool, list[tuple[int, int]]] = {}  # of each row, and of the base row
@@ -125,9 +126,10 @@ def designs(plan: Mapping) -> list[Design]:
             rows[pool],
             seeds=min(of_row for of_row, _ in each),
             base_seeds=min(of_base for _, of_base in each),
-            replicates=tuple(map(len, planned.get(pool, {}).values())),
+            replicates=tuple(map(len, planned[pool].values())),
         )
         for pool, each in seeds.items()
+        if pool in planned
     ]
 
 
@@ -195,22 +197,27 @@ def summary(plan: Mapping, measured: Mapping[Pool, Assumption]) -> list[str]:
 
 
 def _sentence(design: Design, assumed: Assumption) -> str:
-    seeds = words.plural(design.seeds, "seed")
-    least = smallest_difference(assumed, design)
-    noise = f"(noise of training {assumed.training:.1%}, from {assumed.source})"
-    more = design.with_seeds(design.seeds + 1)
-    found = percent(smallest_difference(assumed, more))
-    further = f"With {more.seeds} seeds of each row, differences of {found} are found."
-    if math.isinf(least):
-        return (
-            f"{design.text}: one training of each row cannot show which differences are noise; "
-            "plan several of all (seeds), or of the base row (base_seeds, if seeds is a count). "
-            f"{further}"
+    found = {
+        count: percent(smallest_difference(assumed, design.with_seeds(count)))
+        for count in (design.seeds - 1, design.seeds, design.seeds + 1)
+        if count
+    }
+    here, (*_, more) = found.pop(design.seeds), found.values()
+    others = ", ".join(f"{words.plural(count, 'seed')}: {each}" for count, each in found.items())
+    text = (
+        f"differences in perplexity of {here} and more are found with "
+        f"{words.plural(design.seeds, 'seed')} of each row and {design.base_seeds} of the base row "
+        f"({others})"
+    )
+    if not design.freedom:
+        text = (
+            "one training of each row cannot show which differences are noise; plan several of the "
+            "base row (base_seeds, if seeds is a count) or of all (seeds), of which "
+            f"{design.seeds + 1} find differences in perplexity of {more} and more"
         )
     return (
-        f"{design.text}: with {seeds} of a row and {design.base_seeds} of the base row, "
-        f"differences in perplexity of {percent(least)} and more are found with 80% power {noise}. "
-        f"{further}"
+        f"{design.text}: {text}, at 80% power; noise of training {assumed.training:.1%}, from "
+        f"{assumed.source}."
     )
 
 

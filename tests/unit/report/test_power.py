@@ -87,7 +87,7 @@ def test_each_part_of_a_text_has_its_own_design():
     whole, part = sorted(designs(plan), key=lambda design: design.pool)
     assert (whole.pool, whole.rows, whole.freedom) == (PTB, 8, 14)
     assert part == Design(Pool("ptb", 8_000), 8, 3, 3, (3,))
-    assert "ptb, first 8,000 tokens: with 3 seeds of a row" in " ".join(summary(plan, {}))
+    assert any(each.startswith("ptb, first 8,000 tokens: diff") for each in summary(plan, {}))
 
 
 def test_noise_is_that_of_the_records_or_the_default(tmp_path):
@@ -137,18 +137,35 @@ def test_records_that_cannot_be_read_are_named_and_not_counted(tmp_path, caplog)
     )
 
 
-def test_the_sentence_of_a_plan_has_what_one_more_seed_would_bring():
-    """The power table has the same number."""
+def test_the_sentence_of_a_plan_has_what_one_seed_less_or_more_would_find():
+    """The power table has the same numbers; before any record the noise is the default."""
     plan = make_plan(seeds=(1, 2), corpora=("ptb",))
-    third = power_table(plan, {}).query("seeds == 3")["one_row"].item()
-    assert summary(plan, {})[0].endswith(
-        f" With 3 seeds of each row, differences of {third:.1f}% are found."
-    )
+    one, two, three = (f"{each:.1f}%" for each in power_table(plan, {})["one_row"][:3])
+    assert one == "inf%"
+    assert summary(plan, {}) == [
+        f"ptb: differences in perplexity of {two} and more are found with 2 seeds of each row and "
+        f"2 of the base row (1 seed: none, 3 seeds: {three}), at 80% power; noise of training "
+        f"{DEFAULT.training:.1%}, from {DEFAULT.source}."
+    ]
 
 
 def test_one_training_of_each_row_finds_nothing():
-    sentence = summary(make_plan(corpora=("ptb",)), {})[0]
-    assert "or of the base row (base_seeds, if seeds is a count)" in sentence
+    plan = make_plan(corpora=("ptb",))
+    (sentence,) = summary(plan, {})
+    two = power_table(plan, {})["one_row"][1]
+    assert "one training of each row cannot show which differences are noise" in sentence
+    assert f"of which 2 find differences in perplexity of {two:.1f}% and more" in sentence
+
+
+def test_ensembles_alone_on_a_part_of_a_text_are_not_spoken_of():
+    """Their noise is not that of trainings, so no number of seeds is known to find anything."""
+    plan = make_plan(seeds=(1, 2), corpora=("ptb",))
+    alone = next(row for row in plan["suites"][0]["rows"] if row["row"] == "minus-weight-drop")
+    alone["method"] = "ensemble-2"
+    for item in alone["runs"]:
+        plan["runs"][item["run"]]["spec"]["train_tokens"] = 8_000
+    assert [design.pool for design in designs(plan)] == [PTB]
+    assert set(power_table(plan, {})["text"]) == {"ptb"}
 
 
 def test_the_default_is_near_what_the_committed_records_have():
