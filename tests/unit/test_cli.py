@@ -683,6 +683,14 @@ def test_awd_is_installed_as_a_command():
     assert getattr(importlib.import_module(module), name) is awd.__main__.start
 
 
+def test_what_is_loaded_stays_to_the_end():
+    """No object is looked for garbage at the end: it took half a second after torch is loaded."""
+    words = "import atexit, gc, awd.__main__; atexit._run_exitfuncs(); print(gc.get_freeze_count())"
+    command = [sys.executable, "-c", words]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(answer.stdout) > 0
+
+
 def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
     """Each mistake in the words is one sentence."""
     write_json(tmp_path / "paper/plans/merity2018.json", make_plan())
