@@ -193,11 +193,8 @@ def evaluate(
     """Measure the perplexity of the weights in the folder RUN on CORPUS."""
     from awd.runs.checkpoint import Checkpoint
     from awd.runs.early_evaluation import adopt
-    from awd.study.methods import parse_method
-    from awd.study.spec import parse_spec
 
-    spec, method = parse_spec(spec), parse_method(method)
-    if adopt(checkpoints, run, stage, method.name, spec.as_dict()) is not None:
+    if adopt(checkpoints, run, stage, method) is not None:
         if not keep_checkpoints:
             Checkpoint(checkpoints, run.name, stage).remove()
         return
@@ -205,7 +202,10 @@ def evaluate(
     from awd import corpora
     from awd.evaluation.evaluate import evaluate_stage
     from awd.machine import devices, out_of_memory
+    from awd.study.methods import parse_method
+    from awd.study.spec import parse_spec
 
+    spec, method = parse_spec(spec), parse_method(method)
     device = devices.prepare(device, threads, gpu_slots)
     with out_of_memory.explained(device):
         evaluate_stage(

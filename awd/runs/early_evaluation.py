@@ -7,7 +7,6 @@ into the run's folder. Where it is missing, that job evaluates the weights.
 """
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,10 +25,10 @@ def early_folder(checkpoints: Path, run: str) -> Path:
     return checkpoints / run / "evaluations"
 
 
-def adopt(checkpoints: Path, folder: Path, stage: str, method: str, spec: Mapping) -> dict | None:
+def adopt(checkpoints: Path, folder: Path, stage: str, method: str) -> dict | None:
     """Move an early evaluation of ``stage`` into the run's ``folder``.
 
-    Returns its record; None if there is none, or if run, weights or ``spec`` are not those of the
+    Returns its record; None if there is none, or if run, spec or weights are not those of the
     folder. Raises InputError if the stage has left no record.
     """
     early, name = early_folder(checkpoints, folder.name), f"{stage}.{method}"
@@ -38,8 +37,7 @@ def adopt(checkpoints: Path, folder: Path, stage: str, method: str, spec: Mappin
     with suppress(InputError):  # none there, or damaged
         record = read_json(early / f"{name}.json")
     if record is not None:
-        same = all(record.get(key) == trained[key] for key in ("run", "weights_sha256"))
-        same = same and record.get("spec") == trained["spec"] == spec
+        same = all(record.get(key) == trained[key] for key in ("run", "spec", "weights_sha256"))
         if same and record.get("format") == RECORD_FORMAT and (early / f"{name}.npz").exists():
             for suffix in SUFFIXES:
                 with atomic(folder / f"{name}{suffix}") as temporary:

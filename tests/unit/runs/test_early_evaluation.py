@@ -25,7 +25,7 @@ def places(tmp_path):
 
 
 def take(places):
-    return adopt(*places, "train", "stream", {"seed": 1})
+    return adopt(*places, "train", "stream")
 
 
 def test_it_is_moved_into_the_folder_of_the_run(places):
@@ -60,7 +60,7 @@ def test_a_damaged_one_is_dropped(places):
 
 
 def test_another_method_has_none(places):
-    assert adopt(*places, "train", "cache-20-1-0.1", {"seed": 1}) is None
+    assert adopt(*places, "train", "cache-20-1-0.1") is None
     assert take(places) == TRAINED
 
 
