@@ -274,10 +274,6 @@ class WorkflowPlan(Plan):
             words["figure_style"] = self.config.figure_style
         return [f"{key}={value}" for key, value in words.items()]
 
-    def table_words(self, wildcards) -> list[str]:
-        """Return the words of ``report`` for the table of one suite."""
-        return self.report_words(parts="tables", suites=wildcards.suite)
-
     def settings(self, _wildcards) -> str:
         """Return the configuration as JSON, the same for all that plan the same.
 

@@ -24,12 +24,21 @@ rule plan:
         "exec {resources.awd} plan --settings {params.settings:q} --write > {log:q} 2>&1"
 
 
+# What is of all suites. To start Python and to read the records takes longer than a table, so a job
+# of its own for each table would cost more.
 rule collect:
     input:
         rules.plan.output,
         plan.other_part_files(),
         plan.evaluations(),
     output:
+        report(
+            f"<results>/{plan.name}/tables/all.csv",
+            caption="../report/combined.rst",
+            category="Tables",
+            labels={"suite": "all", "scale": plan.name},
+        ),
+        multiext(f"<results>/{plan.name}/tables/all", ".md", ".tex", ".html"),
         records=f"<results>/{plan.name}/records.csv",
         curves=f"<results>/{plan.name}/curves.csv",
     log:
@@ -40,57 +49,39 @@ rule collect:
     resources:
         awd=plan.awd,
     params:
-        words=plan.report_words(parts="records"),
+        words=plan.report_words(parts="records,combined"),
     shell:
         "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
 
-rule table:
+rule tables:
     input:
         rules.plan.output,
         rules.collect.output,
     output:
-        report(
-            f"<results>/{plan.name}/tables/{{suite}}.csv",
-            caption="../report/table.rst",
-            category="Tables",
-            labels={"suite": "{suite}", "scale": plan.name},
+        [
+            report(
+                f"<results>/{plan.name}/tables/{suite}.csv",
+                caption="../report/table.rst",
+                category="Tables",
+                labels={"suite": suite, "scale": plan.name},
+            )
+            for suite in plan.suites
+        ],
+        expand(
+            f"<results>/{plan.name}/tables/{{suite}}.{{kind}}",
+            suite=plan.suites,
+            kind=["md", "tex", "html"],
         ),
-        multiext(f"<results>/{plan.name}/tables/{{suite}}", ".md", ".tex", ".html"),
     log:
-        f"<results>/logs/table-{plan.name}-{{suite}}.log",
+        f"<results>/logs/tables-{plan.name}.log",
     localrule: True
     conda:
         plan.environment
     resources:
         awd=plan.awd,
     params:
-        words=plan.table_words,
-    shell:
-        "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
-
-
-rule combined:
-    input:
-        rules.plan.output,
-        rules.collect.output,
-    output:
-        report(
-            f"<results>/{plan.name}/tables/all.csv",
-            caption="../report/combined.rst",
-            category="Tables",
-            labels={"suite": "all", "scale": plan.name},
-        ),
-        multiext(f"<results>/{plan.name}/tables/all", ".md", ".tex", ".html"),
-    log:
-        f"<results>/logs/combined-{plan.name}.log",
-    localrule: True
-    conda:
-        plan.environment
-    resources:
-        awd=plan.awd,
-    params:
-        words=plan.report_words(parts="combined"),
+        words=plan.report_words(parts="tables", suites=",".join(plan.suites)),
     shell:
         "exec {resources.awd} report {params.words:q} > {log:q} 2>&1"
 
