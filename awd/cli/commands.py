@@ -115,6 +115,7 @@ def plan(words, configfile, profile, power, settings, write):
         made = Plan(parse_config(settings), "the configuration")
     else:
         made = _plan(parse(words), configfile)
+    made.refuse_short_texts()
     if write:
         for path in made.write():
             click.echo(path)
@@ -405,7 +406,7 @@ def mechanisms(words, configfile):
         for row in resolved["rows"]:
             run, base = (each["runs"][0]["run"] for each in (row, bases[row["corpus"]]))
             for name in {run, base} - observed.keys():
-                sizes = plan.sizes[row["corpus"]] or {"vocabulary": 10_000}
+                sizes = plan.sizes(row["corpus"]) or {"vocabulary": 10_000}
                 observed[name] = observe_spec(plan.runs[name].spec, sizes["vocabulary"])
             found = differences(observed[run], observed[base], plan.runs[run].spec)
             changed = [

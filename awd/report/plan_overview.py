@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,15 @@ from awd.vocabulary import Device, Stage
 class Need:
     """What runs still need: seconds of one core or of one GPU, and bytes of disk.
 
-    ``disk`` stays; ``checkpoint`` is the most that one training takes while it runs. ``unknown``
-    runs are not counted, because the size of their corpus is not known.
+    ``core`` or ``gpu`` are for training, ``core_besides`` or ``gpu_besides`` for starting jobs and
+    for evaluations. ``disk`` stays; ``checkpoint`` is the most that one training takes while it
+    runs. ``unknown`` runs are not counted, because the size of their corpus is not known.
     """
 
     core: float = 0.0
     gpu: float = 0.0
+    core_besides: float = 0.0
+    gpu_besides: float = 0.0
     disk: float = 0.0
     checkpoint: float = 0.0
     unknown: int = 0
@@ -56,16 +60,31 @@ class Estimates:
 
     def seconds(self, run: Run, stages: Collection[str], device: Device) -> float | None:
         """Return what training ``stages`` takes; None if the size of the corpus is not known."""
-        sizes = self._plan.sizes[run.spec.corpus]
-        if sizes is None:
-            return None
-        size = cost.size(run.spec, sizes["vocabulary"])
-        tokens = cost.read_tokens(run.spec, stages, sizes)
+        return self._plan.seconds(run.spec, stages, partial(self._pace, device))
+
+    def besides(self, run: Run, stages: Collection[str], device: Device) -> float:
+        """Return what starting the jobs of a run and its evaluations take.
+
+        ``stages`` are to be trained; the job that trains one also evaluates its plain stream. 0
+        for evaluations on a corpus whose size is not known.
+        """
+        wanted = run.not_evaluated()
+        own = [each for each in wanted if each[1] != "stream" or each[0] not in stages]
+        seconds = cost.START * (len(stages) + len(own))
+        for each in wanted:
+            models, pace = 1 + len(run.evaluations[each]), partial(self._pace, device)
+            seconds += self._plan.evaluation_seconds(run.spec, models, pace) or 0
+        return seconds
+
+    def _pace(self, device: Device, size: cost.Size) -> float:
+        """The seconds per token, of earlier trainings if there are any."""
         seconds = self.trainings.per_token(device, size)
         (self.computed if seconds is None else self.measured)[device].add(size)
-        if seconds is None and device is Device.CPU:
-            seconds = cost.core_seconds(size, cost.SPEEDS[self.speed_of])
-        return tokens * (cost.gpu_seconds(size) if seconds is None else seconds)
+        if seconds is not None:
+            return seconds
+        if device is Device.CUDA:
+            return cost.gpu_seconds(size)
+        return cost.core_seconds(size, cost.SPEEDS[self.speed_of])
 
     def sources(self) -> list[str]:
         """Return a sentence for each kind of device that states where its estimates come from."""
@@ -92,19 +111,21 @@ class Estimates:
 
 def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
     """Add up what ``runs`` need: the stages and evaluations that have no record."""
-    core = gpu = disk = checkpoint = 0.0
+    core = gpu = core_besides = gpu_besides = disk = checkpoint = 0.0
     unknown = 0
     for run in runs:
-        stages, sizes = plan.stages_to_train(run), plan.sizes[run.spec.corpus]
+        stages, sizes = plan.stages_to_train(run), plan.sizes(run.spec.corpus)
         if sizes is None:
             unknown += bool(stages)
             continue
+        core_besides += estimates.besides(run, stages, Device.CPU)
+        gpu_besides += estimates.besides(run, stages, Device.CUDA)
         disk += cost.kept_bytes(run.spec, len(stages), len(run.not_evaluated()), sizes)
         if stages:
             core += estimates.seconds(run, stages, Device.CPU) or 0
             gpu += estimates.seconds(run, stages, Device.CUDA) or 0
             checkpoint = max(checkpoint, cost.checkpoint_bytes(run.spec, sizes))
-    return Need(core, gpu, disk, checkpoint, unknown)
+    return Need(core, gpu, core_besides, gpu_besides, disk, checkpoint, unknown)
 
 
 def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
@@ -184,7 +205,7 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
     console.print(
         f"\n{plural(len(plan.suites), 'suite')}, {plural(rows, 'row')}, {_seeds(plan)}: "
         f"{plural(len(plan.runs), 'run')}, {shared} of them shared by several rows; {done} done.",
-        _still_to_train(need(plan.runs.values(), plan, estimates)),
+        _still_to_do(need(plan.runs.values(), plan, estimates), plan),
         *estimates.sources(),
         *_replicates(plan, estimates),
         *power.summary(content, measured),
@@ -266,11 +287,19 @@ def _seeds(plan: Plan) -> str:
     return f"{fewest} to {most} seeds" if fewest < most else plural(most, "seed")
 
 
-def _still_to_train(found: Need) -> str:
+def _still_to_do(found: Need, plan: Plan) -> str:
+    figures = sum(len(suite["figures"]) for suite in plan.suites.values())
+    once = cost.WORKFLOW + cost.FIGURE * figures if found.core_besides else 0.0
+    core, gpu = (
+        f"{duration(training + besides + once)} on one {device} ({duration(training)} of training)"
+        for device, training, besides in (
+            ("core", found.core, found.core_besides),
+            ("GPU", found.gpu, found.gpu_besides),
+        )
+    )
     text = (
-        f"Still to train: about {duration(found.core)} of one core or {duration(found.gpu)} of one "
-        f"GPU. {size(found.disk)} of weights and losses stay on disk; a training that runs has up "
-        f"to {size(found.checkpoint)} of checkpoints."
+        f"Still to do: about {core}, or {gpu}. {size(found.disk)} of weights and losses stay on "
+        f"disk; a training that runs has up to {size(found.checkpoint)} of checkpoints."
     )
     if found.unknown:
         text += (

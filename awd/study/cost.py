@@ -30,6 +30,13 @@ On Zen 4 awd 0.2.0 was measured, on the others 0.1.0.
 """
 USUAL_CPU = "Zen 4, AVX2"
 """The CPU whose speed is taken where that of this machine is not known."""
+START = 2.0
+"""Seconds of a core from the start of a job that trains or evaluates until it does."""
+WORKFLOW, FIGURE = 14.0, 1.2
+"""Seconds of a core for Snakemake, text, tables and page of one study, and for each figure.
+
+They and START were measured on Zen 4, by a study of three trainings and two figures.
+"""
 SINGLE = 4
 """Bytes of a number in single precision."""
 GPU_RATE = 2.8e12

@@ -4,10 +4,9 @@ Nothing here trains, downloads or imports a numerical library, so a plan of a th
 in half a second; every job of a workflow makes it anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from awd import __version__, corpora
@@ -24,6 +23,9 @@ from awd.study.suite import Scale, Suite, citation, read_suite, suite_files
 from awd.study.tuning import Trial
 from awd.study.validation import validate
 from awd.vocabulary import DEFAULT, Stage, stages_to
+
+Pace = Callable[[cost.Size], float]
+"""Seconds of training per token, by the size of a run."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Plan:
         self.relative: dict[tuple[str, str, int | float], list[str]] = {}
         self.suite_files: list[Path] = []
         self.fingerprints: dict[str, str] = {}
+        self._sizes: dict[str, dict | None] = {}
         self.trials: list[Trial] = []
         if self.config.trials and len(_listed(self.config.suites)) > 1:
             raise InputError(f"{where}: a search is of one suite, not {self.config.suites}")
@@ -300,7 +303,7 @@ class Plan:
         A study may take a share of its corpora; a shorter text of one's own is trained on whole.
         Raises InputError if a row wants more than a published or built-in corpus has.
         """
-        if spec.train_tokens and (sizes := self._sizes(spec.corpus)):
+        if spec.train_tokens and (sizes := self.sizes(spec.corpus)):
             available = sizes["tokens"]["train"]
             if spec.train_tokens > available and spec.corpus in self.config.corpus_folders:
                 return spec.changed(train_tokens=0)
@@ -350,20 +353,16 @@ class Plan:
         """Return the folder of the encoded corpus; its name has the fingerprint."""
         return self.results / "corpora" / f"{corpus}-{self.fingerprints[corpus][:8]}"
 
-    @cached_property
-    def sizes(self) -> dict[str, dict | None]:
-        """Corpus -> {"vocabulary", "tokens"}: counted if it is encoded, else expected, or None.
+    def sizes(self, corpus: str) -> dict | None:
+        """Return {"vocabulary", "tokens"} of a corpus: counted if it is encoded, else expected.
 
-        Raises InputError if a text cannot be counted, or is too short for the batches of a run.
+        None if that is not known. Raises InputError if a text cannot be counted.
         """
-        found = {corpus: self._sizes(corpus) for corpus in self.fingerprints}
-        for run in self.runs.values():
-            sizes = found[run.spec.corpus]
-            if sizes and (sentence := too_few_steps(run.spec, sizes["tokens"]["train"])):
-                raise InputError(f"row '{run.rows[0]}': {sentence}")
-        return found
+        if corpus not in self._sizes:
+            self._sizes[corpus] = self._count(corpus)
+        return self._sizes[corpus]
 
-    def _sizes(self, corpus: str) -> dict | None:
+    def _count(self, corpus: str) -> dict | None:
         path = self.corpus_folder(corpus) / "corpus.json"
         if path.exists():
             return corpora.recorded_sizes(path)
@@ -372,9 +371,32 @@ class Plan:
             return corpora.count(corpus, user_path(folder), self.minimum_count(corpus))
         return corpora.sizes(corpus)
 
+    def refuse_short_texts(self) -> None:
+        """Raise InputError if a text is too short for the batches of a run, or cannot be read."""
+        for run in self.runs.values():
+            sizes = self.sizes(run.spec.corpus)
+            if sizes and (sentence := too_few_steps(run.spec, sizes["tokens"]["train"])):
+                raise InputError(f"row '{run.rows[0]}': {sentence}")
+
+    def seconds(self, spec: RunSpec, stages: Collection[str], pace: Pace) -> float | None:
+        """Estimate how long ``stages`` train at a ``pace``; None if the corpus is not counted."""
+        sizes = self.sizes(spec.corpus)
+        if sizes is None:
+            return None
+        return cost.read_tokens(spec, stages, sizes) * pace(cost.size(spec, sizes["vocabulary"]))
+
+    def evaluation_seconds(self, spec: RunSpec, models: int, pace: Pace) -> float | None:
+        """Estimate how long an evaluation takes; None if the corpus is not counted.
+
+        The plain stream takes about as long as an epoch of training, for each of the ``models`` of
+        an ensemble.
+        """
+        epoch = self.seconds(spec.changed(epochs=1), [Stage.TRAIN], pace)
+        return None if epoch is None else models * epoch
+
     def parameters(self, run: Run) -> int | None:
         """Count the parameters of the run's model, if its vocabulary is known."""
-        sizes = self.sizes[run.spec.corpus]
+        sizes = self.sizes(run.spec.corpus)
         return cost.parameters(run.spec, sizes["vocabulary"]) if sizes else None
 
     def done(self, run: Run) -> bool:

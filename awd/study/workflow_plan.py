@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -18,7 +18,6 @@ from awd.places import CHECKOUT, HOME
 from awd.study import cost, job_requests, parts
 from awd.study.command_line import configuration
 from awd.study.plan import Plan, Run
-from awd.study.spec import RunSpec
 from awd.vocabulary import Device, Stage
 
 SAME_IN_ALL_PLANS = {
@@ -63,7 +62,7 @@ class WorkflowPlan(Plan):
                 _refuse_unwritable(folder, f"{places.get(key, where)}: {key}")
         self._check_wildcards()
         if workflow.is_main_process:
-            _ = self.sizes  # what is wrong with a text is one sentence here, a traceback in a rule
+            self.refuse_short_texts()  # one sentence here, in a rule it would be a traceback
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
         self._workflow = workflow
@@ -298,36 +297,24 @@ class WorkflowPlan(Plan):
     def _runtime(self, rule: str) -> Callable[..., int]:
         """Return the function from a job's wildcards and attempt to the minutes that it asks for.
 
-        The plain stream takes about as long as an epoch of training, for each model of an ensemble.
+        The jobs run on other machines than this one, so what was measured here does not count.
         """
 
         def runtime(wildcards, attempt: int) -> int:
-            run = self._run(wildcards)
+            spec = self._run(wildcards).spec
+            usual = partial(cost.core_seconds, speed=cost.SPEEDS[cost.USUAL_CPU])
+            pace = cost.gpu_seconds if self.gpus else usual
             if rule in list(Stage):
-                return job_requests.minutes(self._seconds(run.spec, rule), attempt)
+                return job_requests.minutes(self.seconds(spec, [rule], pace), attempt)
             models = 1 + len(self._members(wildcards))
-            epoch = self._seconds(run.spec.changed(epochs=1), Stage.TRAIN)
-            return job_requests.minutes(None if epoch is None else epoch * models, attempt)
+            return job_requests.minutes(self.evaluation_seconds(spec, models, pace), attempt)
 
         return runtime
-
-    def _seconds(self, spec: RunSpec, stage: str) -> float | None:
-        """Estimate how long a stage takes on a GPU or on a usual core; None if it is not known.
-
-        The jobs run on other machines than this one, so what was measured here does not count.
-        """
-        sizes = self.sizes[spec.corpus]
-        if sizes is None:
-            return None
-        size = cost.size(spec, sizes["vocabulary"])
-        usual = cost.SPEEDS[cost.USUAL_CPU]
-        each = cost.gpu_seconds(size) if self.gpus else cost.core_seconds(size, usual)
-        return each * cost.read_tokens(spec, [stage], sizes)
 
     def memory(self, wildcards, attempt: int) -> int:
         """Return the megabytes of memory that a job asks for."""
         run = self._run(wildcards)
-        vocabulary = (self.sizes[run.spec.corpus] or {}).get("vocabulary")
+        vocabulary = (self.sizes(run.spec.corpus) or {}).get("vocabulary")
         gpu = bool(self.gpus)
         return job_requests.megabytes(run.spec, vocabulary, gpu=gpu, attempt=attempt)
 

@@ -9,7 +9,7 @@ import pytest
 from awd.errors import InputError
 from awd.machine import cpu
 from awd.report.plan_overview import Estimates, Need, need, show_plan, too_long
-from awd.study import new_suite
+from awd.study import cost, new_suite
 from awd.study.config import load_config
 from awd.study.plan import Plan
 
@@ -37,7 +37,7 @@ def warnings(plan: Plan, folder) -> list[str]:
 def train(plan: Plan, *, seconds: float = 10.0, stage: str = "train", device=None) -> None:
     """Write the records of all runs, each of which took the seconds."""
     for run in plan.runs.values():
-        sizes = plan.sizes[run.spec.corpus]
+        sizes = plan.sizes(run.spec.corpus)
         record = {
             "format": 2,
             "run": run.name,
@@ -58,7 +58,7 @@ def test_one_of_a_thing_is_not_several(plan, capsys):
     text = shown(plan(suites="kim2024", scale="demo"), capsys)
     assert "1 suite, 7 rows, 1 to 3 seeds: 9 runs, 1 of them shared" in text
     assert "core-hours" not in text
-    assert re.search(r"about \d+ (s|min) of one core", text)
+    assert re.search(r"about \d+ (s|min) on one core \(\d+ (s|min) of training\)", text)
 
 
 def test_relative_values_are_shown_with_their_products(plan, capsys, tmp_path):
@@ -97,9 +97,33 @@ def test_what_is_done_is_not_counted(plan):
     train(made)
     after = needs(made)
     assert after.core == after.gpu == after.checkpoint == 0
-    losses = sum(made.sizes["networkx-docs"]["tokens"][split] for split in ("valid", "test"))
+    losses = sum(made.sizes("networkx-docs")["tokens"][split] for split in ("valid", "test"))
     evaluations = sum(len(run.evaluations) for run in made.runs.values())
     assert after.disk == 4 * losses * evaluations, "the evaluations have no records yet"
+
+
+def test_a_short_training_is_the_least_of_what_a_study_takes(plan, capsys, tmp_path):
+    """Jobs start, evaluate and draw; an evaluation reads about as much as an epoch."""
+    path = new_suite.write("mine", tmp_path / "workflow/suites")
+    text = path.read_text(encoding="utf-8")
+    text = text.replace("  epochs: 6\n", "  epochs: 1\n  train_tokens: 3000\n")
+    path.write_text(text, encoding="utf-8")
+    made = plan(suites="mine", base_seeds=1)
+    found = needs(made)
+    assert found.core_besides == pytest.approx(3 * cost.START + found.core), "one epoch each"
+    total = found.core + found.core_besides + cost.WORKFLOW + 2 * cost.FIGURE
+    (shown_total,) = re.findall(
+        r"about (\d+) s on one core \(\d s of training\)", shown(made, capsys)
+    )
+    assert int(shown_total) == pytest.approx(total, abs=1)
+    assert total > 5 * found.core
+    train(made)
+    after = needs(made)
+    assert (after.core, after.core_besides > 3 * cost.START) == (0, True), "evaluations are jobs"
+    for run in made.runs.values():
+        (run.folder / "train.stream.json").write_text("{}")
+    assert needs(made) == Need()
+    assert "Still to do: about 0 s on one core" in shown(made, capsys)
 
 
 def test_a_stage_without_evaluation_has_no_losses(plan):
@@ -107,7 +131,7 @@ def test_a_stage_without_evaluation_has_no_losses(plan):
     made = plan(suites="merity2018", scale="demo")
     run = next(run for run in made.runs.values() if run.stages == {"finetune"})
     alone = need([run], made, Estimates(made)).disk
-    sizes = made.sizes["networkx-docs"]
+    sizes = made.sizes("networkx-docs")
     losses = 4 * (sizes["tokens"]["valid"] + sizes["tokens"]["test"])
     assert alone == 2 * 4 * made.parameters(run) + len(run.evaluations) * losses
 
@@ -161,7 +185,7 @@ def test_an_unknown_cpu_is_taken_for_a_measured_one(plan, capsys, monkeypatch):
 
 def test_days_follow_hours_with_three_digits(plan, capsys):
     text = shown(plan(suites="merity2018", scale="paper"), capsys)
-    assert re.search(r"about [\d,]+ days of one core", text)
+    assert re.search(r"about [\d,]+ days on one core", text)
 
 
 def profile(folder, text: str):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from special_files import make_broken_link, make_pipe
 
 import awd.study.suite
+from awd import corpora
 from awd.errors import InputError
 from awd.study.config import CONFIG, load_config
 from awd.study.plan import Plan
@@ -293,7 +294,7 @@ def test_an_own_corpus(tmp_path):
     options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
     before = Plan(config(**options))
     assert all(name.startswith("mine-") for name in before.runs)
-    assert before.sizes["mine"]["tokens"] == {"train": 400, "valid": 400, "test": 400}
+    assert before.sizes("mine")["tokens"] == {"train": 400, "valid": 400, "test": 400}
     (tmp_path / "train.txt").write_text("a c\n")
     assert not set(Plan(config(**options)).runs) & set(before.runs)
 
@@ -313,15 +314,36 @@ def test_a_batch_larger_than_the_text_is_refused(plan_of, suite, tmp_path):
     (tmp_path / "test.txt").write_text("a b d\n")
     (tmp_path / "train.txt").write_text("a b c\n" * 100)
     options = {"corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
-    assert plan_of(suite, scale="paper", **options).sizes["mine"]["tokens"]["train"] == 400
+    plan = plan_of(suite, scale="paper", **options)
+    assert plan.sizes("mine")["tokens"]["train"] == 400
+    plan.refuse_short_texts()
     suite["rows"]["minus-weight-drop"]["set"]["batch_size"] += 1
     plan = plan_of(suite, scale="paper", **options)
     with pytest.raises(InputError) as refused:
-        _ = plan.sizes
+        plan.refuse_short_texts()
     assert str(refused.value) == (
         "row 'merity2018/minus-weight-drop': batch_size 134 leaves 2 steps of the 400 training "
         "tokens of 'mine'; at least 3 are needed"
     )
+
+
+def test_a_text_is_counted_once_for_all_rows(plan_of, suite, tmp_path, monkeypatch):
+    """Each row asks whether it has so many tokens; nothing is encoded yet."""
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text("a b c\n" * 100)
+    suite["base"]["train_tokens"] = 300
+    counted = []
+
+    def count(corpus, *_):
+        counted.append(corpus)
+        return {"vocabulary": 4, "tokens": {"train": 400, "valid": 400, "test": 400}}
+
+    monkeypatch.setattr(corpora, "count", count)
+    plan = plan_of(suite, scale="paper", corpora="mine", corpus_folders={"mine": str(tmp_path)})
+    plan.refuse_short_texts()
+    assert plan.as_dict()["runs"]
+    assert len(plan.runs) > 1
+    assert counted == ["mine"]
 
 
 def test_a_text_of_ones_own_that_is_shorter_is_trained_on_whole(plan_of, suite, tmp_path):
