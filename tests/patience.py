@@ -12,4 +12,4 @@ def wait_until(condition: Callable[[], object], what: Callable[[], str] | str = 
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.002)
+        time.sleep(0.01)

@@ -42,6 +42,56 @@ def make_project(folder: Path, **suites: str) -> Path:
     return folder
 
 
+HOLD = """
+
+def _hold(function):
+    import contextlib, os, pathlib, signal
+
+    def held(*words):
+        result = function(*words)
+        for asked in pathlib.Path().glob("hold.*"):
+            with contextlib.suppress(FileNotFoundError):  # another process has taken it
+                asked.rename(f"held.{{os.getpid()}}")
+                {function} = function
+                os.kill(os.getpid(), signal.SIGSTOP)
+                break
+        return result
+
+    return held
+
+
+{function} = _hold({function})
+"""
+
+
+def let_hold(project: Path, module: str, function: str) -> None:
+    """Let processes of ``project`` stand still after ``function`` of ``module``; see `hold`."""
+    with (project / module).open("a", encoding="utf-8") as file:
+        file.write(HOLD.format(function=function))
+
+
+def hold(project: Path, number: int = 1) -> None:
+    """Ask the next ``number`` processes that come to such a place to stand still there.
+
+    A process does so once at most, until somebody continues it.
+    """
+    for path in project.glob("held.*"):
+        path.unlink()
+    for each in range(number):
+        (project / f"hold.{each}").touch()
+
+
+def held(project: Path) -> list[psutil.Process]:
+    """The processes that stand still because of the last `hold`."""
+    processes = []
+    for path in project.glob("held.*"):
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(path.suffix[1:]))
+            if process.status() == psutil.STATUS_STOPPED:
+                processes.append(process)
+    return processes
+
+
 def write_texts(folder: Path, train: int = 300, valid: int = 60, test: int = 60) -> Path:
     """Mostly predictable lines: each of 30 words has one usual successor, kept four times in five.
 

@@ -8,15 +8,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from patience import PATIENCE, wait_until
-from projects import end_all, make_project, run, snakemake, start
+from patience import wait_until
+from projects import end_all, held, hold, let_hold, make_project, run, snakemake, start
 
 from awd import corpora
+from awd.machine.interrupt import NOTHING_DONE, STOPPING_ALREADY
+from awd.report.workflow_messages import STOPPING
 from awd.study.config import load_config
 from awd.study.plan import Plan
 
@@ -37,7 +38,7 @@ base:
   optimizer: nt-asgd
   non_monotone_interval: 1
   learning_rate: 30
-  epochs: 12
+  epochs: 4
 rows:
   full: {label: it fits}
   hungry: {label: it does not, set: {hidden_size: 100000000, tied: false}}
@@ -55,6 +56,7 @@ KILLED = -signal.SIGKILL
 def failed(tmp_path_factory) -> Path:
     """The project after a run of all that can be run: one training wants too much memory."""
     project = make_project(tmp_path_factory.mktemp("workflow") / "project", study=SUITE)
+    let_hold(project, "awd/runs/checkpoint.py", "Checkpoint.save")
     answer = run(["snakemake", "--cores", "2", TABLE], project)
     assert answer.returncode == 1
     (project / "said").write_text(answer.stdout)
@@ -96,25 +98,18 @@ def start_training(project: Path) -> tuple[subprocess.Popen, psutil.Process]:
 
     The training has a checkpoint, and does not finish before a signal has come to it.
     """
+    hold(project)
     words = ["--cores", "2", "--config", "checkpoint_minutes=0.001", "--", record(project)]
     process = start(["snakemake", *words], project, start_new_session=True)
-    saved = "results/checkpoints/mine-lstm1x12-*/train.checkpoint"
-    wait_until(lambda: list(project.glob(saved)) or process.poll() is not None)
+    return process, wait_until_held(project, process)
+
+
+def wait_until_held(project: Path, process: subprocess.Popen) -> psutil.Process:
+    """Wait until a process of the workflow that ``process`` began stands still, and return it."""
+    wait_until(lambda: held(project) or process.poll() is not None)
     assert process.poll() is None, process.stdout.read()
-    training = training_of(process)
-    training.suspend()
-    # until then, a signal that comes later would be taken first
-    wait_until(lambda: training.status() == psutil.STATUS_STOPPED)
-    return process, training
-
-
-def training_of(process: subprocess.Popen) -> psutil.Process:
-    """The training that Snakemake has started."""
-    for child in psutil.Process(process.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if child.cmdline()[1:4] == ["-m", "awd", "train"]:
-                return child
-    raise AssertionError("it has ended already")
+    (found,) = held(project)
+    return found
 
 
 def is_sent(process: psutil.Process, number: signal.Signals) -> bool:
@@ -142,67 +137,80 @@ def test_a_row_without_enough_memory_stops_no_other(failed):
     assert ",missing," in status["hungry"]
 
 
-@pytest.mark.parametrize("jobs_too", [False, True])
-def test_killed_and_started_again(failed, project, jobs_too):
+def read_to(line: str, process: subprocess.Popen) -> str:
+    """What the process says next, to the end of this line."""
+    said = []
+    while said[-1:] != [f"{line}\n"]:
+        said.append(process.stdout.readline())
+        assert said[-1], f"it ended without {line!r}: {''.join(said)}"
+    return "".join(said)
+
+
+def test_killed_and_started_again(failed, project):
     """It says that the folder is locked, and how to free it; then all goes on.
 
     A second one refuses to work while the first does, and does not disturb it. Where jobs outlive
     Snakemake, they are not disturbed, and not doubled.
     """
-    process, training = start_training(project)
+    process, _ = start_training(project)
     second = run(["snakemake", "--cores", "2", record(project)], project)
     assert second.returncode == 1
     assert "cannot be locked" in second.stdout
     assert process.poll() is None
-    (os.killpg if jobs_too else os.kill)(process.pid, signal.SIGKILL)
+    os.killpg(process.pid, signal.SIGKILL)
     assert process.wait() == KILLED
     locked = run(["snakemake", "--cores", "2", record(project)], project)
     assert locked.returncode == 1
     assert "--unlock" in locked.stdout
     snakemake(project, "--unlock")
-    if not jobs_too:
-        training.resume()
-    snakemake(project, record(project))
-    assert outcome(project) == outcome(failed)
-    if jobs_too:
-        assert json.loads((project / record(project)).read_text())["resumes"] == 1
-
-
-@pytest.mark.parametrize(("times", "jobs_too"), [(3, True), (1, False)])
-def test_interrupted_and_started_again(failed, project, times, jobs_too):
-    """As by Ctrl-C in a terminal, which every process of the group receives, or by `kill`."""
     process, training = start_training(project)
-    send = os.killpg if jobs_too else os.kill
-    send(process.pid, signal.SIGINT)
-    wait_until(lambda: is_sent(training, signal.SIGINT))
+    process.kill()
+    process.wait()
+    snakemake(project, "--unlock")
     training.resume()
-    for _ in range(times - 1):
-        time.sleep(0.05)  # two that come at once count as one, which is as good
-        send(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode != 0
-    *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
-    assert paragraph.startswith("Stopped. 0 of 1 steps are done; 1 training ended early and saved ")
-    assert "To continue, run the same command: snakemake --cores 2" in paragraph
-    assert not re.search("Error|Traceback|Aborted", said), said
     snakemake(project, record(project))
     assert outcome(project) == outcome(failed)
-    assert json.loads((project / record(project)).read_text())["resumes"] == 1
+    assert json.loads((project / record(project)).read_text())["resumes"] >= 1
+
+
+def test_interrupted_and_started_again(failed, project):
+    """By `kill`, and by Ctrl-C in a terminal, which every process of the group receives, thrice."""
+    for send, times in ((os.kill, 1), (os.killpg, 3)):
+        process, training = start_training(project)
+        send(process.pid, signal.SIGINT)
+        said = read_to(STOPPING, process)
+        wait_until(lambda training=training: is_sent(training, signal.SIGINT))
+        for _ in range(times - 1):
+            send(process.pid, signal.SIGINT)
+            said += read_to(STOPPING_ALREADY.decode().strip(), process)
+        training.resume()
+        said += process.stdout.read()
+        assert process.wait() != 0
+        *_, paragraph, _ = said.strip().splitlines()  # Snakemake adds how long it took
+        assert paragraph.startswith(
+            "Stopped. 0 of 1 steps are done; 1 training ended early and saved "
+        )
+        assert "To continue, run the same command: snakemake --cores 2" in paragraph
+        assert not re.search("Error|Traceback|Aborted", said), said
+    snakemake(project, record(project))
+    assert outcome(project) == outcome(failed)
+    assert json.loads((project / record(project)).read_text())["resumes"] == 2
 
 
 def test_interrupted_while_it_is_planned(project):
     """It says that nothing has begun, and leaves no lock behind."""
+    let_hold(project, "awd/study/workflow_plan.py", "WorkflowPlan._run")
+    hold(project)
     process = start(["snakemake", "--cores", "2", record(project)], project)
-    for line in process.stdout:
-        if line.startswith("Building DAG"):
-            break
+    assert wait_until_held(project, process).pid == process.pid
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=PATIENCE)
+    process.send_signal(signal.SIGCONT)
+    said, _ = process.communicate()
     assert process.returncode != 0
-    # If a job has been started by then, its Python may be so new that it cannot end calmly yet.
-    said = re.sub(r"Fatal Python error: init_.*?\nKeyboardInterrupt\n", "", said, flags=re.DOTALL)
+    assert said.endswith(NOTHING_DONE.decode())
+    assert "Building DAG" in said
     assert "Traceback" not in said
-    snakemake(project, "--dry-run", record(project))
+    assert list(project.glob(".snakemake/locks/*")) == []
 
 
 def test_a_clock_that_was_moved_back(failed, project):
