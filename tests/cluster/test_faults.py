@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ import psutil
 import pytest
 import slurm
 from patience import PATIENCE
-from projects import copy_parts, end_all, write_texts
+from projects import copy_parts, end_all, held, hold, let_hold, write_texts
 
 from awd.machine import gpu_lease
 from awd.study.config import CONFIG, load_config
@@ -45,7 +44,7 @@ base:
   optimizer: nt-asgd
   non_monotone_interval: 1
   learning_rate: 10
-  epochs: 12
+  epochs: 4
 rows:
 {rows}
 figures: [curves]
@@ -85,6 +84,7 @@ def make_project(folder: Path) -> Path:
     """A copy of the project with one suite, and the shipped profile for the test's Slurm."""
     folder.mkdir()
     copy_parts(folder, "awd", "workflow")
+    let_hold(folder, "awd/runs/checkpoint.py", "Checkpoint.save")
     suites = folder / "workflow" / "suites"
     for path in suites.iterdir():
         path.unlink()
@@ -126,9 +126,9 @@ def start(project: Path, *options: str) -> subprocess.Popen:
     )
 
 
-def finish(process: subprocess.Popen, project: Path, seconds: float = 900) -> str:
+def finish(process: subprocess.Popen, project: Path) -> str:
     """Wait for Snakemake's success; returns what it said."""
-    code = process.wait(seconds)
+    code = process.wait()
     said = (project / "said").read_text(encoding="utf-8")
     assert code == 0, said
     return said
@@ -167,37 +167,19 @@ class Training:
     process: psutil.Process
 
 
-def trainings(project: Path) -> dict[str, Training]:
-    """Those of the project's trainings that run, by run."""
-    found = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess):
-            words = process.cmdline()
-            if words[1:4] == ["-m", "awd", "train"] and process.cwd() == str(project):
-                given, run = process.environ(), Path(words[5]).name
-                names = ("SLURM_JOB_ID", "SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES")
-                found[run] = Training(run, *(given[name] for name in names), process)
-    return found
-
-
-def freeze(project: Path, number: int, apart_from: Collection[str] = ()) -> dict[str, Training]:
-    """Wait until so many trainings, in other jobs than those, have a checkpoint; hold them there.
+def freeze(project: Path, number: int) -> dict[str, Training]:
+    """Wait until so many more trainings have a checkpoint, and stand still; return them by run.
 
     A frozen training does not finish before its fault strikes, on however slow a machine.
     """
-    frozen: dict[str, Training] = {}
-
-    def all_frozen() -> bool:
-        for run, training in trainings(project).items():
-            path = project / "results/checkpoints" / run / "train.checkpoint"
-            if run in frozen or training.job in apart_from or not path.exists():
-                continue
-            if path.stat().st_mtime > training.process.create_time():
-                training.process.suspend()
-                frozen[run] = training
-        return len(frozen) == number
-
-    slurm.wait_for(all_frozen, f"{number} trainings have checkpoints")
+    hold(project, number)
+    slurm.wait_for(lambda: len(held(project)) == number, f"{number} trainings have checkpoints")
+    frozen = {}
+    for process in held(project):
+        given, run = process.environ(), Path(process.cmdline()[5]).name
+        names = ("SLURM_JOB_ID", "SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES")
+        frozen[run] = Training(run, *(given[name] for name in names), process)
+    assert len(frozen) == number
     return frozen
 
 
@@ -292,10 +274,9 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     change_profile(project, partition, f"{partition}, runtime: 1")
     change_profile(project, "retries: 5", "retries: 20")
     process = start(project, "--profile", PROFILE)
-    stopped = [freeze(project, 2)]
-    for _ in range(2):
-        before = {training.job for runs in stopped for training in runs.values()}
-        stopped.append(freeze(project, 2, apart_from=before))
+    times = 3
+    for _ in range(times):
+        freeze(project, 2)
     finish(process, project)
 
     same(project, undisturbed)
@@ -304,7 +285,7 @@ def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     assert ends(project)["COMPLETED"] == 4
     # The time that a training stood still is in its record only if it saved when asked to stop.
     for path in (project / "results/runs").glob("*/train.json"):
-        assert json.loads(path.read_text(encoding="utf-8"))["seconds"] > 30 * len(stopped)
+        assert json.loads(path.read_text(encoding="utf-8"))["seconds"] > 30 * times
 
 
 @pytest.mark.usefixtures("all_faults")
