@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-PATIENCE = 600
+PATIENCE = 1800
 """Seconds after which a test gives up."""
 
 

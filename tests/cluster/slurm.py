@@ -191,7 +191,7 @@ def ended() -> list[dict[str, str]]:
     return [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in lines]
 
 
-def wait_for(condition, what: str, seconds: float = 600) -> None:
+def wait_for(condition, what: str, seconds: float = 1800) -> None:
     """Return when ``condition()`` is true; TimeoutError if that takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 import awd
 from awd.errors import InputError
@@ -72,7 +73,7 @@ def test_a_command_with_too_little_ends_with_a_sentence():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert found.returncode == 1
     assert found.stderr.startswith("awd: `ulimit -v` allows this program 253 MB of address space")
