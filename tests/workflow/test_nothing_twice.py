@@ -139,6 +139,5 @@ def test_a_report_of_a_stopped_study_does_not_end_it(project):
     for path in (evaluation, evaluation.with_suffix(".npz")):
         path.unlink()
     assert run(["awd", "report"], project).returncode == 0
-    snakemake(project)
-    assert evaluation.exists()
-    assert "partial" not in (project / "results/demo/tables/one.md").read_text()
+    said = snakemake(project, "-n")
+    assert all(f"rule {rule}:" in said for rule in ("evaluate", "collect", "tables", "page"))
