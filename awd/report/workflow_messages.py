@@ -108,6 +108,7 @@ class Narrator(logging.Handler):
         columns = ("{task.description}", "{task.fields[words]}")
         description, words = map(TextColumn, columns)
         self.bars = Progress(description, BarColumn(20), words, console=console, transient=True)
+        self.changing = threading.Lock()  # of a bar, by Snakemake's messages and the watcher
         self.ended = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True)
 
@@ -204,9 +205,10 @@ class Narrator(logging.Handler):
         return ": " + ", ".join(words)
 
     def _remove(self, number: int) -> None:
-        task = self.running.pop(number, None)
-        if task is not None:
-            self.bars.remove_task(task)
+        with self.changing:
+            task = self.running.pop(number, None)
+            if task is not None:
+                self.bars.remove_task(task)
 
     def _watch(self) -> None:
         while not self.ended.wait(PAUSE):
@@ -224,7 +226,7 @@ class Narrator(logging.Handler):
                 words = describe(state)
             except (InputError, KeyError):  # it has not begun
                 continue
-            with suppress(KeyError):  # finished in the meantime
+            with self.changing, suppress(KeyError):  # finished in the meantime
                 task = self.running[number]
                 if task is None:
                     task = self.bars.add_task(job.name(), total=1.0, words="")

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,14 @@ def write(tmp_path, name, record):
     path = tmp_path / "runs" / "a-run" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(record))
+
+
+def write_progress(tmp_path):
+    path = tmp_path / "checkpoints" / "a-run" / "train.progress.json"
+    path.parent.mkdir(parents=True)
+    facts = {"epoch": 3, "epochs": 8, "fraction": 0.25, "tokens_per_second": 10_900.0}
+    facts |= {"seconds_left": 90.0, "train_perplexity": 120.0, "valid_perplexity": 99.5}
+    path.write_text(json.dumps(facts))
 
 
 def test_the_steps_of_a_workflow_are_known_before_the_first_is_done(narrator):
@@ -180,11 +189,7 @@ def test_a_running_training_has_a_bar(tmp_path):
     begin(narrator, 2, "evaluate", RUN | {"stage": "train", "method": "stream"})
     narrator.look()
     assert narrator.bars.tasks == []
-    path = tmp_path / "checkpoints" / "a-run" / "train.progress.json"
-    path.parent.mkdir(parents=True)
-    facts = {"epoch": 3, "epochs": 8, "fraction": 0.25, "tokens_per_second": 10_900.0}
-    facts |= {"seconds_left": 90.0, "train_perplexity": 120.0, "valid_perplexity": 99.5}
-    path.write_text(json.dumps(facts))
+    write_progress(tmp_path)
     narrator.start()
     narrator.look()
     (task,) = narrator.bars.tasks
@@ -196,6 +201,26 @@ def test_a_running_training_has_a_bar(tmp_path):
     narrator.stop()
     narrator.stop()  # also at the end of the process
     assert "1/2 train a-run" in terminal.getvalue()
+
+
+def test_a_training_that_finishes_while_its_bar_is_made_leaves_none(
+    narrator, tmp_path, monkeypatch
+):
+    begin(narrator, 1, "train", RUN)
+    write_progress(tmp_path)
+    finish = threading.Thread(target=end, args=(narrator, 1, 1, 2))
+    add = narrator.bars.add_task
+
+    def add_late(*words, **facts):
+        finish.start()
+        if not narrator.changing.locked():
+            finish.join()
+        return add(*words, **facts)
+
+    monkeypatch.setattr(narrator.bars, "add_task", add_late)
+    narrator.look()
+    finish.join()
+    assert narrator.bars.tasks == []
 
 
 @pytest.mark.parametrize(
