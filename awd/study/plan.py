@@ -77,7 +77,7 @@ class Plan:
             rows that have it.
         results: the folder of results.
         checkpoints: the folder of checkpoints.
-        omitted: why rows are left out that are valid at another scale.
+        omitted: rows that a suite leaves out at this scale, or why one is valid only at another.
         trials: the trials of a search, if the configuration asks for one. Then ``suites`` has them
             as rows, in place of the study's own.
 
@@ -123,8 +123,11 @@ class Plan:
             self.suite_files.append(tuning.file_of(name, self.scale))
         scale = suite.scale(self.scale, where)
         rows, omitted = [], {}
+        labels = ", ".join(f'"{suite.rows[row].label}"' for row in scale.without)
+        left_out = [labels] if labels else []
+        self.omitted += [f"{name}: {each}" for each in left_out]
         for corpus in self._corpora(scale):
-            for row in suite.rows:
+            for row in [each for each in suite.rows if each not in scale.without]:
                 try:
                     rows.append(self._resolve_row(name, suite, row, corpus, studies, where))
                 except InputError as error:
@@ -141,7 +144,7 @@ class Plan:
             "notes": [
                 *suite.notes,
                 *(tuning.notes(name, self.scale, choices) if scale.tuning or choices else []),
-                *(f"Left out at this scale: {each}" for each in omitted.values()),
+                *(f"Left out at this scale: {each}" for each in (*left_out, *omitted.values())),
             ],
             "figures": suite.figures,
             "curves": curves and curves.model_dump(),

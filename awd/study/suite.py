@@ -75,6 +75,7 @@ class Scale(Model):
     )
     set: Changes = described("Hyperparameters of all rows.", Changes())
     rows: dict[Name, Changes] = described("Hyperparameters of single rows.", {})
+    without: Several[Name] = described("Rows that are left out at this scale.", [])
     tuning: Space = described(
         "What `awd tune` searches: hyperparameter -> {low, high, log} or a list of values. What it "
         "chooses is read from workflow/tuning.",
@@ -152,6 +153,8 @@ class Suite(Model):
         for place, row in self._named_rows():
             if row not in self.rows:
                 raise refuse(f"{place}: no row '{row}'; {nearest(row, self.rows)}")
+            if row == self.base_row and place.endswith("without"):
+                raise refuse(f"{place}: '{row}' is the base row, to which the others are compared")
         return self
 
     @model_validator(mode="after")
@@ -172,6 +175,8 @@ class Suite(Model):
         for name, scale in self.scales.given().items():
             for row in scale.rows:
                 yield f"scales.{name}.rows", row
+            for row in scale.without:
+                yield f"scales.{name}.without", row
 
     def scale(self, name: str, where: str) -> Scale:
         """Return what is different at the scale called ``name``.

@@ -388,6 +388,26 @@ def test_a_hyperparameter_of_one_scale_changes_that_scale_alone(plan_of, suite):
     assert {row for row, _ in differing} == {"minus-weight-drop"}
 
 
+def test_a_row_is_left_out_at_one_scale_alone(plan_of, suite):
+    """It trains nothing there, the table's notes name it, and no other run changes."""
+    before = {scale: runs_of(plan_of(suite, scale=scale)) for scale in SCALES}
+    suite["scales"]["demo"]["without"] = ["minus-weight-drop", "minus-ar-tar"]
+    after = {scale: plan_of(suite, scale=scale) for scale in SCALES}
+    assert before["small"] == runs_of(after["small"])
+    assert before["paper"] == runs_of(after["paper"])
+    left = {
+        key: runs
+        for key, runs in before["demo"].items()
+        if key[0] not in suite["scales"]["demo"]["without"]
+    }
+    assert runs_of(after["demo"]) == left
+    assert set(after["demo"].runs) == {run for runs in left.values() for run in runs}
+    labels = '"− weight-dropping", "− AR/TAR"'
+    assert f"Left out at this scale: {labels}" in after["demo"].suites[SUITE]["notes"]
+    assert after["demo"].omitted == [f"{SUITE}: {labels}"]
+    assert after["small"].omitted == []
+
+
 def test_words_and_order_change_no_run(plan_of, suite):
     """Labels, notes, published numbers and the order of keys and rows are not training."""
     before = runs_of(plan_of(suite))

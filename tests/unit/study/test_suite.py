@@ -114,6 +114,14 @@ def test_a_method_for_the_next_word_refuses_a_cloze_model():
             },
             "scales.demo.rows: no row 'wid'; did you mean 'wide'",
         ),
+        (
+            {"scales": {"demo": {"corpora": ["ptb"], "without": ["wid"]}}},
+            "scales.demo.without: no row 'wid'; did you mean 'wide'",
+        ),
+        (
+            {"scales": {"demo": {"corpora": ["ptb"], "without": ["wide", "full"]}}},
+            "scales.demo.without: 'full' is the base row, to which the others are compared",
+        ),
         ({"recipes": {"default": {}}}, "default"),
         ({"recipes": {"bf16": {}}}, "bf16"),
         ({"recipes": {"fp32": {}}}, "results/{scale}-fp32 is for a precision"),
