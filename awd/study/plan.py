@@ -144,7 +144,7 @@ class Plan:
             "notes": [
                 *suite.notes,
                 *(tuning.notes(name, self.scale, choices) if scale.tuning or choices else []),
-                *(f"Left out at this scale: {each}" for each in (*left_out, *omitted.values())),
+                *(f"Left out at this scale: {each}." for each in (*left_out, *omitted.values())),
             ],
             "figures": suite.figures,
             "curves": curves and curves.model_dump(),

@@ -85,7 +85,7 @@ def test_the_workflow_is_formatted():
 @pytest.mark.slow
 def test_the_test_configuration_can_be_planned():
     said = snakemake("--directory", ".test", "-n", "--cores", "1")
-    assert re.search(r"^train +7$", said, re.MULTILINE)  # those of kim2024, once each
+    assert re.search(r"^train +6$", said, re.MULTILINE)  # those of kim2024, once each
     assert re.search(r"^tables +1$", said, re.MULTILINE)
     assert not list((HOME / ".test").glob("results"))
 

@@ -58,7 +58,7 @@ def test_a_folder_adds_its_configuration_and_suites_to_those_of_the_workflow(els
     assert (elsewhere / "results/demo/plans/mine.json").is_file()
     both = ["--config", "suites=mine,kim2024"]
     answer = run(["snakemake", "-s", SNAKEFILE, "--cores", 1, "-n", *both], elsewhere)
-    assert jobs(answer.stdout)["train"] == 8
+    assert jobs(answer.stdout)["train"] == 7
 
 
 @pytest.mark.slow
@@ -81,7 +81,7 @@ def test_a_module_fills_in_what_its_config_leaves_out(tmp_path, monkeypatch):
     assert (tmp_path / "paper.txt").read_text() == "0\n"  # rules beside it run as ever
     assert "rule paper:" in answer.stdout  # Snakemake's own account is shown
     planned = run(["snakemake", "--cores", 1, "-n", "study_all"], tmp_path)
-    assert jobs(planned.stdout)["study_train"] == 7, planned.stdout
+    assert jobs(planned.stdout)["study_train"] == 6, planned.stdout
 
 
 @pytest.mark.slow

@@ -56,7 +56,7 @@ def train(plan: Plan, *, seconds: float = 10.0, stage: str = "train", device=Non
 
 def test_one_of_a_thing_is_not_several(plan, capsys):
     text = shown(plan(suites="kim2024", scale="demo"), capsys)
-    assert "1 suite, 7 rows, 1 to 3 seeds: 9 runs, 1 of them shared" in text
+    assert "1 suite, 6 rows, 1 to 3 seeds: 8 runs, 1 of them shared" in text
     assert "core-hours" not in text
     assert re.search(r"about \d+ (s|min) on one core \(\d+ (s|min) of training\)", text)
 
@@ -171,7 +171,7 @@ def test_trainings_on_a_gpu_name_it(plan, capsys):
     made = plan(suites="kim2024", scale="demo")
     train(made, device={"kind": "cuda", "name": "NVIDIA H100", "threads": None})
     text = shown(made, capsys)
-    assert "Time of a GPU (NVIDIA H100): from 9 earlier trainings of equal size." in text
+    assert "Time of a GPU (NVIDIA H100): from 8 earlier trainings of equal size." in text
     assert re.search(r"Time of a core of .*: computed, at \d+ \(fp32\) or \d+ \(bf16\)", text)
 
 

@@ -403,7 +403,7 @@ def test_a_row_is_left_out_at_one_scale_alone(plan_of, suite):
     assert runs_of(after["demo"]) == left
     assert set(after["demo"].runs) == {run for runs in left.values() for run in runs}
     labels = '"− weight-dropping", "− AR/TAR"'
-    assert f"Left out at this scale: {labels}" in after["demo"].suites[SUITE]["notes"]
+    assert f"Left out at this scale: {labels}." in after["demo"].suites[SUITE]["notes"]
     assert after["demo"].omitted == [f"{SUITE}: {labels}"]
     assert after["small"].omitted == []
 
