@@ -62,7 +62,9 @@ class WorkflowPlan(Plan):
                 _refuse_unwritable(folder, f"{places.get(key, where)}: {key}")
         self._check_wildcards()
         if workflow.is_main_process:
-            self.refuse_short_texts()  # one sentence here, in a rule it would be a traceback
+            # Each is one sentence here; in a rule or a job of Snakemake it would be a traceback.
+            self.refuse_short_texts()
+            self._refuse_files_for_folders()
         self._in_job = not workflow.is_main_process
         self._deployed = bool(workflow.deployment_settings.deployment_method)
         self._workflow = workflow
@@ -80,6 +82,24 @@ class WorkflowPlan(Plan):
                 raise InputError(
                     f"'{name}' ends in many times '{repeated}', which Snakemake refuses in the "
                     "name of a file; change the name or the setting"
+                )
+
+    def _refuse_files_for_folders(self) -> None:
+        """Raise InputError for a file in place of a folder that the workflow writes into."""
+        of_results = ("runs", "corpora", "logs", self.name)
+        of_scale = ("plans", "tables", "figures")
+        folders = [
+            *(self.results / each for each in of_results),
+            *(self.folder / each for each in of_scale),
+            *map(self.corpus_folder, self.fingerprints),
+            *(run.folder for run in self.runs.values()),
+            *(self.checkpoints / run for run in self.runs),
+        ]
+        for folder in folders:
+            if is_there(folder) and not folder.is_dir():
+                raise InputError(
+                    f"{folder} is no folder, but the workflow writes into a folder of that name: "
+                    "move it away or delete it"
                 )
 
     def trial_records(self) -> list[Path]:

@@ -106,6 +106,26 @@ def test_a_folder_of_a_key_that_cannot_be_written_is_refused_before_any_job(
 
 
 @pytest.mark.parametrize(
+    "place",
+    ["runs", "runs/{run}", "corpora/{corpus}", "logs", "demo/tables", "checkpoints/{run}"],
+)
+def test_a_file_in_place_of_a_folder_is_refused_before_any_job(plan, tmp_path, place):
+    """Snakemake ends with a traceback when it removes what a job shall write."""
+    made = plan("cpu", results=str(tmp_path))
+    corpus = made.corpus_folder("networkx-docs").name
+    file = tmp_path / place.format(run=next(iter(made.runs)), corpus=corpus)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("")
+    said = f"{file} is no folder, but the workflow writes into a folder of that name: move it away"
+    for dryrun in (False, True):
+        with pytest.raises(InputError, match=said):
+            plan("cpu", results=str(tmp_path), dryrun=dryrun)
+    file.unlink()
+    file.mkdir()
+    assert plan("cpu", results=str(tmp_path))
+
+
+@pytest.mark.parametrize(
     "value",
     ["mine" + "a" * 20, "ab" * 20, "cache-w" + "1" * 25],
 )
