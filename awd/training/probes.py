@@ -337,6 +337,8 @@ def _of_chunks(twin: Trainer) -> dict:
 class Update(NamedTuple):
     """What one step did, over all weights: norms are Euclidean, ``along`` is a cosine.
 
+    The weights are zero before it, unless weight decay alone is looked at.
+
     moved: how far the weights went; gradient: of the gradients the optimizer was given; along: how
     much the way was down the gradient; each: how far a typical single weight went that has one;
     shrinks: the share of themselves that the weights lost.
@@ -394,11 +396,13 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
         twin.optimizer.param_groups[0]["weight_decay"] = 0.0
     before = [parameter.detach().clone() for parameter in twin.parameters]
     gradients: list[Tensor] = []
-    twin.optimizer.register_step_pre_hook(
-        lambda optimizer, *_: gradients.extend(
-            parameter.grad * optimizer.scale for parameter in twin.parameters
-        )
-    )
+
+    def note(optimizer, *_) -> None:
+        gradients.extend(parameter.grad * optimizer.scale for parameter in twin.parameters)
+        if factor:  # from zero the smallest step shows; from a weight it may be lost in rounding
+            torch._foreach_zero_([parameter.detach() for parameter in twin.parameters])
+
+    twin.optimizer.register_step_pre_hook(note)
     torch.manual_seed(0)
     twin.position = 0  # of which the rate may depend
     twin.step(Chunk(0, LENGTH, scale))
@@ -406,7 +410,8 @@ def _update(twin: Trainer, factor: float, scale: float = 1.0) -> Update:
     sums, typical = torch.zeros(5, dtype=torch.float64), []
     with torch.no_grad():
         for parameter, old, gradient in zip(twin.parameters, before, gradients, strict=True):
-            moved, given, was = (parameter - old).double(), gradient.double(), old.double()
+            start = torch.zeros_like(old) if factor else old
+            moved, given, was = (parameter - start).double(), gradient.double(), old.double()
             pairs = ((moved, moved), (given, given), (moved, given), (moved, was), (was, was))
             sums += torch.stack([(one * other).sum() for one, other in pairs]).cpu()
             if given.any():

@@ -35,6 +35,18 @@ def test_a_rate_at_which_two_steps_diverge_can_be_probed(corpus, optimizer):
     assert observed["epochs"] == 2
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("rate", [1e-5, 1e-9, 1e-20])
+def test_a_rate_is_seen_whose_steps_are_lost_in_rounding(corpus, optimizer, rate):
+    """A step is looked at from weights of zero, where none is too small."""
+    spec = RunSpec(corpus="tiny", **SMALL, optimizer=optimizer, learning_rate=rate)
+    observed = observe(Trainer(spec, corpus, "train", CPU))
+    assert observed["learning_rate"] == pytest.approx(rate, rel=1e-3)
+    assert contradiction(spec, "train", observed) is None
+    twice = spec.changed(learning_rate=2 * rate)
+    assert contradiction(twice, "train", observed).startswith(f"learning_rate is {rate:g} as")
+
+
 def test_a_spec_is_probed_without_a_corpus():
     spec = RunSpec(corpus="ptb", **SMALL, dropout_output=0.5, learning_rate=20)
     observed = observe_spec(spec, 50)
