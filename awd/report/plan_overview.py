@@ -180,11 +180,22 @@ def never_divided(plan: Plan) -> list[str]:
     ]
 
 
+def no_hidden_size(plan: Plan) -> list[str]:
+    """Return a sentence for each row whose hidden_size has no effect, as its only layer is tied."""
+    specs = {row: run.spec for run in plan.runs.values() for row in run.rows}
+    return [
+        f"row '{row}': hidden_size {spec.hidden_size} has no effect: tied, its only layer has "
+        f"embedding_size {spec.embedding_size} units"
+        for row, spec in specs.items()
+        if spec.tied and spec.layers == 1 and spec.hidden_size != spec.embedding_size
+    ]
+
+
 def show_plan(plan: Plan, profile: Path | None = None) -> None:
     """Print the runs of ``plan``, which rows share them, which are done, what the rest costs.
 
-    And warn of learning rates that are never divided and, with the ``profile`` of a cluster, of
-    what it gives too little time.
+    And warn of learning rates that are never divided, of sizes that have no effect and, with the
+    ``profile`` of a cluster, of what it gives too little time.
     """
     from awd.report import power  # pandas and scipy, which other commands do not need
 
@@ -212,7 +223,7 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
         sep="\n",
     )
     late = too_long(plan, profile, estimates) if profile else []
-    for sentence in (*never_divided(plan), *late):
+    for sentence in (*never_divided(plan), *no_hidden_size(plan), *late):
         console.print(f"warning: {sentence}", style="yellow", soft_wrap=True)
 
 

@@ -39,6 +39,13 @@ SECTIONS: Mapping[str, tuple[str, type[Model]]] = {
     "Number of a published study": ("An entry of `numbers` in a published study.", Number),
     "Curves of a published study": ("`curves` in a published study.", Curves),
 }
+THEMES = {
+    "cell": "Network",
+    "weight_drop": "Regularisers",
+    "reading": "Batches",
+    "optimizer": "Optimisation",
+}
+"""The headings of hyperparameters, by the first of each, in their order in study.spec."""
 HEAD = """\
 # Every key
 
@@ -49,13 +56,15 @@ required. These are changed most:
 
 | to choose | key | in |
 |---|---|---|
-| studies and their size | `suites`, `scale` | configuration |
-| texts | `corpora`, `corpus_folders`, `minimum_count` | configuration |
-| the number of trainings per row | `seeds` | configuration, suite |
-| the model | `cell`, `layers`, `hidden_size`, `embedding_size`, `tied` | hyperparameters |
-| regularisation | `dropout_output`, `weight_drop`, `weight_decay` | hyperparameters |
-| training | `optimizer`, `learning_rate`, `schedule`, `epochs`, `batch_size` | hyperparameters |
-| what one row changes | `set` | row of a suite |
+| studies and their size | `suites`, `scale` | [configuration](#configuration) |
+| texts | `corpora`, `corpus_folders`, `minimum_count` | [configuration](#configuration) |
+| the number of trainings per row | `seeds` | [configuration](#configuration), [suite](#suite) |
+| what one row changes | `set` | [row of a suite](#row-of-a-suite) |
+| the model | `cell`, `layers`, `hidden_size`, `embedding_size`, `tied` | [network](#network) |
+| regularisers | `dropout_output`, `weight_drop`, `weight_decay` | [regularisers](#regularisers) |
+| how text is read in training | `batch_size`, `bptt`, `train_tokens` | [batches](#batches) |
+| training | `optimizer`, `learning_rate`, `schedule`, `epochs` | [optimisation](#optimisation) |
+| evaluation | `method` | [row](#row-of-a-suite), [settings](#settings-of-evaluation-methods) |
 
 [A study of your own](own-study.md) shows how to use them.
 """
@@ -73,10 +82,14 @@ def page() -> str:
             schema["properties"] = {
                 key: {**fields[key], "default": usual.get(key)} for key in fields
             }
-        lines = [f"## {heading}", "", where, "", "| key | values | default | meaning |"]
-        lines.append("|---|---|---|---|")
+        lines = [f"## {heading}", "", where]
+        columns = ["", "| key | values | default | meaning |", "|---|---|---|---|"]
+        if model is not Hyperparameters:
+            lines += columns
         required = schema.get("required", ())
         for key, field in schema["properties"].items():
+            if model is Hyperparameters and key in THEMES:
+                lines += ["", f"### {THEMES[key]}", *columns]
             default = "required" if key in required else _default(field.get("default"))
             field = field | _known_bounds(model.model_fields[key].metadata)
             values = _values(field, schema.get("$defs", {}))

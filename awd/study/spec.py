@@ -87,10 +87,12 @@ class Hyperparameters(Model):
     cell: Literal["lstm", "gru", "rnn"] = described("recurrent cell", "lstm")
     layers: Annotated[Count, Field(lt=1000)] = described("number of recurrent layers", 1)
     hidden_size: Count = described(
-        "units per layer; a tied last layer has embedding_size units instead", 200
+        "units per layer; if tied, the last layer has embedding_size units instead", 200
     )
     embedding_size: Count = described("size of a word vector", 200)
-    tied: bool = described("decoder and embedding share one matrix", False)
+    tied: bool = described(
+        "decoder and embedding share one matrix, so the last layer has embedding_size units", False
+    )
     softmax: Literal["full", "adaptive"] = described(_values("softmax"), "full")
     bidirectional: bool = described(
         "each layer also reads backwards, so the model sees the words it predicts", False

@@ -216,6 +216,20 @@ def test_a_learning_rate_that_is_never_divided_is_named(plan, capsys):
     assert shown(given, capsys).count(f"warning: {said} never divided") == 1
 
 
+def test_a_hidden_size_without_effect_is_named(plan, capsys, tmp_path):
+    """The only layer is as wide as the decoder, which is the embedding."""
+    path = new_suite.write("mine", tmp_path / "workflow/suites")
+    text = path.read_text(encoding="utf-8")
+    tied = text.replace("embedding_size: 64", "embedding_size: 32\n  tied: true")
+    path.write_text(tied, encoding="utf-8")
+    said = "hidden_size 64 has no effect: tied, its only layer has embedding_size 32 units"
+    made = plan(suites="mine")
+    assert f"warning: row 'mine/gru': {said}" in shown(made, capsys)
+    assert {run.spec.layer_sizes()[-1][1] for run in made.runs.values()} == {32}
+    path.write_text(tied.replace("  tied", "  layers: 2\n  tied"), encoding="utf-8")
+    assert "no effect" not in shown(plan(suites="mine"), capsys), "of two, the first has that size"
+
+
 @pytest.mark.parametrize("text", ["retries: many\nset-resources: {train: {runtime: 1}}\n", "[1]\n"])
 def test_a_profile_without_numbers_is_refused(plan, tmp_path, text):
     with pytest.raises(InputError, match=r"profile\.yaml: retries and runtime must be"):

@@ -27,3 +27,14 @@ def test_bounds_and_defaults_are_on_the_page():
     assert "| `weight_drop` | number, at least 0, below 1 | `0` |" in page
     assert "| `cell` | `lstm`, `gru`, `rnn` | `lstm` |" in page
     assert "| `scale` | `demo`, `small`, `paper` | `demo` |" in page
+
+
+def test_hyperparameters_stand_under_the_heading_of_their_theme():
+    """In their order, each once; the table at the top has links to all headings of themes."""
+    page = keys_page.page()
+    keys = list(Hyperparameters.model_fields)
+    assert [key for key in keys if key in keys_page.THEMES] == list(keys_page.THEMES)
+    for key, theme in keys_page.THEMES.items():
+        _, below = page.split(f"\n### {theme}\n")
+        assert below.splitlines()[3].startswith(f"| `{key}` |")
+        assert f"(#{theme.lower()})" in keys_page.HEAD
