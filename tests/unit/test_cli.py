@@ -94,7 +94,7 @@ def test_the_plan_is_shown():
     assert answer.returncode == 0, answer.stderr
     assert "1 suite, 20 rows, 1 to 3 seeds: 20 runs, 6 of them shared" in answer.stdout
     assert "24,221,600" in answer.stdout
-    assert re.search(r"about [\d,]+ days of one core .* GB of weights", joined(answer.stdout))
+    assert re.search(r"about [\d,]+ days on one core .* GB of weights", joined(answer.stdout))
 
 
 def test_the_plan_is_written(project):
