@@ -271,7 +271,8 @@ def test_a_bad_day(project, undisturbed, cluster):
 def test_the_time_limit_is_shorter_than_the_training(project, undisturbed):
     """Each time it is asked to stop, saves, and goes on in the next job."""
     partition = 'train: {slurm_partition: "?partition"'
-    change_profile(project, partition, f"{partition}, runtime: 1")
+    # With each retry a job asks for more memory, and a node has too little for the third.
+    change_profile(project, partition, f"{partition}, runtime: 1, mem_mb: 6000")
     change_profile(project, "retries: 5", "retries: 20")
     process = start(project, "--profile", PROFILE)
     times = 3
