@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from special_files import make_broken_link, make_pipe
 
 import awd.study.suite
@@ -511,35 +509,6 @@ def test_the_file_is_named(plan_of):
 
 
 # anything at all ----------------------------------------------------------------------------
-
-ODD = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 3),
-    st.floats(),
-    st.text(max_size=4),
-    st.sampled_from(["full", "ptb", "default", "all", 10**30, 1e308, [], {}, [1], {"a": {}}]),
-    st.lists(st.one_of(st.integers(0, 3), st.text(max_size=3)), max_size=3),
-)
-
-
-@settings(
-    max_examples=150,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-@given(st.dictionaries(st.sampled_from([*config(), "x", "sead"]), ODD, max_size=3))
-def test_any_configuration_is_a_plan_or_an_input_error(changes):
-    """Never a traceback."""
-    try:
-        plan = Plan(config(**{"seeds": 1, **changes}))
-    except InputError as error:
-        sentence = str(error)
-    else:
-        sentence = ""
-        assert plan.runs
-    assert "\n" not in sentence
 
 
 def places(value: object, path: tuple = ()) -> list[tuple]:
