@@ -229,13 +229,19 @@ def test_a_program_reads_the_same_states(run, tmp_path, capsys):
     assert [second[key] for key in ("state", "epoch", "written")] == ["waiting", None, None]
 
 
+def replace_sleep(monkeypatch, sleep):
+    """Let ``status`` call ``sleep``, and no thread of another module, such as one that waits."""
+    clock = SimpleNamespace(time=time.time, strftime=time.strftime, sleep=sleep)
+    monkeypatch.setattr(module, "time", clock)
+
+
 def test_watching_ends_by_itself_and_on_ctrl_c(run, monkeypatch, capsys):
     """Quietly, with the last table left on the terminal."""
 
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.time, "sleep", interrupted)
+    replace_sleep(monkeypatch, interrupted)
     monkeypatch.setattr(module, "Console", partial(Console, force_terminal=True, color_system=None))
     module.watch_states(Plan(run))
     assert "1 waiting" in capsys.readouterr().out
@@ -260,7 +266,7 @@ def test_watching_into_a_file_is_a_line_for_each_change(run, tmp_path, monkeypat
             raise KeyboardInterrupt
         step()
 
-    monkeypatch.setattr(module.time, "sleep", change)
+    replace_sleep(monkeypatch, change)
     monkeypatch.setattr(Plan, "checkpoints", tmp_path)
     module.watch_states(Plan(run))
     lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]

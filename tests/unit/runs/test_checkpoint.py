@@ -63,8 +63,9 @@ def test_two_jobs_may_remove_it_at_once(checkpoint, monkeypatch):
     look = os.scandir
 
     def look_too_late(folder):
-        checkpoint.path.unlink()
-        checkpoint.path.parent.rmdir()
+        if folder == checkpoint.path.parent:
+            checkpoint.path.unlink()
+            checkpoint.path.parent.rmdir()
         return look(folder)
 
     monkeypatch.setattr(os, "scandir", look_too_late)
