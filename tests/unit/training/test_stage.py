@@ -202,8 +202,8 @@ def evaluated(corpus, tmp_path, stage="train", **settings):
     return folder, spec
 
 
-def take(tmp_path, folder, spec, stage="train"):
-    return adopt(tmp_path / "checkpoints", folder, stage, "stream", spec.as_dict())
+def take(tmp_path, folder, stage="train"):
+    return adopt(tmp_path / "checkpoints", folder, stage, "stream")
 
 
 @pytest.mark.parametrize("stage", ["train", "finetune"])
@@ -214,7 +214,7 @@ def test_the_evaluation_of_a_training_is_that_of_its_weights(corpus, tmp_path, s
     for each in ("train", "finetune")[: 1 + (stage == "finetune")]:
         folder, spec = evaluated(corpus, tmp_path, each, **settings)
     assert not (folder / f"{stage}.stream.json").exists()
-    early = take(tmp_path, folder, spec, stage)
+    early = take(tmp_path, folder, stage)
     assert early == json.loads((folder / f"{stage}.stream.json").read_text())
     losses = dict(np.load(folder / f"{stage}.stream.npz"))
     later = evaluate_stage(spec, corpus, stage, parse_method("stream"), folder, device=CPU)
@@ -226,17 +226,17 @@ def test_the_evaluation_of_a_training_is_that_of_its_weights(corpus, tmp_path, s
 
 
 def test_an_early_evaluation_is_taken_once(corpus, tmp_path):
-    folder, spec = evaluated(corpus, tmp_path)
-    assert take(tmp_path, folder, spec)["status"] == "done"
-    assert take(tmp_path, folder, spec) is None
+    folder, _ = evaluated(corpus, tmp_path)
+    assert take(tmp_path, folder)["status"] == "done"
+    assert take(tmp_path, folder) is None
     assert not early_folder(tmp_path / "checkpoints", folder.name).exists()
 
 
 def test_fine_tuning_leaves_the_evaluation_of_the_training(corpus, tmp_path):
-    folder, spec = evaluated(corpus, tmp_path, finetune_epochs=1)
+    folder, _ = evaluated(corpus, tmp_path, finetune_epochs=1)
     evaluated(corpus, tmp_path, "finetune", finetune_epochs=1)
     for stage in ("train", "finetune"):
-        assert take(tmp_path, folder, spec, stage)["stage"] == stage
+        assert take(tmp_path, folder, stage)["stage"] == stage
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGINT"])
@@ -252,10 +252,10 @@ def test_a_signal_while_it_evaluates_ends_the_evaluation_alone(
         raise AssertionError("the signal has not ended the evaluation")
 
     monkeypatch.setattr(module, "evaluate_stage", interrupted)
-    folder, spec = evaluated(corpus, tmp_path)
+    folder, _ = evaluated(corpus, tmp_path)
     assert (folder / "train.json").exists()
     assert f"stopped by {signal} before its evaluation ended" in caplog.text
-    assert take(tmp_path, folder, spec) is None
+    assert take(tmp_path, folder) is None
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), RuntimeError("a mistake")])
@@ -266,9 +266,9 @@ def test_an_evaluation_that_fails_is_left_to_its_own_job(
         raise error
 
     monkeypatch.setattr(module, "evaluate_stage", fail)
-    folder, spec = evaluated(corpus, tmp_path)
+    folder, _ = evaluated(corpus, tmp_path)
     assert "trained; not yet evaluated" in caplog.text
-    assert take(tmp_path, folder, spec) is None
+    assert take(tmp_path, folder) is None
 
 
 # trainings that cannot win ------------------------------------------------------------------
@@ -323,14 +323,14 @@ def test_word_frequencies_are_those_of_the_text_that_is_trained_on(corpus):
 def test_a_hopeless_training_is_not_fine_tuned(corpus, tmp_path):
     """The stage leaves the same weights and an empty curve, and the evaluation says why."""
     folder, trained = stage_of(corpus, tmp_path, **HOPELESS)
-    folder, spec = evaluated(corpus, tmp_path, "finetune", **HOPELESS)
+    folder, _ = evaluated(corpus, tmp_path, "finetune", **HOPELESS)
     record = json.loads((folder / "finetune.json").read_text())
     assert (record["status"], record["reason"]) == ("hopeless", trained["reason"])
     assert record["result"]["epochs"] == 0
     assert len((folder / "finetune.csv").read_text().splitlines()) == 1
     one, other = (load_file(folder / f"{stage}.safetensors") for stage in ("train", "finetune"))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    early = take(tmp_path, folder, spec, "finetune")
+    early = take(tmp_path, folder, "finetune")
     assert (early["status"], early["splits"]) == ("hopeless", {})
     assert early["reason"] == trained["reason"]
 
