@@ -71,19 +71,26 @@ def report(
         tables.build(suite, records, name, plan["runs"], noises, unfinished)
         for suite, (_, unfinished) in zip(chosen, behind, strict=True)
     ]
+    drawing = "figures" in parts and bool(set(formats) & set(figure_cache.FORMATS))
+    with_page = "page" in parts and suites is None and "html" in formats
     if "combined" in parts and suites is None:
-        written += tables.write(*tables.combine(chosen, built), name, place / "tables", formats)
+        together, frame = tables.combine(chosen, built)
+        made = tables.typeset(together, frame, name, formats)
+        written += tables.write(together["suite"], made, place / "tables")
         if "tex" in formats:
             written.append(place / "tables" / "numbers.tex")
             write_text(written[-1], numbers(chosen, built))
-    for suite, table, (epochs, _) in zip(chosen, built, behind, strict=True):
+    kinds = tables.FORMATS if with_page else formats if "tables" in parts else ()
+    texts = [
+        tables.typeset(suite, table, name, kinds)
+        for suite, table in zip(chosen, built, strict=True)
+    ]
+    for suite, made, (epochs, _) in zip(chosen, texts, behind, strict=True):
         if "tables" in parts:
-            written += tables.write(suite, table, name, place / "tables", formats)
+            written += tables.write(suite["suite"], made, place / "tables", formats)
             if "csv" in formats and len(epochs):
                 written.append(place / "tables" / f"{suite['suite']}{EPOCHS}.csv")
                 write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
-    drawing = "figures" in parts and bool(set(formats) & set(figure_cache.FORMATS))
-    with_page = "page" in parts and suites is None and "html" in formats
     pictures: list[figure_cache.Task] = []
     for suite, table in zip(chosen, built, strict=True) if drawing or with_page else ():
         frames = {"table": table, "curves": curves, "records": records}
@@ -101,7 +108,7 @@ def report(
             for suite, table in zip(chosen, built, strict=True)
         }
         written.append(place / "report.html")
-        write_text(written[-1], page.render(plan, built, records, curves, shown, ahead))
+        write_text(written[-1], page.render(plan, built, texts, records, curves, shown, ahead))
     return written
 
 

@@ -24,11 +24,8 @@ from awd.report.agreement import TOLERANCE, Verdict
 from awd.report.page.rows import SIGNS, STATES, Row, Table, Trainings, tables
 from awd.report.stats import CONFIDENCE, SIGNIFICANCE, beyond_noise
 from awd.report.tables.build import compared
-from awd.report.tables.files import csv
-from awd.report.tables.latex import latex
 from awd.report.tables.layout import number, probability
 from awd.report.tables.lead import Lead
-from awd.report.tables.markdown import markdown
 from awd.report.words import DASH, listed, plural
 from awd.vocabulary import Status
 
@@ -73,6 +70,7 @@ class Suite(NamedTuple):
 def render(
     plan: Mapping,
     frames: Sequence[pd.DataFrame],
+    texts: Sequence[Mapping[str, str]],
     records: pd.DataFrame,
     curves: pd.DataFrame,
     figures: Mapping[str, Mapping[str, Path]],
@@ -80,15 +78,15 @@ def render(
 ) -> str:
     """Return the page as HTML.
 
-    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites,
-    ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
+    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites
+    and ``texts`` what report.tables.typeset made of it, ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
     figure by format, as report.figure_cache.current returns them, ``leads`` the best rows of each
     suite by corpus.
     """
     trainings = Trainings(plan, records, curves)
     suites = [
-        _suite(suite, frame, plan, trainings, figures)
-        for suite, frame in zip(plan["suites"], frames, strict=True)
+        _suite(suite, frame, text, trainings, figures)
+        for suite, frame, text in zip(plan["suites"], frames, texts, strict=True)
     ]
     environment = _environment()
     assets = {name: _asset(environment, name) for name in ("page.css", "page.js")}
@@ -141,7 +139,7 @@ def _fingerprint(text: str) -> str:
 def _suite(
     suite: dict,
     frame: pd.DataFrame,
-    plan: Mapping,
+    texts: Mapping[str, str],
     trainings: Trainings,
     figures: Mapping[str, Mapping[str, Path]],
 ) -> Suite:
@@ -158,11 +156,7 @@ def _suite(
         [Markup(note) for note in made.footnotes],  # noqa: S704
         [Markup(note) for note in made.notes],  # noqa: S704
         [_picture(suite, kind, figures) for kind in suite["figures"]],
-        {
-            "Markdown": markdown(frame, suite, plan["scale"]),
-            "LaTeX": latex(frame, suite, plan["scale"]),
-            "CSV": csv(frame),
-        },
+        {"Markdown": texts["md"], "LaTeX": texts["tex"], "CSV": texts["csv"]},
     )
 
 

@@ -1,7 +1,7 @@
 """A suite and its records -> a frame: a line per row and corpus, facts and unrounded numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -145,8 +145,8 @@ def beats_frequencies(line: dict) -> bool:
     return not any(isinstance(each, AsFrequencies) for each in line["remarks"])
 
 
-def order_agreement(frame: pd.DataFrame) -> Order:
-    """Compare the order of perplexities with the published one, over the lines of a frame.
+def order_agreement(lines: Iterable[dict]) -> Order:
+    """Compare the order of perplexities with the published one, over ``lines`` of a frame.
 
     Rows of a suite that train on the same part of a corpus, and that may be compared, are set
     beside each other: by their test perplexity or, where that was published of fewer than two, by
@@ -155,15 +155,15 @@ def order_agreement(frame: pd.DataFrame) -> Order:
     """
     groups, noises = [], []
     found: dict[tuple[str, Pool], list[dict]] = {}
-    for line in filter(compared, frame.to_dict("records")):
+    for line in filter(compared, lines):
         pool = Pool(line["corpus"], line["train_tokens"])
         found.setdefault((line["suite"], pool), []).append(line)
-    for lines in found.values():
+    for group in found.values():
         for split in ("test", "valid"):
-            noise = noise_of_line(lines[0], split)
+            noise = noise_of_line(group[0], split)
             pairs = [
                 (line[f"published_{split}"], line[split])
-                for line in lines
+                for line in group
                 if not (noise.freedom and isinstance(line["left_out"], str))
             ]
             known = [pair for pair in pairs if not math.isnan(sum(pair))]

@@ -1,8 +1,8 @@
 """The caption of a table: sentences that say how to read it."""
 
+import math
+from collections import Counter
 from typing import NamedTuple
-
-import pandas as pd
 
 from awd.corpora.counts import SHORTEST, notable_repeats
 from awd.report import words
@@ -25,25 +25,30 @@ class Facts(NamedTuple):
     unknown: NoInterval | None  # why no row has an interval, if that is the same for all
 
 
-def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
-    """Return the caption of a suite's table, or of the combined one."""
+def caption(lines: list[dict], suite: dict, facts: Facts) -> str:
+    """Return the caption of a suite's table, or of the combined one.
+
+    ``lines`` are those of the table's frame, as mappings.
+    """
     several, parts = "parts" in suite, suite.get("parts", [suite])
-    corpora = " and ".join(corpus_name(corpus) for corpus in dict.fromkeys(frame["corpus"]))
+    corpora = " and ".join(
+        corpus_name(corpus) for corpus in dict.fromkeys(line["corpus"] for line in lines)
+    )
     seeds = words.span(len(row["runs"]) for part in parts for row in part["rows"])
     sentences = [
         f"Scale {facts.scale}; {corpora}; {seeds} {'seed' if seeds == '1' else 'seeds'}.",
         "Perplexity on validation and test text, lower is better.",
     ]
     sentences += [*words.training_texts(parts), *_unseen(parts), *_repeated(parts)]
-    counts = frame["status"].value_counts()
+    counts = Counter(line["status"] for line in lines)
     lacking = [
         f"{counts[state]} {state}" for state in (Status.MISSING, Status.PARTIAL) if state in counts
     ]
     if lacking:
-        sentences.append(f"Not complete: of {len(frame)} rows, {' and '.join(lacking)}.")
-    if frame[["valid_sd", "test_sd"]].notna().any(axis=None):
+        sentences.append(f"Not complete: of {len(lines)} rows, {' and '.join(lacking)}.")
+    if any(_known(lines, column) for column in ("valid_sd", "test_sd")):
         sentences.append("± is the standard deviation over seeds.")
-    if facts.delta and frame["delta_test"].notna().any():
+    if facts.delta and _known(lines, "delta_test"):
         base = "the base row of the suite"
         if not several:
             rows = suite.get("all_rows", suite["rows"])  # a writer's choice may lack the base row
@@ -55,7 +60,7 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         if facts.kinds:
             how = f"with its {words.heading('interval')} {words.interval(facts.kinds[0])}"
         sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
-        if facts.kinds and (trainings := _noise(frame)):
+        if facts.kinds and (trainings := _noise(lines)):
             sentences.append(words.noise_source(trainings))
     if facts.apart:
         sentences.append("Difference: reproduced minus published perplexity.")
@@ -63,20 +68,23 @@ def caption(frame: pd.DataFrame, suite: dict, facts: Facts) -> str:
         sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
     if facts.bold:
         sentences.append(words.bold(facts.bold))
-    if (frame["status"] == Status.LEAKS).any():
+    if Status.LEAKS in counts:
         sentences.append("Struck through: the model reads the words that it predicts.")
     if facts.published and any(published_columns(row) for part in parts for row in part["rows"]):
-        sentences += _published(frame, suite, facts.scale)
+        sentences += _published(lines, suite, facts.scale)
     return " ".join(sentences)
 
 
-def _noise(frame: pd.DataFrame) -> dict[tuple[str, int], tuple[int, int]]:
+def _known(lines: list[dict], column: str) -> bool:
+    return not all(math.isnan(line[column]) for line in lines)
+
+
+def _noise(lines: list[dict]) -> dict[tuple[str, int], tuple[int, int]]:
     """How many trainings the noise is from, and its degrees of freedom, by pool (report.noise)."""
-    known = frame[frame["noise_freedom"].notna()].drop_duplicates(["corpus", "train_tokens"])
-    columns = known[["corpus", "train_tokens", "noise_trainings", "noise_freedom"]]
     return {
-        (corpus, int(train_tokens)): (int(count), int(freedom))
-        for corpus, train_tokens, count, freedom in columns.itertuples(index=False)
+        (line["corpus"], line["train_tokens"]): (line["noise_trainings"], int(freedom))
+        for line in lines
+        if not math.isnan(freedom := line["noise_freedom"])
     }
 
 
@@ -105,7 +113,7 @@ def _shares(parts: list[dict], key: str) -> dict[str, dict[str, float]]:
     return {corpus: each for part in parts for corpus, each in part.get(key, {}).items()}
 
 
-def _published(frame: pd.DataFrame, suite: dict, scale: str) -> list[str]:
+def _published(lines: list[dict], suite: dict, scale: str) -> list[str]:
     """Whose the published numbers are, what they may be used for, and how the order compares."""
     several, parts = "parts" in suite, suite.get("parts", [suite])
     citation = (suite.get("paper") or {}).get("citation", "the paper").rstrip(".")
@@ -121,7 +129,7 @@ def _published(frame: pd.DataFrame, suite: dict, scale: str) -> list[str]:
         )
     elif not several:
         sentences.append(f"Published: {citation}.")
-    found = order_agreement(frame)
+    found = order_agreement(lines)
     if found.pairs:
         sentences.append(words.order(*found))
     return sentences

@@ -1,6 +1,6 @@
 """A table's files: csv with every digit, and the formats that people read."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -20,19 +20,28 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """First characters that make a spreadsheet compute a cell."""
 
 
+def typeset(
+    suite: dict, frame: pd.DataFrame, scale: str, formats: Collection[str] = FORMATS
+) -> dict[str, str]:
+    """Return the table as csv, md, tex and html, or as those in ``formats``."""
+    made: dict[str, Callable[[], str]] = {"csv": partial(csv, frame)}
+    for kind, function in (("md", markdown), ("tex", latex), ("html", html)):
+        made[kind] = partial(function, frame, suite, scale)
+    return {kind: made[kind]() for kind in FORMATS if kind in formats}
+
+
 def write(
-    suite: dict, frame: pd.DataFrame, scale: str, folder: Path, formats: Collection[str] = FORMATS
+    name: str, texts: Mapping[str, str], folder: Path, formats: Collection[str] = FORMATS
 ) -> list[Path]:
-    """Write {suite}.csv, .md, .tex and .html, or those in ``formats``, each whole or not at all."""
-    text = {"csv": lambda: csv(frame)} | {
-        kind: partial(typeset, frame, suite, scale)
-        for kind, typeset in (("md", markdown), ("tex", latex), ("html", html))
-    }
+    """Write ``texts`` by format, those in ``formats``, as {name}.csv and so on; return the paths.
+
+    Each file is written whole or not at all.
+    """
     paths = []
-    for kind in FORMATS:
+    for kind, text in texts.items():
         if kind in formats:
-            paths.append(folder / f"{suite['suite']}.{kind}")
-            write_text(paths[-1], text[kind]())
+            paths.append(folder / f"{name}.{kind}")
+            write_text(paths[-1], text)
     return paths
 
 

@@ -155,7 +155,7 @@ def body(
     facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs, apart, unknown)
     return Body(
         markup.text(suite["title"].rstrip(".")),
-        markup.text(caption(frame, suite, facts)),
+        markup.text(caption(lines, suite, facts)),
         [LABEL, *columns],
         [column for column in usual(news) if column not in columns],
         list(groups.values()),

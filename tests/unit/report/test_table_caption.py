@@ -7,6 +7,10 @@ from awd.report.tables.build import order_agreement
 from awd.report.tables.markdown import markdown
 
 
+def agreement(frame: pd.DataFrame) -> tuple[int, int]:
+    return order_agreement(frame.to_dict("records"))[:2]
+
+
 def test_the_caption_counts_pairs_in_published_order(tmp_path):
     """By test perplexity or else validation; no ties in print, no leaks, no other corpus."""
     frame = pd.DataFrame(
@@ -27,19 +31,19 @@ def test_the_caption_counts_pairs_in_published_order(tmp_path):
         }
     )
     # By test: first-second yes; first-fifth equal in print; second-fifth yes. The third has none.
-    assert order_agreement(frame)[:2] == (2, 2)
+    assert agreement(frame) == (2, 2)
     noisy = frame.assign(noise_test=0.1, noise_freedom=4.0)
-    assert order_agreement(noisy)[:2] == (0, 0), "published closer than two trainings may be"
+    assert agreement(noisy) == (0, 0), "published closer than two trainings may be"
     astray = frame.assign(left_out=["astray", *[None] * 5])
-    assert order_agreement(astray)[:2] == (2, 2), "without a known noise nothing is left out of it"
+    assert agreement(astray) == (2, 2), "without a known noise nothing is left out of it"
     steady = astray.assign(noise_test=0.001, noise_freedom=4.0)
-    assert order_agreement(steady)[:2] == (1, 1), "second-fifth: the first has another noise"
-    by_valid = order_agreement(frame.assign(published_test=float("nan")))
-    assert by_valid[:2] == (3, 1), "first-second no, first-third yes, second-third no"
+    assert agreement(steady) == (1, 1), "second-fifth: the first has another noise"
+    by_valid = agreement(frame.assign(published_test=float("nan")))
+    assert by_valid == (3, 1), "first-second no, first-third yes, second-third no"
     parts = frame.assign(train_tokens=[0, 9, 0, 0, 0, 0])
-    assert order_agreement(parts)[:2] == (0, 0), "the second trains on less text"
+    assert agreement(parts) == (0, 0), "the second trains on less text"
     suite, table = study(tmp_path)
-    found = order_agreement(table)
+    found = order_agreement(table.to_dict("records"))
     assert found.pairs == 28 + 28, "of nine rows one is missing, and one diverged"
     text = markdown(table, suite, "paper")
     assert f"Order: {found.agree} of {found.pairs} pairs of rows stand as published" in text

@@ -45,9 +45,11 @@ def test_what_a_spreadsheet_reads(tmp_path):
 def test_written_files(tmp_path):
     """csv keeps every digit; the files, or those asked for, have the name of the suite."""
     suite, table = study(tmp_path)
-    paths = tables.write(suite, table, "paper", tmp_path / "tables")
+    texts = tables.typeset(suite, table, "paper")
+    paths = tables.write("merity2018", texts, tmp_path / "tables")
     names = [path.name.removeprefix("merity2018") for path in paths]
     assert names == [".csv", ".md", ".tex", ".html"]
-    assert tables.write(suite, table, "paper", tmp_path / "tables", ["tex", "png"]) == [paths[2]]
+    assert tables.write("merity2018", texts, tmp_path / "tables", ["tex", "png"]) == [paths[2]]
+    assert tables.typeset(suite, table, "paper", ["tex", "png"]) == {"tex": texts["tex"]}
     read = pd.read_csv(paths[0])
     assert list(read["test"].dropna()) == list(table["test"].dropna())

@@ -27,8 +27,7 @@ from awd.report.remarks import (
     SeedsMissing,
 )
 from awd.report.structures import UsedDevice
-from awd.report.tables import layout
-from awd.report.tables.html import html as typeset_html
+from awd.report.tables import layout, typeset
 from awd.report.tables.latex import latex
 from awd.report.tables.lead import leads
 from awd.report.tables.markdown import markdown
@@ -154,13 +153,16 @@ def structure(plan, found, lines):
         for line in axis.lines
     ]
     grey = [text.get_position() for text in figures[0].axes[0].texts if text.get_color() == GREY]
+    texts = [typeset(suite, table, "paper")]
     return {
         "table": table.drop(columns=["remarks"]).to_csv(),
         "struck": [re.findall(r"~~[\d.]+", line) for line in struck],
         "bold": re.findall(r"\\textbf{.*?}", print_ready),
         "lines": print_ready.count(r"\\"),
-        "html": Structure(typeset_html(table, suite, "paper")).tags,
-        "page": Structure(render(plan, [table], found, lines, {}, {suite["suite"]: ahead})).tags,
+        "html": Structure(texts[0]["html"]).tags,
+        "page": Structure(
+            render(plan, [table], texts, found, lines, {}, {suite["suite"]: ahead})
+        ).tags,
         "figures": drawn,
         "grey": grey,
     }
