@@ -14,6 +14,8 @@ DEFAULT = "default"
 """The name that stands for what a suite itself has: its corpora, its hyperparameters."""
 COMBINED = "all"
 """The name of the tables of all suites together."""
+EPOCHS = "-epochs"
+"""What follows the name of a suite in that of its file of epochs in tables/."""
 DEVICES_OF_WINDOWS = [f"{name}{number}" for name in ("com", "lpt") for number in range(10)]
 DEVICES_OF_WINDOWS += ["con", "prn", "aux", "nul"]
 RESERVED = {

@@ -23,7 +23,7 @@ from awd.report.tables.lead import leads
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
 from awd.study.dialect import SCALES, listed
-from awd.study.suite import EPOCHS
+from awd.vocabulary import EPOCHS
 
 PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, *figure_cache.FORMATS)

@@ -30,6 +30,10 @@ DRAWN = ".drawn.json"
 LIBRARIES = ("matplotlib", "seaborn", "pandas", "numpy", "scipy")
 """Of which another version may draw otherwise."""
 MOST_PROCESSES = 4
+UNUSED = ("scipy.stats", "scipy.cluster")
+"""Of which seaborn, where it can import them, estimates densities and orders trees: awd draws none.
+They take longer to import than all else that draws.
+"""
 
 
 class Task(NamedTuple):
@@ -98,14 +102,14 @@ def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Pat
     for task in wanted:
         for kind in kinds if task not in stale else ():
             _file(task, kind).touch()
+    if stale:
+        _import_figures()
     for style in {task.style for task in stale if task.style}:
         from awd.report.figures.style import read_style
 
         read_style(style)  # its mistakes end the report before anything is drawn
     processes = min(len(stale), MOST_PROCESSES, _cores())
     if processes > 1 and sys.platform == "linux":
-        import awd.report.figures  # noqa: F401 - once, before the processes are forked
-
         context = multiprocessing.get_context("fork")
         # Nothing is gained by looking for garbage: the processes end with their figures.
         with ProcessPoolExecutor(processes, context, initializer=gc.disable) as pool:
@@ -115,6 +119,18 @@ def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Pat
     for task, files in zip(stale, digests, strict=True):
         _note(task, files)
     return [_file(task, kind) for task in wanted for kind in kinds]
+
+
+def _import_figures() -> None:
+    """Import what draws, once, before processes are forked; without what is UNUSED."""
+    hidden = [name for name in UNUSED if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import awd.report.figures  # noqa: F401
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def current(task: Task) -> dict[str, Path]:

@@ -8,8 +8,6 @@ from awd.errors import InputError
 from awd.places import plan_command
 from awd.study.config import load_config
 from awd.study.parts import FOLDER
-from awd.study.plan import Plan
-from awd.study.suite import suite_files
 
 
 def lost_plan(results: Path, scales: Iterable[str], suites: Collection[str] = ()) -> str:
@@ -42,6 +40,9 @@ def studies_of_records(results: Path, scale: str) -> list[str]:
     """Return the suites that plan a run of which there is a record in ``results``."""
     if not any(results.glob("runs/*/*.json")):
         return []
+    from awd.study.plan import Plan  # takes as long to import as a report's tables to be written
+    from awd.study.suite import suite_files
+
     found = []
     for suite in suite_files():
         words = {"scale": scale, "suites": [suite], "results": str(results)}

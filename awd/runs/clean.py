@@ -9,8 +9,8 @@ from pathlib import Path
 from awd.errors import InputError, nearest
 from awd.files import read_json
 from awd.study import parts
-from awd.study.suite import EPOCHS
 from awd.study.tuning import FIRST_SEED
+from awd.vocabulary import EPOCHS
 
 STAGES = ("train", "finetune")
 

@@ -28,10 +28,8 @@ from awd.study.validation import (
     validate,
 )
 from awd.study.yaml_text import read_yaml
-from awd.vocabulary import COMBINED, RESERVED_OF_SUITES
+from awd.vocabulary import COMBINED, EPOCHS, RESERVED_OF_SUITES
 
-EPOCHS = "-epochs"
-"""What follows the name of a suite in that of its file of epochs in tables/."""
 OWN = "A study of this project; nothing was published to compare with."
 Figure = Literal[
     "curves",

@@ -78,10 +78,10 @@ def render(
 ) -> str:
     """Return the page as HTML.
 
-    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites
-    and ``texts`` what report.tables.typeset made of it, ``records`` and ``curves`` the frames of awd.report.records. ``figures`` has the files of each
-    figure by format, as report.figure_cache.current returns them, ``leads`` the best rows of each
-    suite by corpus.
+    ``plan`` is that of study.parts.read, ``frames`` the table of each of its suites and ``texts``
+    what report.tables.typeset made of it, ``records`` and ``curves`` the frames of
+    awd.report.records. ``figures`` has the files of each figure by format, as
+    report.figure_cache.current returns them, ``leads`` the best rows of each suite by corpus.
     """
     trainings = Trainings(plan, records, curves)
     suites = [

@@ -139,7 +139,8 @@ def structure(plan, found, lines):
     """All that figures, tables and page show, but for words."""
     (suite,) = plan["suites"]
     table = tables.build(suite, found, "paper", plan["runs"])
-    ahead = leads(suite, table, found, "paper", plan["runs"], by_split(found, plan["runs"]))
+    noises = by_split(found, plan["runs"])
+    ahead = {suite["suite"]: leads(suite, table, found, "paper", plan["runs"], noises)}
     struck = [line for line in markdown(table, suite, "paper").splitlines() if "~~" in line]
     print_ready = latex(table, suite, "paper")
     inputs = {"suite": suite, "scale": "paper", "table": table, "curves": lines}
