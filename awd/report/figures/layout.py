@@ -29,10 +29,16 @@ def lay_out(figure: Figure) -> None:
 
 
 def _prepare(figure: Figure) -> None:
-    """Give a figure what layouts measure text with; leave out what the tick labels surround."""
+    """Give a figure what layouts measure text with; leave out what needs no place of its own.
+
+    These are what the tick labels surround, and labels of axes that are empty.
+    """
     FigureCanvasAgg(figure)
-    for axis in figure.axes:
-        axis.spines[:].set_in_layout(False)
+    for axes in figure.axes:
+        axes.spines[:].set_in_layout(False)
+        for axis in (axes.xaxis, axes.yaxis):
+            if not axis.get_label_text():
+                axis.set_label_coords(0, 0)  # else each drawing looks for a place beside the ticks
 
 
 def settle(figure: Figure) -> None:

@@ -45,8 +45,9 @@ def _write_pdf(figure: Figure, path: Path) -> None:
 
 
 WRITERS: dict[str, Callable[[Figure, Path], None]] = {
+    # Half the time of the usual compression, for files that are 2% larger.
     "png": lambda figure, path: FigureCanvasAgg(figure).print_png(
-        path, metadata={"Software": None}
+        path, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
     ),
     "pdf": lambda figure, path: _write_pdf(figure, path),
     "svg": lambda figure, path: FigureCanvasSVG(figure).print_svg(path, metadata={"Date": None}),
