@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from figure_study import study
+from scipy.optimize import isotonic_regression
 
 from awd.report import figures
 from awd.report.figures import (
@@ -42,3 +43,13 @@ def test_spread_moves_no_more_than_needed():
     np.testing.assert_allclose(names.spread(np.ones(3), 0.1, 0, 1), [0.8, 0.9, 1.0])
     uneven = names.spread(np.zeros(3), np.array([0.1, 0.3]), 0, 1)
     np.testing.assert_allclose(uneven, [0, 0.1, 0.4])
+
+
+def test_spread_is_an_isotonic_regression():
+    """That is the least squares: places less the distances between them must not fall."""
+    generator = np.random.default_rng(0)
+    for count in range(1, 20):
+        heights, steps = np.sort(generator.random(count)), 0.2 * generator.random(count - 1)
+        ladder = np.concatenate([[0.0], np.cumsum(steps)])
+        expected = isotonic_regression(heights - ladder).x + ladder
+        np.testing.assert_allclose(names.spread(heights, steps, -9, 9), expected)
