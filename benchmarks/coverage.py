@@ -28,6 +28,7 @@ from awd.report.stats import (
     Result,
     beyond_noise,
     compare,
+    freedom_of_row,
     holm,
     pool,
 )
@@ -159,36 +160,51 @@ def differences(design: Design, losses: list[np.ndarray]) -> tuple[Differences, 
     shared = {row: each for row, each in alone.items() if not (design.astray and row == noisiest)}
     pool_noise, shares = pooled(shared)
 
-    def side(row: int) -> tuple[Noise, np.ndarray]:
+    def side(row: int) -> Noise:
         share = shares.get(row, np.full(len(losses[row]), row not in alone))
-        own = alone.get(row, pool_noise)
-        parts = [np.where(share, *pair) for pair in zip(pool_noise, own, strict=True)]
-        return Noise(*parts), share
+        own = alone.get(row)
+        mixed = moderated(pool_noise, own)
+        if own is None:
+            return mixed
+        return Noise(*[np.where(share, *pair) for pair in zip(mixed, own, strict=True)])
 
-    base, base_shares = side(ROWS)
+    base = side(ROWS)
     found = []
     for row in range(ROWS):
-        of_row, row_shares = side(row)
+        of_row = side(row)
         by_block = losses[row].mean(axis=1) - losses[ROWS].mean(axis=1)
         parts = [
             (each.variance / losses[number].shape[1], each.freedom)
             for number, each in ((row, of_row), (ROWS, base))
         ]
-        one = [(parts[0][0] + parts[1][0], pool_noise.freedom)]
         residual = of_row.residual / losses[row].shape[1] + base.residual / losses[ROWS].shape[1]
-        found.append(interval(by_block, one, parts, row_shares & base_shares, residual))
+        found.append(interval(by_block, parts, residual))
     return Differences(*np.stack(found, axis=-1)), pool_noise.freedom
 
 
-def interval(by_block, one, parts, is_one, residual) -> tuple[np.ndarray, ...]:
+def moderated(shared: Noise, own: Noise | None) -> Noise:
+    """`of_row` of many studies; ``own`` is that of the row's trainings, if it has several."""
+    freedom = freedom_of_row(shared.freedom)
+    if own is None:
+        return shared._replace(freedom=freedom)
+    both = freedom + own.freedom
+    larger = own.variance > shared.variance
+    parts = [
+        np.where(larger, (freedom * pooled + own.freedom * alone) / both, pooled)
+        for pooled, alone in ((shared.variance, own.variance), (shared.residual, own.residual))
+    ]
+    return Noise(parts[0], both, parts[1])
+
+
+def interval(by_block, parts, residual) -> tuple[np.ndarray, ...]:
     """Difference, half of its interval, p value and degrees of freedom, each (studies).
 
-    The variance is that of the mean squares ``parts`` or, where it ``is_one``, of ``one``.
+    ``parts`` are the mean squares of trainings with their degrees of freedom.
     """
     text = (moved(by_block) ** 2).sum(axis=1) * BLOCKS / (BLOCKS - 1)
     variance = sum(square for square, _ in parts)
     blocks = (text, np.full(len(text), BLOCKS - 1.0))
-    freedom = np.where(is_one, degrees([*one, blocks]), degrees([*parts, blocks]))
+    freedom = degrees([*parts, blocks])
     error = np.sqrt(variance + text - np.minimum(np.minimum(residual, variance), text))
     nats = by_block.mean(axis=1)
     half = stdtrit(freedom, (1 + CONFIDENCE) / 2) * error
@@ -208,7 +224,7 @@ def paired(losses: list[np.ndarray], row: int) -> tuple[np.ndarray, ...]:
     pairs = losses[row] - losses[ROWS]
     noise, count = within(pairs), pairs.shape[1]
     parts = [(noise.variance / count, noise.freedom)]
-    return interval(pairs.mean(axis=1), parts, parts, True, noise.residual / count)
+    return interval(pairs.mean(axis=1), parts, noise.residual / count)
 
 
 def found_by_holm(found: Differences) -> np.ndarray:

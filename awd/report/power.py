@@ -18,7 +18,7 @@ from awd.report import words
 from awd.report.build import read_plan
 from awd.report.noise import Pool, alike, noise_of, pool_of, results_by_row
 from awd.report.records import collect
-from awd.report.stats import SIGNIFICANCE, satterthwaite, text_variance
+from awd.report.stats import SIGNIFICANCE, freedom_of_row, satterthwaite, text_variance
 from awd.study import parts
 
 log = logging.getLogger(__name__)
@@ -88,13 +88,14 @@ def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> f
     """
     if not design.freedom:
         return math.inf
-    training = assumed.training**2 * (1 / design.seeds + 1 / design.base_seeds)
-    text = assumed.text**2
-    degrees = satterthwaite([(training, design.freedom), (text, BLOCKS - 1)])
+    counts = (design.seeds, design.base_seeds)
+    squares = [(assumed.training**2 / n, freedom_of_row(design.freedom, n)) for n in counts]
+    squares.append((assumed.text**2, BLOCKS - 1))
+    error, degrees = math.sqrt(sum(square for square, _ in squares)), satterthwaite(squares)
     critical = float(stdtrit(degrees, 1 - SIGNIFICANCE / 2 / rows))
     # The noncentral t distribution exceeds the critical value with this probability. It falls below
     # the negative one with practically none.
-    return float(nctdtrinc(degrees, 1 - POWER, critical)) * math.sqrt(training + text)
+    return float(nctdtrinc(degrees, 1 - POWER, critical)) * error
 
 
 def designs(plan: Mapping) -> list[Design]:

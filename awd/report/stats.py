@@ -5,11 +5,12 @@ by a percent is the same number of nats at every level. A result could have come
 two ways: by another training (seed), and on another text. With n trainings of a row and m of the
 base row, the variance of the difference of their mean losses is
 
-    variance = (noise - residual) (1/n + 1/m) + text
+    variance = (noise of the row - residual) / n + (noise of the base row - residual) / m + text
 
 ``noise`` is the variance between trainings that differ in their seed alone. One row has too few
 trainings to estimate it, so it is pooled over all rows that have several and train on the same part
-of a corpus (report.noise.Pool), as in an analysis of variance, and keeps its degrees of freedom.
+of a corpus (report.noise.Pool), as in an analysis of variance. Rows may differ in it, which the
+noise of one row allows for (`of_row`).
 ``text`` is the variance over blocks of the text, the same blocks for both models. It is that of a
 blocked bootstrap, in which whole blocks are drawn with replacement (Kuensch 1989, Annals of
 Statistics 17), not drawn but computed from how much each block moves the difference (the
@@ -57,6 +58,8 @@ SIGNIFICANCE = 0.05
 """Corrected p value below which a difference is beyond noise."""
 CAUTION = 18
 """How much more the noise of training weighs in the degrees of freedom, see `satterthwaite`."""
+LIKENESS = 5
+"""Degrees of freedom that the pooled noise has, at most, as that of one row, see `of_row`."""
 
 
 class Result(NamedTuple):
@@ -87,7 +90,7 @@ class Noise(NamedTuple):
     """
 
     variance: float = math.nan
-    freedom: int = 0
+    freedom: float = 0
     residual: float = 0.0
     trainings: int = 0
     left_out: tuple[Apart, ...] = ()
@@ -183,7 +186,7 @@ def compare(
     else:
         nats = _mean_loss(row) - _mean_loss(base)
         groups = zip(noises, (row, base), strict=True)
-        sides = [(_own_or(each, group), len(group)) for each, group in groups]
+        sides = [(of_row(group, each), len(group)) for each, group in groups]
         moved = _moved_apart(row, base)
     if not math.isfinite(nats):
         return Difference()
@@ -200,16 +203,46 @@ def compare(
 def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
     """Prediction interval of the mean loss of one more training, on the same text, in nats.
 
-    Its variance is noise (1 + 1/n): that of the new training and that of the mean of n. Trainings
-    that are left out of the pool have their own noise. Both ends are nan if the noise is unknown or
-    there is no training.
+    Its variance is noise (1 + 1/n): that of the new training and that of the mean of n. The noise
+    is the pooled one as it is, since a wider interval would call more numbers reproduced; trainings
+    that are left out of the pool have their own. Both ends are nan if the noise is unknown or there
+    is no training.
     """
-    noise = _own_or(noise, results)
+    noise = _within(results) if left_out(results, noise) else noise
     if not noise.freedom or not results:
         return math.nan, math.nan
     error = math.sqrt(noise.variance * (1 + 1 / len(results)))
     half = standard_errors(noise.freedom) * error
     return _mean_loss(results) - half, _mean_loss(results) + half
+
+
+def of_row(group: Sequence[Result], pool: Noise) -> Noise:
+    """The noise of one row, from its trainings and the ``pool``; unknown if that of the pool is.
+
+    Rows differ in their noise, so the pooled variance says less about that of one row than its f
+    degrees of freedom promise: it counts as 1 / (1/f + 1/LIKENESS) of them. The variance of the
+    row's own trainings, if there are several, has its own degrees of freedom. Both are averaged,
+    weighted by them: the moderated variance of Smyth 2004 (Statistical Applications in Genetics and
+    Molecular Biology 3), whose prior degrees of freedom are estimated from thousands of rows; here
+    they are given. It is never less than the pooled variance: few trainings are often close to
+    each other by chance. LIKENESS is such that tables whose rows have between half and twice the
+    usual deviation raise about as many false alarms as SIGNIFICANCE says (benchmarks/coverage.md).
+
+    A row that is left out of the pool has the noise of its own trainings.
+    """
+    own = _within(group)
+    if left_out(group, pool):
+        return own
+    if not pool.freedom:
+        return pool
+    shared = pool._replace(freedom=freedom_of_row(pool.freedom))
+    joined = _join([shared, own])
+    return joined if joined.variance > pool.variance else shared._replace(freedom=joined.freedom)
+
+
+def freedom_of_row(freedom: float, trainings: int = 1) -> float:
+    """Degrees of freedom of `of_row`, of the pool's and the number of the row's trainings."""
+    return 1 / (1 / freedom + 1 / LIKENESS) + trainings - 1
 
 
 def standard_errors(freedom: float) -> float:
@@ -223,7 +256,7 @@ def text_variance(row: Sequence[Result], base: Sequence[Result]) -> float:
     return math.nan if moved is None else _text(moved)
 
 
-def satterthwaite(squares: Sequence[tuple[float, int]]) -> float:
+def satterthwaite(squares: Sequence[tuple[float, float]]) -> float:
     """Satterthwaite's degrees of freedom of a sum of mean squares, given each with its own.
 
     Where a mean square of few degrees of freedom is small by chance, the formula gives most weight
@@ -276,7 +309,9 @@ def _within(group: Sequence[Result]) -> Noise:
     return Noise(variance, freedom, residual, len(group))
 
 
-def _join(noises: Sequence[Noise]) -> Noise:
+def _join(noises: Iterable[Noise]) -> Noise:
+    """The mean of those that are known, weighted by their degrees of freedom."""
+    noises = [noise for noise in noises if noise.freedom]
     freedom = sum(noise.freedom for noise in noises)
     if not freedom:
         return Noise()
@@ -294,11 +329,6 @@ def _shares(noise: Noise, others: Noise) -> bool:
     if others.variance == 0:
         return False
     return fdtrc(noise.freedom, others.freedom, noise.variance / others.variance) >= UNSTEADY
-
-
-def _own_or(noise: Noise, group: Sequence[Result]) -> Noise:
-    """The noise of a group: that of the pool, or its own if it is left out of it."""
-    return _within(group) if left_out(group, noise) else noise
 
 
 def _lacks(
@@ -360,11 +390,8 @@ def _variance(sides: Sequence[tuple[Noise, int]], moved: np.ndarray | None) -> t
     ``sides`` are the means it is made of, each with its noise and number of trainings; ``moved`` is
     how each block of the text moves it, (blocks).
     """
-    # Mean squares with their degrees of freedom; what both sides take from the pool is one of them.
     squares = [(side.variance / count, side.freedom) for side, count in sides]
     variance = sum(square for square, _ in squares)
-    if all(side is sides[0][0] for side, _ in sides):
-        squares = [(variance, sides[0][0].freedom)]
     if moved is not None:
         text = _text(moved)
         residual = min(sum(side.residual / count for side, count in sides), variance, text)

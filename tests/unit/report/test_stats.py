@@ -8,13 +8,16 @@ from scipy import stats as reference
 
 from awd.report.remarks import NoInterval
 from awd.report.stats import (
+    LIKENESS,
     Apart,
     Noise,
     Result,
+    beyond_noise,
     compare,
     holm,
     left_out,
     mean_and_deviation,
+    of_row,
     pool,
     prediction,
     satterthwaite,
@@ -89,24 +92,49 @@ def test_one_training_each_gives_a_difference_and_nothing_more():
     assert found.covers == ""
 
 
-def test_two_groups_have_the_interval_of_the_t_test():
-    """Without losses by block and with the noise of both groups: Student's test."""
-    row, base = [4.11, 4.12, 4.10], [4.00, 4.02]
-    found = compare(trainings(row), trainings(base), pool(map(trainings, (row, base))))
-    expected = reference.ttest_ind(row, base)
-    interval = expected.confidence_interval(0.95)
-    assert found[:4] == pytest.approx(
-        (np.mean(row) - np.mean(base), interval.low, interval.high, expected.pvalue)
-    )
-    assert found.freedom == 3
-    assert found.covers == "trainings"
+def expected_interval(nats, *squares):
+    """The interval of a difference of ``nats`` with these (mean square, degrees of freedom)."""
+    freedom = max(min(freedom for _, freedom in squares), satterthwaite(squares))
+    half = reference.t.ppf(0.975, freedom) * math.sqrt(sum(square for square, _ in squares))
+    return pytest.approx((nats, nats - half, nats + half))
 
 
 def test_a_row_without_a_second_training_uses_the_noise_of_the_others():
+    """That of 4 degrees of freedom counts as 1 / (1/4 + 1/LIKENESS) of them for each row."""
     noise = pool([trainings([4.00, 4.01, 4.02]), trainings([3.0, 3.01, 3.02])])
     found = compare(trainings([4.11]), trainings([4.00, 4.01, 4.02]), noise)
-    half = reference.t.ppf(0.975, 4) * 0.01 * math.sqrt(1 + 1 / 3)
-    assert found[:3] == pytest.approx((0.1, 0.1 - half, 0.1 + half))
+    counted = 1 / (1 / 4 + 1 / LIKENESS)
+    assert found[:3] == expected_interval(0.1, (1e-4, counted), (1e-4 / 3, counted + 2))
+    assert found.covers == "trainings"
+
+
+def test_a_row_that_spreads_more_has_more_noise_and_none_has_less():
+    noise = Noise(1e-4, 20)
+    counted = 1 / (1 / 20 + 1 / LIKENESS)
+    quiet, noisy = trainings([4.000, 4.001, 3.999]), trainings([4.02, 3.98, 4.00])
+    assert of_row(quiet, noise)[:2] == pytest.approx((1e-4, counted + 2))
+    larger = (counted * 1e-4 + 2 * 4e-4) / (counted + 2)
+    assert of_row(noisy, noise)[:2] == pytest.approx((larger, counted + 2))
+    assert of_row(trainings([4.0]), noise)[:2] == pytest.approx((1e-4, counted))
+    assert not of_row(noisy, Noise()).freedom
+
+
+def test_equal_rows_and_unequal_rows_keep_to_the_level():
+    """Of nine rows of one training, compared with one of three; four more rows show the noise."""
+    generator = np.random.default_rng(4)
+    for smallest, alarms in ((1, 0.03), (0.5, 0.065)):
+        wrong = 0
+        for _ in range(400):
+            deviations = 0.01 * np.exp(generator.uniform(-1, 1, 14) * math.log(1 / smallest))
+            counts = [1] * 9 + [3] * 5
+            rows = [
+                trainings(4 + deviation * generator.standard_normal(count))
+                for deviation, count in zip(deviations, counts, strict=True)
+            ]
+            noise = pool(rows)
+            p_values = [compare(row, rows[9], noise).p for row in rows[:9]]
+            wrong += any(map(beyond_noise, holm(p_values)))
+        assert wrong / 400 <= alarms
 
 
 def test_evaluations_of_the_same_trainings_are_compared_in_pairs():
@@ -162,11 +190,9 @@ def test_a_row_that_went_astray_has_the_noise_of_its_own_trainings():
     assert noise[:4] == pool(STEADY)[:4]
     assert noise.left_out == (Apart(("x", "y"), LeftOut.ASTRAY),)
     own = 0.4**2 / 2
-    squares = [(own / 2, 1), (noise.variance / 3, 3)]
-    half = reference.t.ppf(0.975, max(1, satterthwaite(squares)))
-    half *= math.sqrt(sum(square for square, _ in squares))
+    steady = of_row(STEADY[0], noise)
     found = compare(wild, STEADY[0], noise)
-    assert found[:3] == pytest.approx((4.79, 4.79 - half, 4.79 + half))
+    assert found[:3] == expected_interval(4.79, (own / 2, 1), (steady.variance / 3, steady.freedom))
     back = compare(STEADY[0], wild, noise)
     assert (-back.high, -back.low, back.p) == pytest.approx((found.low, found.high, found.p))
     low, high = prediction(wild, noise)
@@ -202,14 +228,14 @@ def test_one_training_that_does_not_share_the_noise_has_no_interval(group, why):
 
 def test_row_and_base_row_of_two_pools_have_the_noise_of_each():
     """As when one of them trains on less text; without noise of either there is no interval."""
-    of_row, of_base = Noise(4e-4, 4), Noise(1e-4, 6)
+    of_row_pool, of_base = Noise(4e-4, 4), Noise(1e-4, 6)
     row, base = trainings([4.1]), trainings([4.0, 4.01])
-    found = compare(row, base, of_row, of_base)
-    squares = [(4e-4, 4), (1e-4 / 2, 6)]
-    half = reference.t.ppf(0.975, satterthwaite(squares)) * math.sqrt(4.5e-4)
-    assert found[:3] == pytest.approx((0.095, 0.095 - half, 0.095 + half))
+    found = compare(row, base, of_row_pool, of_base)
+    sides = of_row(row, of_row_pool), of_row(base, of_base)
+    squares = [(side.variance / n, side.freedom) for n, side in enumerate(sides, start=1)]
+    assert found[:3] == expected_interval(0.095, *squares)
     assert compare(row, base, Noise(), of_base).lacks == NoInterval()
-    assert compare(row, base, of_row, Noise()).lacks == NoInterval("pool of the base row")
+    assert compare(row, base, of_row_pool, Noise()).lacks == NoInterval("pool of the base row")
 
 
 def test_a_difference_says_why_no_row_has_noise():
