@@ -58,7 +58,7 @@ SIGNIFICANCE = 0.05
 """Corrected p value below which a difference is beyond noise."""
 CAUTION = 18
 """How much more the noise of training weighs in the degrees of freedom, see `satterthwaite`."""
-LIKENESS = 5
+LIKENESS = 4.5
 """Degrees of freedom that the pooled noise has, at most, as that of one row, see `of_row`."""
 
 
