@@ -95,6 +95,8 @@ def choose_body(
             if name not in by_name:
                 table = f"the table of {suite['suite']}"
                 raise InputError(f"columns: {table} has no '{name}'; {_why(name, by_name)}")
+        if "interval" in choice.columns and "delta" not in choice.columns:
+            raise InputError("columns: interval is that of delta: add 'delta', or leave it out")
         return [by_name[name] for name in choice.columns]
 
     return _noted(body(frame, suite, scale, markup, choose), choice, markup)

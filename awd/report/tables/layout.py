@@ -10,6 +10,7 @@ import pandas as pd
 
 from awd.report import words
 from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, SeedsMissing
+from awd.report.stats import SIGNIFICANCE
 from awd.report.tables.build import COUNTED, beats_frequencies, compared, published_columns
 from awd.report.tables.caption import Facts, caption
 from awd.report.words import DASH, MINUS, TIMES, text_name
@@ -383,8 +384,11 @@ def seconds_text(seconds: float) -> str:
 
 
 def probability(p: float) -> str:
-    """Write a p value."""
-    return "<0.001" if p < 0.001 else number(p, "{:.3f}")
+    """Write a p value, with a digit more where three would hide that it is not below SIGNIFICANCE."""
+    if p < 0.001:
+        return "<0.001"
+    hidden = p >= SIGNIFICANCE and round(p, 3) == SIGNIFICANCE
+    return number(p, "{:.4f}" if hidden else "{:.3f}")
 
 
 def number(value: float | None, shape: str = "{:.2f}", missing: str = DASH) -> str:

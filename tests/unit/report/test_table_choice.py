@@ -68,6 +68,15 @@ def test_what_a_table_cannot_have_is_named(tmp_path, choice, sentence):
         latex(table, suite, "paper", choice)
 
 
+def test_an_interval_needs_the_difference_that_it_is_of(tmp_path):
+    """Beside another difference it would be taken for that one's."""
+    suite, table = study(tmp_path, seeds=(1, 2))
+    columns = ("test", "difference.test", "interval")
+    with pytest.raises(InputError, match="columns: interval is that of delta: add 'delta'"):
+        latex(table, suite, "paper", Choice(columns=columns))
+    assert "interval" in latex(table, suite, "paper", Choice(columns=("delta", "interval")))
+
+
 def test_a_difference_is_reproduced_minus_published(tmp_path):
     """Of rows that may be compared; pale at other scales, as published numbers are."""
     suite, table = study(tmp_path, seeds=(1, 2))

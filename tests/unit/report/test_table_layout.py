@@ -67,3 +67,8 @@ def test_the_combined_table_has_every_suite_under_its_name(tmp_path):
     assert r"\begin{longtable}" in latex(table, more, "paper")
     page = Page(html(table, suite, "paper"))
     assert len(page.all("th", scope="rowgroup")) == 3
+
+
+def test_a_p_value_never_looks_lower_than_the_level():
+    written = [probability(p) for p in (0.0004, 0.0494, 0.0496, 0.0502, 0.0506)]
+    assert written == ["<0.001", "0.049", "0.050", "0.0502", "0.051"]
