@@ -160,25 +160,27 @@ def differences(design: Design, losses: list[np.ndarray]) -> tuple[Differences, 
     shared = {row: each for row, each in alone.items() if not (design.astray and row == noisiest)}
     pool_noise, shares = pooled(shared)
 
-    def side(row: int) -> Noise:
+    def side(row: int) -> tuple[Noise, np.ndarray]:
         share = shares.get(row, np.full(len(losses[row]), row not in alone))
         own = alone.get(row)
         mixed = moderated(pool_noise, own)
         if own is None:
-            return mixed
-        return Noise(*[np.where(share, *pair) for pair in zip(mixed, own, strict=True)])
+            return mixed, share
+        return Noise(*[np.where(share, *pair) for pair in zip(mixed, own, strict=True)]), share
 
-    base = side(ROWS)
+    base, base_shares = side(ROWS)
     found = []
     for row in range(ROWS):
-        of_row = side(row)
+        of_row, row_shares = side(row)
         by_block = losses[row].mean(axis=1) - losses[ROWS].mean(axis=1)
-        parts = [
-            (each.variance / losses[number].shape[1], each.freedom)
-            for number, each in ((row, of_row), (ROWS, base))
-        ]
+        squares, by_pool = [], []
+        for number, each, share in ((row, of_row, row_shares), (ROWS, base, base_shares)):
+            square = each.variance / losses[number].shape[1]
+            squares.append((square, each.freedom))
+            by_pool.append((square, np.where(share, pool_noise.freedom, each.freedom)))
+        one = (squares[0][0] + squares[1][0], pool_noise.freedom)
         residual = of_row.residual / losses[row].shape[1] + base.residual / losses[ROWS].shape[1]
-        found.append(interval(by_block, parts, residual))
+        found.append(interval(by_block, squares, by_pool, one, row_shares & base_shares, residual))
     return Differences(*np.stack(found, axis=-1)), pool_noise.freedom
 
 
@@ -196,15 +198,17 @@ def moderated(shared: Noise, own: Noise | None) -> Noise:
     return Noise(parts[0], both, parts[1])
 
 
-def interval(by_block, parts, residual) -> tuple[np.ndarray, ...]:
+def interval(by_block, squares, by_pool, one, is_one, residual) -> tuple[np.ndarray, ...]:
     """Difference, half of its interval, p value and degrees of freedom, each (studies).
 
-    ``parts`` are the mean squares of trainings with their degrees of freedom.
+    ``squares`` are the mean squares of trainings with their degrees of freedom. These are no more
+    than those of ``by_pool`` or, where both rows share a pool (``is_one``), of ``one``.
     """
     text = (moved(by_block) ** 2).sum(axis=1) * BLOCKS / (BLOCKS - 1)
-    variance = sum(square for square, _ in parts)
+    variance = sum(square for square, _ in squares)
     blocks = (text, np.full(len(text), BLOCKS - 1.0))
-    freedom = degrees([*parts, blocks])
+    most = np.where(is_one, degrees([one, blocks]), degrees([*by_pool, blocks]))
+    freedom = np.minimum(degrees([*squares, blocks]), most)
     error = np.sqrt(variance + text - np.minimum(np.minimum(residual, variance), text))
     nats = by_block.mean(axis=1)
     half = stdtrit(freedom, (1 + CONFIDENCE) / 2) * error
@@ -224,7 +228,7 @@ def paired(losses: list[np.ndarray], row: int) -> tuple[np.ndarray, ...]:
     pairs = losses[row] - losses[ROWS]
     noise, count = within(pairs), pairs.shape[1]
     parts = [(noise.variance / count, noise.freedom)]
-    return interval(pairs.mean(axis=1), parts, noise.residual / count)
+    return interval(pairs.mean(axis=1), parts, parts, parts[0], True, noise.residual / count)
 
 
 def found_by_holm(found: Differences) -> np.ndarray:

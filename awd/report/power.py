@@ -43,8 +43,9 @@ class Assumption(NamedTuple):
 DEFAULT = Assumption(
     0.0115, 0.0056, "a default (LSTMs on Penn Treebank), as no records show it yet"
 )
-"""Measured from the records in results/runs: the pooled noise of scale paper (2 degrees of
-freedom), and the median over the rows of bonetto2024, kim2024 and merity2018 at all scales."""
+"""Measured from records in results/runs: the pooled noise of scale paper when only the base row of
+kim2024 had several seeds (2 degrees of freedom), and the median over the rows of bonetto2024,
+kim2024 and merity2018 at all scales."""
 
 
 class Design(NamedTuple):
@@ -77,6 +78,8 @@ class Design(NamedTuple):
             max(seeds, count) if count > self.seeds else seeds for count in self.replicates
         )
         base_seeds = max(seeds, self.base_seeds)
+        if base_seeds > max(replicates):  # the base row keeps its trainings
+            replicates = (base_seeds, *replicates[1:])
         return self._replace(seeds=seeds, base_seeds=base_seeds, replicates=replicates)
 
 
@@ -88,10 +91,12 @@ def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> f
     """
     if not design.freedom:
         return math.inf
-    counts = (design.seeds, design.base_seeds)
+    counts, text = (design.seeds, design.base_seeds), (assumed.text**2, BLOCKS - 1)
     squares = [(assumed.training**2 / n, freedom_of_row(design.freedom, n)) for n in counts]
-    squares.append((assumed.text**2, BLOCKS - 1))
-    error, degrees = math.sqrt(sum(square for square, _ in squares)), satterthwaite(squares)
+    training = sum(square for square, _ in squares)
+    pooled = [(training, design.freedom)]
+    degrees = min(satterthwaite([*each, text]) for each in (squares, pooled))
+    error = math.sqrt(training + assumed.text**2)
     critical = float(stdtrit(degrees, 1 - SIGNIFICANCE / 2 / rows))
     # The noncentral t distribution exceeds the critical value with this probability. It falls below
     # the negative one with practically none.

@@ -101,6 +101,17 @@ class Noise(NamedTuple):
         return Counter(apart.why for apart in several for _ in apart.runs)
 
 
+class Side(NamedTuple):
+    """Of a difference: a row's noise, number of trainings, and the pool that the noise is from.
+
+    A row that is left out of the pool is its own.
+    """
+
+    noise: Noise
+    trainings: int
+    pool: Noise
+
+
 class Difference(NamedTuple):
     """Row minus base row in nats per token; nan where unknown.
 
@@ -180,18 +191,17 @@ def compare(
     noises = (noise, noise if of_base is None else of_base)
     pairs = _same_trainings(row, base)
     if len(pairs) > 1:
-        nats = _mean_loss(pairs)
-        sides, moved = [(_within(pairs), len(pairs))], _moved(pairs)
+        nats, own = _mean_loss(pairs), _within(pairs)
+        sides, moved = [Side(own, len(pairs), own)], _moved(pairs)
         moved = None if moved is None else moved.mean(axis=0)
     else:
         nats = _mean_loss(row) - _mean_loss(base)
-        groups = zip(noises, (row, base), strict=True)
-        sides = [(of_row(group, each), len(group)) for each, group in groups]
+        sides = [_side(group, each) for group, each in zip((row, base), noises, strict=True)]
         moved = _moved_apart(row, base)
     if not math.isfinite(nats):
         return Difference()
-    if not all(side.freedom for side, _ in sides):
-        return Difference(nats, lacks=_lacks((row, base), noises, [side for side, _ in sides]))
+    if not all(side.noise.freedom for side in sides):
+        return Difference(nats, lacks=_lacks((row, base), noises, [side.noise for side in sides]))
     variance, freedom = _variance(sides, moved)
     error = math.sqrt(variance)
     half = standard_errors(freedom) * error
@@ -384,20 +394,35 @@ def _subtract(one: Result, other: Result) -> Result:
     return Result(loss, one.tokens, one.nll - other.nll)
 
 
-def _variance(sides: Sequence[tuple[Noise, int]], moved: np.ndarray | None) -> tuple[float, float]:
+def _side(group: Sequence[Result], pool: Noise) -> Side:
+    noise = of_row(group, pool)
+    return Side(noise, len(group), noise if left_out(group, pool) else pool)
+
+
+def _variance(sides: Sequence[Side], moved: np.ndarray | None) -> tuple[float, float]:
     """Variance of a difference, and its degrees of freedom.
 
-    ``sides`` are the means it is made of, each with its noise and number of trainings; ``moved`` is
-    how each block of the text moves it, (blocks).
+    ``moved`` is how each block of the text moves the difference, (blocks). The degrees of freedom
+    are those of rows that may differ in their noise (`of_row`), but no more than if they did not:
+    both sides have the same pool, and what it knows counts once.
     """
-    squares = [(side.variance / count, side.freedom) for side, count in sides]
+    squares = [(side.noise.variance / side.trainings, side.noise.freedom) for side in sides]
     variance = sum(square for square, _ in squares)
+    pooled = [(square, side.pool.freedom) for (square, _), side in zip(squares, sides, strict=True)]
+    if all(side.pool is sides[0].pool for side in sides):
+        pooled = [(variance, sides[0].pool.freedom)]
+    blocks = []
     if moved is not None:
         text = _text(moved)
-        residual = min(sum(side.residual / count for side, count in sides), variance, text)
-        squares.append((text, len(moved) - 1))
+        residual = min(sum(side.noise.residual / side.trainings for side in sides), variance, text)
+        blocks = [(text, len(moved) - 1)]
         variance += text - residual
-    return variance, max(min(freedom for _, freedom in squares), satterthwaite(squares))
+    return variance, min(_freedom([*each, *blocks]) for each in (squares, pooled))
+
+
+def _freedom(squares: Sequence[tuple[float, float]]) -> float:
+    """`satterthwaite`, no less than the degrees of freedom of any mean square."""
+    return max(min(freedom for _, freedom in squares), satterthwaite(squares))
 
 
 def _text(moved: np.ndarray) -> float:

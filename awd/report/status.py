@@ -108,13 +108,13 @@ def run_state(run: Run, checkpoints: Path) -> RunState:
 
 
 def _record(run: Run, stage: Stage) -> dict | None:
-    path = run.record(stage)
+    """The record of a stage; None while there is none."""
     try:
-        return read_json(path)
-    except InputError:
-        if path.exists():
-            raise
-        return None
+        return read_json(run.record(stage))
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def _unfinished(run: Run, stage: Stage, checkpoints: Path) -> RunState:

@@ -384,7 +384,7 @@ def seconds_text(seconds: float) -> str:
 
 
 def probability(p: float) -> str:
-    """Write a p value, with a digit more where three would hide that it is not below SIGNIFICANCE."""
+    """Write a p value, with a digit more where three hide that it is not below SIGNIFICANCE."""
     if p < 0.001:
         return "<0.001"
     hidden = p >= SIGNIFICANCE and round(p, 3) == SIGNIFICANCE

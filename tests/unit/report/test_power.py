@@ -65,6 +65,12 @@ def test_more_seeds_find_smaller_differences_and_whole_tables_only_larger_ones()
     assert math.isinf(smallest_difference(assumed, Design(PTB, 9, 1, 1, (1,) * 9)))
 
 
+def test_with_fewer_seeds_the_base_row_keeps_its_own():
+    fewer = Design(PTB, 2, 3, 3, (3, 3, 3)).with_seeds(1)
+    assert (fewer.seeds, fewer.base_seeds, sorted(fewer.replicates)) == (1, 3, [1, 1, 3])
+    assert math.isfinite(smallest_difference(Assumption(0.01, 0.006, ""), fewer))
+
+
 def test_the_design_is_that_of_the_plan():
     """Rows that share a training count it once; rows are those compared with the base row."""
     plan = make_plan(seeds=(1, 2, 3))

@@ -99,6 +99,19 @@ def expected_interval(nats, *squares):
     return pytest.approx((nats, nats - half, nats + half))
 
 
+def test_two_rows_alone_are_told_apart_no_sooner_than_by_the_t_test():
+    """Their noise is known from both together, however it is divided between them."""
+    generator = np.random.default_rng(6)
+    for counts in ((2, 2), (3, 3), (3, 2), (2, 5)):
+        row, base = ([*generator.standard_normal(count)] for count in counts)
+        found = compare(trainings(row), trainings(base), pool(map(trainings, (row, base))))
+        student = reference.ttest_ind(row, base)
+        interval = student.confidence_interval(0.95)
+        assert found.freedom <= sum(counts) - 2
+        assert found.p >= student.pvalue - 1e-9
+        assert found.high - found.low >= interval.high - interval.low - 1e-9
+
+
 def test_a_row_without_a_second_training_uses_the_noise_of_the_others():
     """That of 4 degrees of freedom counts as 1 / (1/4 + 1/LIKENESS) of them for each row."""
     noise = pool([trainings([4.00, 4.01, 4.02]), trainings([3.0, 3.01, 3.02])])
@@ -335,6 +348,9 @@ def test_blocks_of_unequal_length_count_by_their_tokens():
         ([3] * 10, {"training": 0.003, "both": 0.03}),
         ([5] * 10, {}),
         ([1, 1, 2, 3, 5, 1, 4, 2, 1, 3], {}),
+        ([2, 2], {"text": 0.005, "both": 0.005}),
+        ([2, 2, 2], {"text": 0.005, "both": 0.005}),
+        ([3, 3], {"text": 0.005, "both": 0.005}),
     ],
 )
 def test_intervals_cover_and_whole_tables_raise_few_false_alarms(seeds, noises):

@@ -8,6 +8,7 @@ from table_study import Page, study
 from awd.report import records, tables
 from awd.report.tables.html import html
 from awd.report.tables.latex import latex
+from awd.report.tables.layout import probability
 from awd.report.tables.markdown import markdown
 
 
