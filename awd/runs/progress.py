@@ -51,6 +51,8 @@ class Progress:
 
     Args:
         epochs: number of epochs.
+        epoch: the one that it begins in, or continues in.
+        valid_perplexity: after the epoch before that, if there is one.
         tokens: number of tokens predicted in an epoch.
         live: whether to draw a line with a bar on the terminal.
         file: rewritten every WRITE seconds, also during validation; so an older file belongs to a
@@ -63,6 +65,8 @@ class Progress:
         title: str,
         epochs: int,
         *,
+        epoch: int = 1,
+        valid_perplexity: float | None = None,
         live: bool,
         tokens: int = 0,
         file: Path | None = None,
@@ -70,9 +74,9 @@ class Progress:
     ):
         self.title, self.epochs, self.tokens, self.file = title, epochs, tokens, file
         self.after_epoch = after_epoch
-        self.state: dict = {"epoch": 1, "epochs": epochs, "fraction": 0.0}
-        self.state |= dict.fromkeys(("tokens_per_second", "seconds_left"))
-        self.state |= dict.fromkeys(("train_perplexity", "valid_perplexity"))
+        self.state: dict = {"epoch": epoch, "epochs": epochs, "fraction": 0.0}
+        self.state |= dict.fromkeys(("tokens_per_second", "seconds_left", "train_perplexity"))
+        self.state["valid_perplexity"] = valid_perplexity
         self.next_look = 0.0
         self.began = (0, 0.0, 0.0)  # epoch, fraction of it that was done, and the time of that
         self.epoch_seconds: float | None = None  # of the last epoch, validation included

@@ -77,6 +77,8 @@ def train_stage(
         with Progress(
             title,
             trainer.epochs,
+            epoch=min(trainer.epoch, trainer.epochs),
+            valid_perplexity=trainer.history[-1]["valid_perplexity"] if trainer.history else None,
             live=live,
             tokens=tokens,
             file=file,

@@ -12,6 +12,7 @@ from patience import wait_until
 from awd.runs import progress as module
 from awd.runs.progress import Progress, duration, perplexity_in_words, progress_file
 from awd.study.spec import RunSpec
+from awd.training import stage as stage_module
 from awd.training.stage import train_stage
 
 LINE = {"epoch": 1, "seconds": 30.0, "event": "", "valid_perplexity": 80.5}
@@ -128,6 +129,33 @@ def test_a_training_leaves_no_progress_file(corpus, tmp_path):
     checkpoints = tmp_path / "checkpoints"
     train_stage(spec, corpus, "train", run, device=torch.device("cpu"), checkpoints=checkpoints)
     assert list(checkpoints.rglob("*.progress.json")) == []
+
+
+def test_a_training_that_continues_says_so_at_once(corpus, tmp_path, monkeypatch):
+    """Its epoch and last perplexity, before it has trained anything."""
+    spec = RunSpec(corpus="tiny", hidden_size=8, embedding_size=8, batch_size=4, bptt=10, epochs=3)
+    run = tmp_path / "runs" / spec.run(corpus.fingerprint)
+    places = {"device": torch.device("cpu"), "checkpoints": tmp_path / "checkpoints"}
+    begun, ended = [], []
+
+    class Watched(Progress):
+        def __enter__(self):
+            begun.append(dict(self.state))
+            return super().__enter__()
+
+        def epoch(self, line):
+            super().epoch(line)
+            ended.append(line)
+            if len(ended) == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage_module, "Progress", Watched)
+    with pytest.raises(KeyboardInterrupt):
+        train_stage(spec, corpus, "train", run, checkpoint_seconds=0, **places)
+    train_stage(spec, corpus, "train", run, checkpoint_seconds=0, **places)
+    assert [state["epoch"] for state in begun] == [1, 3]
+    assert begun[0]["valid_perplexity"] is None
+    assert begun[1]["valid_perplexity"] == ended[1]["valid_perplexity"]
 
 
 def test_the_live_line_says_everything_and_log_lines_stand_above_it(monkeypatch, capsys):
