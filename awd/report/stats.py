@@ -218,7 +218,7 @@ def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
     that are left out of the pool have their own. Both ends are nan if the noise is unknown or there
     is no training.
     """
-    noise = _within(results) if left_out(results, noise) else noise
+    noise = _side(results, noise).pool
     if not noise.freedom or not results:
         return math.nan, math.nan
     error = math.sqrt(noise.variance * (1 + 1 / len(results)))
@@ -227,7 +227,7 @@ def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
 
 
 def of_row(group: Sequence[Result], pool: Noise) -> Noise:
-    """The noise of one row, from its trainings and the ``pool``; unknown if that of the pool is.
+    """The noise of a row in the ``pool``, from its trainings too; unknown if the pool's is.
 
     Rows differ in their noise, so the pooled variance says less about that of one row than its f
     degrees of freedom promise: it counts as 1 / (1/f + 1/LIKENESS) of them. The variance of the
@@ -237,16 +237,11 @@ def of_row(group: Sequence[Result], pool: Noise) -> Noise:
     they are given. It is never less than the pooled variance: few trainings are often close to
     each other by chance. LIKENESS is such that tables whose rows have between half and twice the
     usual deviation raise about as many false alarms as SIGNIFICANCE says (benchmarks/coverage.md).
-
-    A row that is left out of the pool has the noise of its own trainings.
     """
-    own = _within(group)
-    if left_out(group, pool):
-        return own
     if not pool.freedom:
         return pool
     shared = pool._replace(freedom=freedom_of_row(pool.freedom))
-    joined = _join([shared, own])
+    joined = _join([shared, _within(group)])
     return joined if joined.variance > pool.variance else shared._replace(freedom=joined.freedom)
 
 
@@ -276,7 +271,8 @@ def satterthwaite(squares: Sequence[tuple[float, float]]) -> float:
     """
     weights = [square * (1 + CAUTION / freedom**2) for square, freedom in squares]
     spread = sum(w**2 / freedom for w, (_, freedom) in zip(weights, squares, strict=True))
-    return sum(weights) ** 2 / spread if spread > 0 else 0.0
+    least = min(freedom for _, freedom in squares)  # of mean squares that are all 0
+    return max(least, sum(weights) ** 2 / spread) if spread > 0 else least
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -395,8 +391,10 @@ def _subtract(one: Result, other: Result) -> Result:
 
 
 def _side(group: Sequence[Result], pool: Noise) -> Side:
-    noise = of_row(group, pool)
-    return Side(noise, len(group), noise if left_out(group, pool) else pool)
+    if left_out(group, pool):
+        own = _within(group)
+        return Side(own, len(group), own)
+    return Side(of_row(group, pool), len(group), pool)
 
 
 def _variance(sides: Sequence[Side], moved: np.ndarray | None) -> tuple[float, float]:
@@ -404,7 +402,7 @@ def _variance(sides: Sequence[Side], moved: np.ndarray | None) -> tuple[float, f
 
     ``moved`` is how each block of the text moves the difference, (blocks). The degrees of freedom
     are those of rows that may differ in their noise (`of_row`), but no more than if they did not:
-    both sides have the same pool, and what it knows counts once.
+    where both sides have the same pool, what it knows counts once.
     """
     squares = [(side.noise.variance / side.trainings, side.noise.freedom) for side in sides]
     variance = sum(square for square, _ in squares)
@@ -417,12 +415,7 @@ def _variance(sides: Sequence[Side], moved: np.ndarray | None) -> tuple[float, f
         residual = min(sum(side.noise.residual / side.trainings for side in sides), variance, text)
         blocks = [(text, len(moved) - 1)]
         variance += text - residual
-    return variance, min(_freedom([*each, *blocks]) for each in (squares, pooled))
-
-
-def _freedom(squares: Sequence[tuple[float, float]]) -> float:
-    """`satterthwaite`, no less than the degrees of freedom of any mean square."""
-    return max(min(freedom for _, freedom in squares), satterthwaite(squares))
+    return variance, min(satterthwaite([*each, *blocks]) for each in (squares, pooled))
 
 
 def _text(moved: np.ndarray) -> float:
