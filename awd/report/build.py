@@ -27,6 +27,8 @@ from awd.vocabulary import EPOCHS
 
 PARTS = ("records", "tables", "combined", "figures", "page")
 FORMATS = (*tables.FORMATS, *figure_cache.FORMATS)
+SOURCES = ("csv", "md", "tex")
+"""Formats of tables that the page offers to copy."""
 
 
 def report(
@@ -59,9 +61,9 @@ def report(
     plan = _complete_plan(folder, scale, suites or ())
     chosen = choose(plan, suites)
     records, curves, copied = gather(folder, scale, plan, checkpoints)
-    if records.empty and curves.empty and not copied:
-        _refuse_to_replace(folder / scale)
     place, name = folder / scale, plan["scale"]
+    if records.empty and curves.empty and not copied:
+        _refuse_to_replace(place)
     written: list[Path] = []
     if "records" in parts and not copied:
         written += run_records.write(records, curves, place)
@@ -71,30 +73,22 @@ def report(
         tables.build(suite, records, name, plan["runs"], noises, unfinished)
         for suite, (_, unfinished) in zip(chosen, behind, strict=True)
     ]
-    drawing = "figures" in parts and bool(set(formats) & set(figure_cache.FORMATS))
-    with_page = "page" in parts and suites is None and "html" in formats
     if "combined" in parts and suites is None:
-        together, frame = tables.combine(chosen, built)
-        made = tables.typeset(together, frame, name, formats)
-        written += tables.write(together["suite"], made, place / "tables")
-        if "tex" in formats:
-            written.append(place / "tables" / "numbers.tex")
-            write_text(written[-1], numbers(chosen, built))
-    kinds = tables.FORMATS if with_page else formats if "tables" in parts else ()
+        written += _write_combined(chosen, built, name, place / "tables", formats)
+    with_page = "page" in parts and suites is None and "html" in formats
+    kinds = {*(formats if "tables" in parts else ()), *(SOURCES if with_page else ())}
     texts = [
         tables.typeset(suite, table, name, kinds)
         for suite, table in zip(chosen, built, strict=True)
     ]
-    for suite, made, (epochs, _) in zip(chosen, texts, behind, strict=True):
-        if "tables" in parts:
-            written += tables.write(suite["suite"], made, place / "tables", formats)
-            if "csv" in formats and len(epochs):
-                written.append(place / "tables" / f"{suite['suite']}{EPOCHS}.csv")
-                write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
+    if "tables" in parts:
+        for suite, made, (epochs, _) in zip(chosen, texts, behind, strict=True):
+            written += _write_table(suite["suite"], made, epochs, place / "tables", formats)
+    drawing = "figures" in parts and bool(set(formats) & set(figure_cache.FORMATS))
     pictures: list[figure_cache.Task] = []
     for suite, table in zip(chosen, built, strict=True) if drawing or with_page else ():
-        frames = {"table": table, "curves": curves, "records": records}
-        frames["published"] = published_curves(suite)
+        published = published_curves(suite)
+        frames = {"table": table, "curves": curves, "records": records, "published": published}
         pictures += figure_cache.tasks(place / "figures", suite, name, frames, style)
     if drawing:
         wanted = [each for each in pictures if figures is None or each.name in figures]
@@ -109,6 +103,34 @@ def report(
         }
         written.append(place / "report.html")
         write_text(written[-1], page.render(plan, built, texts, records, curves, shown, ahead))
+    return written
+
+
+def _write_combined(
+    suites: list[dict],
+    built: list[pd.DataFrame],
+    scale: str,
+    folder: Path,
+    formats: Collection[str],
+) -> list[Path]:
+    """Write the table of all suites and, for LaTeX, the file of its numbers; return the paths."""
+    together, frame = tables.combine(suites, built)
+    made = tables.typeset(together, frame, scale, formats)
+    written = tables.write(together["suite"], made, folder)
+    if "tex" in formats:
+        written.append(folder / "numbers.tex")
+        write_text(written[-1], numbers(suites, built))
+    return written
+
+
+def _write_table(
+    name: str, made: Mapping[str, str], epochs: pd.DataFrame, folder: Path, formats: Collection[str]
+) -> list[Path]:
+    """Write a suite's table, and how it compares at equal ``epochs``; return the paths."""
+    written = tables.write(name, made, folder, formats)
+    if "csv" in formats and len(epochs):
+        written.append(folder / f"{name}{EPOCHS}.csv")
+        write_text(written[-1], epochs.to_csv(index=False, lineterminator="\n"))
     return written
 
 

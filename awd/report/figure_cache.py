@@ -13,9 +13,10 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,8 +31,9 @@ DRAWN = ".drawn.json"
 LIBRARIES = ("matplotlib", "seaborn", "pandas", "numpy", "scipy")
 """Of which another version may draw otherwise."""
 MOST_PROCESSES = 4
-UNUSED = ("scipy.stats", "scipy.cluster")
-"""Of which seaborn, where it can import them, estimates densities and orders trees: awd draws none.
+UNUSED = {"scipy.stats": "gaussian_kde", "scipy.cluster": "hierarchy"}
+"""What seaborn takes from them for densities and trees, of which awd draws none.
+
 They take longer to import than all else that draws.
 """
 
@@ -121,15 +123,33 @@ def draw(wanted: Iterable[Task], formats: Collection[str] = FORMATS) -> list[Pat
     return [_file(task, kind) for task in wanted for kind in kinds]
 
 
+class _Late:
+    """A name of a module that is imported when the name is used."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _found(self) -> Any:
+        module, name = self._place
+        return getattr(import_module(module), name)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._found(), name)
+
+    def __call__(self, *args, **options) -> Any:
+        return self._found()(*args, **options)
+
+
 def _import_figures() -> None:
-    """Import what draws, once, before processes are forked; without what is UNUSED."""
-    hidden = [name for name in UNUSED if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]
+    """Import what draws, once, before processes are forked; what is UNUSED, when it is used."""
+    late = {module: ModuleType(module) for module in UNUSED.keys() - sys.modules.keys()}
+    for name, module in late.items():
+        setattr(module, UNUSED[name], _Late(name, UNUSED[name]))
+    sys.modules.update(late)
     try:
         import awd.report.figures  # noqa: F401
     finally:
-        for name in hidden:
+        for name in late:
             del sys.modules[name]
 
 

@@ -135,10 +135,7 @@ def test_input_errors(results):
 def test_tables_need_neither_torch_nor_matplotlib():
     """Reports are built where nothing is trained, and tables start quickly."""
     root = Path(awd.__file__).parents[1]
-    code = (
-        "import sys, awd.report.build; assert not {'torch', 'matplotlib'} & set(sys.modules)\n"
-        "import awd.report.figures; assert 'torch' not in sys.modules"
-    )
+    code = "import sys, awd.report.build; assert not {'torch', 'matplotlib'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=root).returncode == 0
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import matplotlib
 import pandas as pd
@@ -182,3 +184,13 @@ def test_a_mistake_in_the_style_ends_it_before_a_figure_is_drawn(tmp_path, input
     with pytest.raises(InputError, match="no font 'No Such Face'"):
         figure_cache.draw(tasks(tmp_path, inputs, mine))
     assert not count
+
+
+def test_figures_need_no_torch_and_seaborn_gets_what_is_unused_when_it_is_used():
+    code = (
+        "import sys; from awd.report import figure_cache as cache; cache._import_figures()\n"
+        "assert not {'torch', *cache.UNUSED} & sys.modules.keys()\n"
+        "import seaborn; assert seaborn.matrix.hierarchy.linkage([[0.0], [1.0]]).shape == (1, 4)\n"
+        "assert seaborn._statistics.gaussian_kde([0, 1])(0.5) > 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
