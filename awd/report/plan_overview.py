@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -14,11 +14,13 @@ from awd.report.status import terminal_or_wide
 from awd.report.words import plural
 from awd.runs.clean import size
 from awd.runs.measured_speed import MeasuredSpeed
-from awd.runs.progress import duration
-from awd.study import cost, job_requests
+from awd.runs.progress import duration, share_done
+from awd.study import cost, job_requests, parts
 from awd.study.plan import Plan, Run
-from awd.study.yaml_text import read_yaml
 from awd.vocabulary import Device, Stage
+
+if TYPE_CHECKING:
+    from awd.report.power import Assumption, Design, Pool
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,17 @@ class Estimates:
         self.computed: dict[Device, set[cost.Size]] = {device: set() for device in Device}
 
     def seconds(self, run: Run, stages: Collection[str], device: Device) -> float | None:
-        """Return what training ``stages`` takes; None if the size of the corpus is not known."""
-        return self._plan.seconds(run.spec, stages, partial(self._pace, device))
+        """Return what training ``stages`` still takes; None if the corpus' size is not known.
+
+        What a stopped or running training has behind it does not count.
+        """
+        total = 0.0
+        for stage in stages:
+            seconds = self._plan.seconds(run.spec, [stage], partial(self._pace, device))
+            if seconds is None:
+                return None
+            total += seconds * (1 - share_done(self._plan.checkpoints, run.name, stage))
+        return total
 
     def besides(self, run: Run, stages: Collection[str], device: Device) -> float:
         """Return what starting the jobs of a run and its evaluations take.
@@ -87,26 +98,48 @@ class Estimates:
         return cost.core_seconds(size, cost.SPEEDS[self.speed_of])
 
     def sources(self) -> list[str]:
-        """Return a sentence for each kind of device that states where its estimates come from."""
+        """Return a sentence for each device of an estimate that states where it comes from."""
         speed = cost.SPEEDS[self.speed_of]
         core = (
             f"{speed.fp32 / 1e9:.0f} (fp32) or {speed.bf16 / 1e9:.0f} (bf16) GFLOP/s and "
             f"{1000 * speed.update:.1f} ms per update, measured on a core of {self.speed_of}"
         )
-        gpu = f"{cost.GPU_RATE / 1e12:.1f} TFLOP/s, measured by Yoon et al. on a GTX 1080 Ti"
+        gpu = f"{cost.GPU_RATE / 1e12:.1f} TFLOP/s, the speed of Yoon et al. on a GTX 1080 Ti"
         gpus = ", ".join(sorted(self.trainings.gpus))
         return [
-            f"Time of {self._source(Device.CPU, f'a core of {self.cpu}', core)}.",
-            f"Time of {self._source(Device.CUDA, f'a GPU ({gpus})' if gpus else 'a GPU', gpu)}.",
+            *self._source(Device.CPU, f"a core of {self.cpu}", core),
+            *self._source(Device.CUDA, f"a GPU ({gpus})" if gpus else "a GPU", gpu),
+            *self._gpu_memory(),
         ]
 
-    def _source(self, device: Device, name: str, constants: str) -> str:
+    def _source(self, device: Device, name: str, constants: str) -> list[str]:
         measured, computed = (len(each[device]) for each in (self.measured, self.computed))
+        if not measured and not computed:
+            return []
+        if not measured and device is Device.CUDA:
+            none = "not measured, as no training of these sizes has run on one here"
+            return [f"Time of {name}: {none}; computed at {constants}."]
         if not measured:
-            return f"{name}: computed, at {constants}"
+            return [f"Time of {name}: computed, at {constants}."]
         trainings = sum(len(self.trainings.seconds[device, each]) for each in self.measured[device])
-        text = f"{name}: from {plural(trainings, 'earlier training')} of equal size"
-        return f"{text}; {plural(computed, 'other size')} at {constants}" if computed else text
+        text = f"Time of {name}: from {plural(trainings, 'earlier training')} of equal size"
+        return [
+            f"{text}; {plural(computed, 'other size')} at {constants}." if computed else f"{text}."
+        ]
+
+    def _gpu_memory(self) -> list[str]:
+        """A sentence on the memory of a GPU, where one is asked for."""
+        if self._plan.config.device != Device.CUDA:
+            return []
+        known = [self.trainings.gpu_megabytes.get(each) for each in self.measured[Device.CUDA]]
+        most = max((each for each in known if each is not None), default=None)
+        if most is not None:
+            return [f"GPU memory of a training: at most {most:,.0f} MB in these trainings."]
+        if not self.computed[Device.CUDA]:
+            return []
+        return [
+            "GPU memory of a training: not known, as none of these sizes has run on a GPU here."
+        ]
 
 
 def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
@@ -132,38 +165,43 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
     """Return a sentence for each stage that the ``profile`` of a cluster gives too little time.
 
     A job has ``runtime`` minutes in each of 1 + ``retries`` tries, and continues in the next one.
-    Where the profile gives none, they are those that the job asks for.
-    Raises InputError if the folder has no profile, or if its numbers are no numbers.
+    Where the profile gives none, they are those that the job asks for. Another sentence names what
+    only Snakemake can compute. Raises InputError if the profile cannot be read.
     """
-    path = Path(profile) / "profile.yaml"
-    content: Any = read_yaml(path)
-    on_core = plan.config.device == Device.CPU
-    device = Device.CPU if on_core else Device.CUDA
+    from awd.study.cluster_profile import ClusterProfile  # takes time to import
+
+    given = ClusterProfile(profile)
+    device = Device.CPU if plan.config.device == Device.CPU else Device.CUDA
     sentences = []
-    try:
-        tries = 1 + content.get("retries", 0)
-        for stage in Stage:
-            minutes = content.get("set-resources", {}).get(stage, {}).get("runtime")
-            needed = [
-                (found, run.name)
-                for run in plan.runs.values()
-                if stage in plan.stages_to_train(run)
-                and (found := estimates.seconds(run, [stage], device)) is not None
-            ]
-            if not needed:
-                continue
-            longest, name = max(needed)
-            each = job_requests.minutes(longest) if minutes is None else minutes
-            if longest <= tries * each * 60:
-                continue
-            sentences.append(
-                f"{path} gives {stage} {plural(tries, 'time')} {duration(each * 60)}, but "
-                f"{name} needs about {duration(longest)} on one {'core' if on_core else 'GPU'}: "
-                "raise retries or runtime"
-            )
-    except (AttributeError, TypeError) as error:
-        raise InputError(f"{path}: retries and runtime must be whole numbers: {error}") from error
-    return sentences
+    computed: dict[str, list[str]] = {}
+    for stage in Stage:
+        needed = [
+            (found, run.name)
+            for run in plan.runs.values()
+            if stage in plan.stages_to_train(run)
+            and (found := estimates.seconds(run, [stage], device)) is not None
+        ]
+        if not needed:
+            continue
+        longest, name = max(needed)
+        tries, minutes = given.tries, given.minutes(stage)
+        if isinstance(tries, str) or isinstance(minutes, str):
+            what = f"retries is {tries!r}" if isinstance(tries, str) else f"runtime is {minutes!r}"
+            computed.setdefault(what, []).append(stage)
+            continue
+        each = job_requests.minutes(longest) if minutes is None else minutes
+        if longest <= tries * each * 60:
+            continue
+        sentences.append(
+            f"{given.path} gives {stage} {plural(tries, 'time')} {duration(each * 60)}, but "
+            f"{name} needs about {duration(longest)} on one "
+            f"{'core' if device is Device.CPU else 'GPU'}: raise retries or runtime"
+        )
+    return sentences + [
+        f"{given.path}: {what}, whose value only Snakemake computes: not compared with the time "
+        f"that {' and '.join(stages)} need{'s' * (len(stages) == 1)}"
+        for what, stages in computed.items()
+    ]
 
 
 def never_divided(plan: Plan) -> list[str]:
@@ -201,9 +239,9 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
 
     console = terminal_or_wide()
     estimates = Estimates(plan)
+    late = too_long(plan, profile, estimates) if profile else []
     console.print(_runs(plan, estimates))
-    content = plan.as_dict()
-    measured = power.assumptions(content, plan.results, plan.name)
+    designs, measured = _power(plan)
     for (key, factors, value), where in plan.relative.items():
         console.print(f"{key} {factors} is {value:g}: {', '.join(where)}", soft_wrap=True)
     for sentence in plan.omitted:
@@ -213,16 +251,17 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
     rows = sum(len(suite["rows"]) for suite in plan.suites.values())
     shared = sum(len(run.rows) > 1 for run in plan.runs.values())
     done = sum(map(plan.done, plan.runs.values()))
+    one_more = _one_more(plan, estimates)
     console.print(
         f"\n{plural(len(plan.suites), 'suite')}, {plural(rows, 'row')}, {_seeds(plan)}: "
         f"{plural(len(plan.runs), 'run')}, {shared} of them shared by several rows; {done} done.",
         _still_to_do(need(plan.runs.values(), plan, estimates), plan),
-        *estimates.sources(),
         *_replicates(plan, estimates),
-        *power.summary(content, measured),
+        *one_more,
+        *estimates.sources(),
+        *power.summary(designs, measured),
         sep="\n",
     )
-    late = too_long(plan, profile, estimates) if profile else []
     for sentence in (*never_divided(plan), *no_hidden_size(plan), *late):
         console.print(f"warning: {sentence}", style="yellow", soft_wrap=True)
 
@@ -231,9 +270,17 @@ def show_power_of(plan: Plan) -> None:
     """Print which differences 1 to 10 seeds can find."""
     from awd.report import power
 
+    designs, measured = _power(plan)
+    power.show_power(designs, measured, terminal_or_wide())
+
+
+def _power(plan: Plan) -> tuple[list["Design"], dict["Pool", "Assumption"]]:
+    """What the plan can find by report.power: its designs and the noise, with what is trained."""
+    from awd.report import power
+
     content = plan.as_dict()
-    measured = power.assumptions(content, plan.results, plan.name)
-    power.show_power(content, measured, terminal_or_wide())
+    with_trained = parts.with_trained(content, plan.folder, plan.has_record)
+    return power.designs(with_trained, content), power.assumptions(with_trained, plan.results)
 
 
 def _replicates(plan: Plan, estimates: Estimates) -> list[str]:
@@ -258,17 +305,15 @@ def _runs(plan: Plan, estimates: Estimates) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for run in plan.runs.values():
-        parameters = plan.parameters(run)
+        parameters, stages = plan.parameters(run), plan.stages_to_train(run)
+        times = [estimates.seconds(run, stages, each) for each in (Device.CPU, Device.CUDA)]
+        bound = "≤ " * bool(run.spec.patience)
         table.add_row(
             run.name if run.spec.precision == "fp32" else f"{run.name} ({run.spec.precision})",
             ", ".join(run.rows),
             f"{parameters:,}" if parameters else "?",
-            *(
-                "?" if seconds is None else "≤ " * bool(run.spec.patience) + duration(seconds)
-                for device in (Device.CPU, Device.CUDA)
-                for seconds in [estimates.seconds(run, run.all_stages, device)]
-            ),
-            "done" if plan.done(run) else "to do",
+            *("?" if each is None else bound + duration(each) if stages else "" for each in times),
+            "to do" if stages else "to evaluate" if run.not_evaluated() else "done",
         )
     return table
 
@@ -292,15 +337,24 @@ def _cells(found: Need) -> list[str]:
     return [duration(found.core) + mark, duration(found.gpu) + mark, size(found.disk) + mark]
 
 
+def _counts(plan: Plan) -> set[int]:
+    """The numbers of seeds that rows have."""
+    return {len(row["runs"]) for suite in plan.suites.values() for row in suite["rows"]}
+
+
 def _seeds(plan: Plan) -> str:
-    counts = {len(row["runs"]) for suite in plan.suites.values() for row in suite["rows"]}
-    fewest, most = min(counts), max(counts)
+    fewest, most = min(_counts(plan)), max(_counts(plan))
     return f"{fewest} to {most} seeds" if fewest < most else plural(most, "seed")
 
 
 def _still_to_do(found: Need, plan: Plan) -> str:
+    not_counted = (
+        f"{plural(found.unknown, 'run')} not counted: the corpus cannot be read to count its words."
+    )
+    if not found.core_besides:
+        return f"Still to do: {not_counted}" if found.unknown else "Nothing is left to do."
     figures = sum(len(suite["figures"]) for suite in plan.suites.values())
-    once = cost.WORKFLOW + cost.FIGURE * figures if found.core_besides else 0.0
+    once = cost.WORKFLOW + cost.FIGURE * figures
     core, gpu = (
         f"{duration(training + besides + once)} on one {device} ({duration(training)} of training)"
         for device, training, besides in (
@@ -308,13 +362,35 @@ def _still_to_do(found: Need, plan: Plan) -> str:
             ("GPU", found.gpu, found.gpu_besides),
         )
     )
-    text = (
-        f"Still to do: about {core}, or {gpu}. {size(found.disk)} of weights and losses stay on "
-        f"disk; a training that runs has up to {size(found.checkpoint)} of checkpoints."
-    )
-    if found.unknown:
-        text += (
-            f" {plural(found.unknown, 'run')} not counted: the corpus cannot be read to count its "
-            "words."
-        )
-    return text
+    text = f"Still to do: about {core}, or {gpu}."
+    if not found.core:
+        besides = duration(found.core_besides + once)
+        text = f"Still to do: about {besides} of evaluations, tables and figures; all is trained."
+    text += f" {size(found.disk)} of weights and losses stay on disk"
+    if found.checkpoint:
+        text += f"; a training that runs has up to {size(found.checkpoint)} of checkpoints"
+    return f"{text}. {not_counted}" if found.unknown else f"{text}."
+
+
+def _one_more(plan: Plan, estimates: Estimates) -> list[str]:
+    """What one more seed of each row costs, in a sentence; none for the trials of a search."""
+    if plan.trials:
+        return []
+    seeds = plan.config.seeds
+    more = [*seeds, max(seeds) + 1] if isinstance(seeds, list) else min(_counts(plan)) + 1
+    try:
+        wider = Plan(plan.config.model_dump() | {"seeds": more})
+    except InputError:  # more seeds than are allowed
+        return []
+    runs = [run for name, run in wider.runs.items() if name not in plan.runs]
+    found = need(runs, plan, estimates)
+    if not runs or found.unknown:
+        return []
+    done = sum(map(plan.done, runs))
+    given = f"seeds={more}".replace(" ", "")
+    text = f"One more seed of each row ({given}): {plural(len(runs), 'more run')}"
+    text += f" ({done} done)" if done else ""
+    if found.core_besides:
+        core, gpu = found.core + found.core_besides, found.gpu + found.gpu_besides
+        text += f", about {duration(core)} on one core, or {duration(gpu)} on one GPU"
+    return [f"{text}."]

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,9 @@ from scipy.special import nctdtrinc, stdtrit
 
 from awd.errors import InputError
 from awd.report import words
-from awd.report.build import read_plan
 from awd.report.noise import Pool, alike, noise_of, pool_of, results_by_row
 from awd.report.records import collect
 from awd.report.stats import SIGNIFICANCE, freedom_of_row, satterthwaite, text_variance
-from awd.study import parts
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +51,8 @@ class Design(NamedTuple):
 
     The base row may be of another pool; its noise counts as that of this one. ``rows`` is for how
     many p values are corrected: all rows compared on the corpus, also those of other pools.
-    ``replicates`` are the trainings of each group that differ in their seed alone.
+    ``replicates`` are the trainings of each group that differ in their seed alone. ``others`` are
+    the degrees of freedom of trainings that the pool shares with this plan.
     """
 
     pool: Pool
@@ -61,6 +60,7 @@ class Design(NamedTuple):
     seeds: int
     base_seeds: int
     replicates: tuple[int, ...]
+    others: int = 0
 
     @property
     def text(self) -> str:
@@ -70,7 +70,7 @@ class Design(NamedTuple):
     @property
     def freedom(self) -> int:
         """Degrees of freedom for the noise of training."""
-        return sum(count - 1 for count in self.replicates)
+        return sum(count - 1 for count in self.replicates) + self.others
 
     def with_seeds(self, seeds: int) -> "Design":
         """Return the design with ``seeds`` trainings of a row; those with more now keep theirs."""
@@ -103,12 +103,17 @@ def smallest_difference(assumed: Assumption, design: Design, rows: int = 1) -> f
     return float(nctdtrinc(degrees, 1 - POWER, critical)) * error
 
 
-def designs(plan: Mapping) -> list[Design]:
+def designs(plan: Mapping, asked: Mapping | None = None) -> list[Design]:
     """Take the design of each pool from ``plan``, that of study.parts.read.
 
     The seeds are the fewest of any row. Ensembles do not count, their noise is another; a pool of
-    ensembles alone has no design.
+    ensembles alone has no design. ``asked`` is a plan of some of the suites and corpora, whose
+    designs are returned; trainings of the other suites show the noise of the same pools.
     """
+    asked = asked or plan
+    names = {suite["suite"] for suite in asked["suites"]}
+    pools = {pool_of(row, asked["runs"]) for suite in asked["suites"] for row in suite["rows"]}
+    own: dict[Pool, set[str]] = {}  # what trainings of those suites have in common
     planned: dict[Pool, dict[str, set[str]]] = {}  # trainings by what they have in common
     seeds: dict[Pool, list[tuple[int, int]]] = {}  # of each row, and of the base row
     rows: Counter[Pool] = Counter()
@@ -117,13 +122,15 @@ def designs(plan: Mapping) -> list[Design]:
         compared: dict[str, list[Pool]] = {}  # the pool of each row, by corpus
         for row in suite["rows"]:
             pool, base = pool_of(row, plan["runs"]), bases.get(row["corpus"])
-            if base is not None and row is not base:
+            if base is not None and row is not base and suite["suite"] in names:
                 seeds.setdefault(pool, []).append((len(row["runs"]), len(base["runs"])))
                 compared.setdefault(pool.corpus, []).append(pool)
             if not row["method"].startswith("ensemble"):
                 groups = planned.setdefault(pool, {})
                 for item in row["runs"]:
                     key = alike(plan["runs"][item["run"]]["spec"])
+                    if suite["suite"] in names:
+                        own.setdefault(pool, set()).add(key)
                     groups.setdefault(key, set()).add(item["run"])
         rows |= Counter({pool: len(found) for found in compared.values() for pool in found})
     return [
@@ -132,25 +139,24 @@ def designs(plan: Mapping) -> list[Design]:
             rows[pool],
             seeds=min(of_row for of_row, _ in each),
             base_seeds=min(of_base for _, of_base in each),
-            replicates=tuple(map(len, planned[pool].values())),
+            replicates=tuple(len(planned[pool][key]) for key in planned[pool] if key in own[pool]),
+            others=sum(
+                len(runs) - 1 for key, runs in planned[pool].items() if key not in own[pool]
+            ),
         )
         for pool, each in seeds.items()
-        if pool in planned
+        if pool in own and pool in pools
     ]
 
 
-def assumptions(plan: Mapping, results: Path, name: str) -> dict[Pool, Assumption]:
+def assumptions(plan: Mapping, results: Path) -> dict[Pool, Assumption]:
     """Measure the noise by pool, of those that have records with several seeds.
 
     Where all of those are left out of the noise (report.stats), it is the default, and says so.
 
-    Records are those of ``plan`` and of the plan in results/{name}, whose other suites share the
-    noise. Runs whose records cannot be read are named and not counted.
+    Records are those of ``plan`` in the folder of ``results``. Runs whose records cannot be read
+    are named and not counted.
     """
-    if parts.files(results / name):
-        written = read_plan(results, name)
-        runs, suites = written["runs"] | plan["runs"], [*written["suites"], *plan["suites"]]
-        plan = {"runs": runs, "suites": suites}
     records = _readable(plan, results / "runs")
     noises = noise_of(records, plan["runs"])
     texts: dict[Pool, list[float]] = {}
@@ -197,9 +203,9 @@ def _with(assumed: Assumption, apart: str) -> Assumption:
     return assumed._replace(source="; ".join(filter(None, (assumed.source, apart))))
 
 
-def summary(plan: Mapping, measured: Mapping[Pool, Assumption]) -> list[str]:
-    """Say, by pool, which differences the plan can find; a sentence each."""
-    return [_sentence(design, measured.get(design.pool, DEFAULT)) for design in designs(plan)]
+def summary(found: Iterable[Design], measured: Mapping[Pool, Assumption]) -> list[str]:
+    """Say which differences each design can find; a sentence each."""
+    return [_sentence(design, measured.get(design.pool, DEFAULT)) for design in found]
 
 
 def _sentence(design: Design, assumed: Assumption) -> str:
@@ -227,14 +233,14 @@ def _sentence(design: Design, assumed: Assumption) -> str:
     )
 
 
-def power_table(plan: Mapping, measured: Mapping[Pool, Assumption]) -> pd.DataFrame:
+def power_table(found: Iterable[Design], measured: Mapping[Pool, Assumption]) -> pd.DataFrame:
     """Compute the smallest differences for 1 to 10 seeds.
 
     Columns are text, seeds, base_seeds, freedom, one_row and whole_table; the last two in percent
     of perplexity, for a single row and after correction for all rows of the largest suite.
     """
     lines = []
-    for design in designs(plan):
+    for design in found:
         assumed = measured.get(design.pool, DEFAULT)
         for seeds in range(1, MOST_SEEDS + 1):
             wider = design.with_seeds(seeds)
@@ -246,18 +252,18 @@ def power_table(plan: Mapping, measured: Mapping[Pool, Assumption]) -> pd.DataFr
 
 
 def show_power(
-    plan: Mapping, measured: Mapping[Pool, Assumption], console: Console | None = None
+    found: Sequence[Design], measured: Mapping[Pool, Assumption], console: Console | None = None
 ) -> None:
     """Print the table and what it assumes."""
     console = console or Console()
     table = Table(title="Smallest difference in perplexity found with 80% power", box=None)
     for heading in ("corpus", "seeds", "of the base row", "one row", "any row of a table"):
         table.add_column(heading, justify="left" if heading == "corpus" else "right")
-    for line in power_table(plan, measured).itertuples(index=False):
+    for line in power_table(found, measured).itertuples(index=False):
         ends = (percent(math.log1p(value / 100)) for value in (line.one_row, line.whole_table))
         table.add_row(line.text, str(line.seeds), str(line.base_seeds), *ends)
     console.print(table)
-    for design in designs(plan):
+    for design in found:
         assumed = measured.get(design.pool, DEFAULT)
         console.print(
             f"{design.text}: noise of a training {assumed.training:.2%}, of the text "

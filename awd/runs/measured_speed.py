@@ -16,7 +16,8 @@ class MeasuredSpeed:
     """The speed of the trainings whose records are in a folder of runs.
 
     A stage counts that stayed on one core of this machine's kind of CPU, or on one kind of GPU.
-    Seconds include the validation after each epoch, and whatever else the machine did.
+    Seconds include whatever else the machine did. Tokens are those of study.cost.read_tokens, which
+    counts the validation after each epoch.
 
     Args:
         runs: the folder with one folder per run; it may be missing.
@@ -25,11 +26,13 @@ class MeasuredSpeed:
     Attributes:
         seconds: by kind of device and size, the seconds per token of each stage.
         gpus: the names of the GPUs among them.
+        gpu_megabytes: by size, the most memory of a GPU that such a training took.
     """
 
     def __init__(self, runs: Path, cpu: str) -> None:
         self.seconds: dict[tuple[Device, cost.Size], list[float]] = defaultdict(list)
         self.gpus: set[str] = set()
+        self.gpu_megabytes: dict[cost.Size, float] = {}
         for folder in _folders(runs):
             for stage in Stage:
                 if (folder / f"{stage}.json").exists():
@@ -50,13 +53,16 @@ class MeasuredSpeed:
                 return
             spec = make_spec(record["spec"], str(folder))
             size = cost.size(spec, corpus["vocabulary"])
-            each_epoch = cost.train_tokens(spec, corpus["tokens"]["train"])
+            each_epoch = cost.read_tokens(spec.changed(epochs=1), [Stage.TRAIN], corpus)
             tokens = each_epoch * record["result"]["epochs"]
             self.seconds[kind, size].append(record["seconds"] / tokens)
         except (InputError, KeyError, TypeError, ValueError, ZeroDivisionError):
             return
         if kind is Device.CUDA:
             self.gpus.add(device["name"])
+            megabytes = record.get("peak_memory_mb")
+            if isinstance(megabytes, int | float):
+                self.gpu_megabytes[size] = max(megabytes, self.gpu_megabytes.get(size, 0.0))
 
 
 def _folders(runs: Path) -> list[Path]:

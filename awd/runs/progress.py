@@ -14,7 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from awd.files import write_json
+from awd.errors import InputError
+from awd.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,18 @@ def progress_file(checkpoints: Path, run: str, stage: str) -> Path:
 def curve_file(checkpoints: Path, run: str, stage: str) -> Path:
     """Return the path of the curve of a training that has no record yet, beside its checkpoint."""
     return checkpoints / run / f"{stage}.csv"
+
+
+def share_done(checkpoints: Path, run: str, stage: str) -> float:
+    """Return what share of a training is done, as far as it has a checkpoint; 0 without one."""
+    path = progress_file(checkpoints, run, stage)
+    if not path.with_name(f"{stage}.checkpoint").exists():
+        return 0.0
+    try:
+        facts = read_json(path)
+        return float((facts["epoch"] - 1 + facts["fraction"]) / facts["epochs"])
+    except (InputError, KeyError, TypeError, ZeroDivisionError):
+        return 0.0
 
 
 def duration(seconds: float) -> str:

@@ -40,18 +40,41 @@ def add(plan: Mapping, folder: Path, trained: Callable[[str], bool]) -> list[Pat
     Raises InputError if a part cannot be read.
     """
     with alone(Path(folder) / FOLDER):  # another command may be adding to the same part
-        return [_add(plan, suite, folder, trained) for suite in plan["suites"]]
+        for suite in plan["suites"]:
+            part = _joined(plan, suite, folder, trained)
+            write_json(part_file(folder, suite["suite"]), part)
+    return [part_file(folder, suite["suite"]) for suite in plan["suites"]]
 
 
-def _add(plan: Mapping, suite: Mapping, folder: Path, trained: Callable[[str], bool]) -> Path:
+def with_trained(plan: Mapping, folder: Path, trained: Callable[[str], bool]) -> dict:
+    """Return ``plan`` with all runs of the parts in ``folder`` that are trained; write nothing.
+
+    Its own suites are as `add` would leave them; other suites follow them.
+    """
+    own = [_joined(plan, suite, folder, trained) for suite in plan["suites"]]
+    names = {suite["suite"] for suite in plan["suites"]}
+    others = [part for path in files(folder) for part in [read_part(path)]]
+    runs = {name: run for part in (*others, *own) for name, run in part["runs"].items()}
+    suites = [suite for part in own for suite in part["suites"]]
+    for suite in (suite for part in others for suite in part["suites"]):
+        if suite["suite"] not in names:
+            rows = [
+                row | {"runs": [each for each in row["runs"] if trained(each["run"])]}
+                for row in suite["rows"]
+            ]
+            suites.append(suite | {"rows": [row for row in rows if row["runs"]]})
+    return {**plan, "runs": runs, "suites": suites}
+
+
+def _joined(plan: Mapping, suite: Mapping, folder: Path, trained: Callable[[str], bool]) -> dict:
+    """Return the part of ``suite`` with what its file has beyond the plan, if it is trained."""
     path = part_file(folder, suite["suite"])
     old = read_part(path) if path.exists() else None
     if old is not None and [each["suite"] for each in old["suites"]] != [suite["suite"]]:
         raise InputError(f"{path} is not the plan of suite '{suite['suite']}' alone; {REMEDY}")
     part = {**plan, "suites": [suite]}
     part["runs"] = _runs_of([suite], plan["runs"])
-    write_json(path, part if old is None else join(part, old, trained))
-    return path
+    return part if old is None else join(part, old, trained)
 
 
 def join(new: Mapping, old: Mapping, trained: Callable[[str], bool]) -> dict:

@@ -441,9 +441,10 @@ class Plan:
         """Add the plan to the parts of its suites; return their files."""
         if self.trials:
             raise InputError("the trials of a search are no part of a study's plan")
-        return parts.add(self.as_dict(), self.folder, self._has_record)
+        return parts.add(self.as_dict(), self.folder, self.has_record)
 
-    def _has_record(self, run: str) -> bool:
+    def has_record(self, run: str) -> bool:
+        """Return whether a run has a record of any stage or evaluation."""
         return any((self.results / "runs" / run).glob("*.json"))
 
 

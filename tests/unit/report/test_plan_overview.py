@@ -9,6 +9,7 @@ import pytest
 from awd.errors import InputError
 from awd.machine import cpu
 from awd.report.plan_overview import Estimates, Need, need, show_plan, too_long
+from awd.runs.progress import duration
 from awd.study import cost, new_suite
 from awd.study.config import load_config
 from awd.study.plan import Plan
@@ -21,9 +22,13 @@ def plan(monkeypatch, tmp_path):
     return lambda **changes: Plan(load_config(overrides=changes))
 
 
-def shown(plan: Plan, capsys, *arguments) -> str:
+def lines(plan: Plan, capsys, *arguments) -> list[str]:
     show_plan(plan, *arguments)
-    return " ".join(capsys.readouterr().out.split())
+    return capsys.readouterr().out.splitlines()
+
+
+def shown(plan: Plan, capsys, *arguments) -> str:
+    return " ".join(" ".join(lines(plan, capsys, *arguments)).split())
 
 
 def needs(plan: Plan) -> Need:
@@ -34,9 +39,9 @@ def warnings(plan: Plan, folder) -> list[str]:
     return too_long(plan, folder, Estimates(plan))
 
 
-def train(plan: Plan, *, seconds: float = 10.0, stage: str = "train", device=None) -> None:
-    """Write the records of all runs, each of which took the seconds."""
-    for run in plan.runs.values():
+def train(plan: Plan, *, seconds=10.0, stage="train", device=None, only=None) -> None:
+    """Write the records of all runs, or of some, each of which took the seconds."""
+    for run in only or plan.runs.values():
         sizes = plan.sizes(run.spec.corpus)
         record = {
             "format": 2,
@@ -49,6 +54,7 @@ def train(plan: Plan, *, seconds: float = 10.0, stage: str = "train", device=Non
             "result": {"epochs": run.spec.epochs},
             "devices": [device or {"kind": "cpu", "name": cpu.name(), "threads": 1}],
             "seconds": seconds,
+            "peak_memory_mb": 123.4,
         }
         run.folder.mkdir(parents=True, exist_ok=True)
         (run.folder / f"{stage}.json").write_text(json.dumps(record))
@@ -123,7 +129,57 @@ def test_a_short_training_is_the_least_of_what_a_study_takes(plan, capsys, tmp_p
     for run in made.runs.values():
         (run.folder / "train.stream.json").write_text("{}")
     assert needs(made) == Need()
-    assert "Still to do: about 0 s on one core" in shown(made, capsys)
+    text = shown(made, capsys)
+    assert " 0 s" not in text
+    assert "0 of them shared by several rows; 3 done. Nothing is left to do. One more" in text
+
+
+def test_what_is_to_be_evaluated_is_not_to_be_trained(plan, capsys):
+    made = plan(suites="kim2024", scale="demo")
+    train(made)
+    text = shown(made, capsys)
+    assert re.search(r"Still to do: about \d+ s of evaluations, tables and figures; all is", text)
+    assert "to do" not in text.replace("Still to do", "")
+    assert text.count("to evaluate") == sum(bool(run.evaluations) for run in made.runs.values())
+
+
+def test_the_table_has_what_is_left_of_each_run(plan, capsys):
+    """No time for what is done, half of it for what is half done."""
+    made = plan(suites="kim2024", scale="paper", corpora="ptb")
+    first, *others = made.runs.values()
+    before = need([first], made, Estimates(made)).core
+    assert need(others, made, Estimates(made)).core > before
+    folder = made.checkpoints / first.name
+    folder.mkdir(parents=True)
+    facts = {"epoch": 20, "epochs": 39, "fraction": 0.5}
+    (folder / "train.progress.json").write_text(json.dumps(facts))
+    assert need([first], made, Estimates(made)).core == before, "it has no checkpoint to go on from"
+    (folder / "train.checkpoint").write_text("")
+    assert need([first], made, Estimates(made)).core == pytest.approx(before / 2)
+    train(made)
+    (line,) = [line for line in lines(made, capsys) if line.startswith(first.name)]
+    assert re.fullmatch(r"\S+ +kim2024/lstm +4,653,200 +to evaluate *", line)
+
+
+def test_one_more_seed_costs_what_is_not_trained(plan, capsys):
+    """All rows, the ensemble by two members; nothing of the trained ones."""
+    two = plan(suites="kim2024", scale="demo", seeds=2)
+    three = plan(suites="kim2024", scale="demo", seeds=3)
+    new = [run for name, run in three.runs.items() if name not in two.runs]
+    estimates = Estimates(two)
+    found = need(new, two, estimates)
+    assert len(new) == 5
+    said = "One more seed of each row (seeds=3): 5 more runs"
+    core = duration(found.core + found.core_besides)
+    assert f"{said}, about {core} on one core, or " in shown(two, capsys)
+    train(two)
+    third = next(run for run in new if "kim2024/gru" in run.rows)
+    train(three, only=[third])
+    rest = need(new, two, Estimates(two))
+    core = duration(rest.core + rest.core_besides)
+    assert f"{said} (1 done), about {core} on one core, or " in shown(two, capsys)
+    listed = plan(suites="kim2024", scale="demo", seeds=[4, 7])
+    assert "One more seed of each row (seeds=[4,7,8]): " in shown(listed, capsys)
 
 
 def test_a_stage_without_evaluation_has_no_losses(plan):
@@ -163,8 +219,19 @@ def test_earlier_trainings_of_the_same_size_are_what_others_will_take(plan, caps
         rf"Time of a core of {re.escape(cpu.name())}: from \d+ earlier trainings", text
     )
     assert (
-        "Time of a GPU: computed, at 2.8 TFLOP/s, measured by Yoon et al. on a GTX 1080 Ti." in text
+        "Time of a GPU: not measured, as no training of these sizes has run on one here; computed "
+        "at 2.8 TFLOP/s, the speed of Yoon et al. on a GTX 1080 Ti." in text
     )
+    assert "GPU memory" not in text
+
+
+def test_the_memory_of_a_gpu_is_measured_or_not_known(plan, capsys):
+    made = plan(suites="kim2024", scale="demo", device="gpu")
+    said = "GPU memory of a training: "
+    unknown = f"{said}not known, as none of these sizes has run on a GPU here."
+    assert unknown in shown(made, capsys)
+    train(made, device={"kind": "cuda", "name": "NVIDIA H100", "threads": None})
+    assert f"{said}at most 123 MB in these trainings." in shown(made, capsys)
 
 
 def test_trainings_on_a_gpu_name_it(plan, capsys):
@@ -230,10 +297,29 @@ def test_a_hidden_size_without_effect_is_named(plan, capsys, tmp_path):
     assert "no effect" not in shown(plan(suites="mine"), capsys), "of two, the first has that size"
 
 
-@pytest.mark.parametrize("text", ["retries: many\nset-resources: {train: {runtime: 1}}\n", "[1]\n"])
-def test_a_profile_without_numbers_is_refused(plan, tmp_path, text):
-    with pytest.raises(InputError, match=r"profile\.yaml: retries and runtime must be"):
-        warnings(plan(suites="kim2024", scale="paper"), profile(tmp_path, text))
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("set-resources: {train: {runtime: '?hours * 60'}}", "runtime is '?hours * 60'"),
+        ("retries: ?many\nset-resources: {train: {runtime: 1}}", "retries is '?many'"),
+    ],
+)
+def test_what_only_snakemake_computes_is_named_and_not_compared(plan, tmp_path, capsys, text, what):
+    made = plan(suites="kim2024", scale="paper")
+    said = f"{what}, whose value only Snakemake computes: not compared with the time that train"
+    (sentence,) = warnings(made, profile(tmp_path, text))
+    assert f"profile.yaml: {said} needs" in sentence
+    assert f"warning: {sentence}" in shown(made, capsys, tmp_path)
+    both = plan(suites="merity2018", scale="paper", corpora="ptb")
+    text = "set-resources: {train: {runtime: 60 * attempt}, finetune: {runtime: 60 * attempt}}"
+    (sentence,) = warnings(both, profile(tmp_path, text))
+    assert sentence.endswith("not compared with the time that train and finetune need")
+
+
+def test_a_profile_that_cannot_be_read_is_refused_before_the_plan_is_shown(plan, tmp_path, capsys):
+    with pytest.raises(InputError, match=r"profile\.yaml"):
+        show_plan(plan(suites="kim2024"), tmp_path / "none")
+    assert capsys.readouterr().out == ""
 
 
 def test_the_profile_of_the_project_can_be_read(plan):

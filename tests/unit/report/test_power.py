@@ -29,6 +29,14 @@ BLOCKS = 30
 TOKENS = np.full(BLOCKS, 1_000.0)
 
 
+def everything(_run: str) -> bool:
+    return True
+
+
+def nothing(_run: str) -> bool:
+    return False
+
+
 @pytest.mark.parametrize(
     ("seeds", "base_seeds", "others"), [(1, 3, 0), (1, 3, 4), (3, 3, 0), (5, 5, 0)]
 )
@@ -93,20 +101,22 @@ def test_each_part_of_a_text_has_its_own_design():
     whole, part = sorted(designs(plan), key=lambda design: design.pool)
     assert (whole.pool, whole.rows, whole.freedom) == (PTB, 8, 14)
     assert part == Design(Pool("ptb", 8_000), 8, 3, 3, (3,))
-    assert any(each.startswith("ptb, first 8,000 tokens: diff") for each in summary(plan, {}))
+    assert any(
+        each.startswith("ptb, first 8,000 tokens: diff") for each in summary(designs(plan), {})
+    )
 
 
 def test_noise_is_that_of_the_records_or_the_default(tmp_path):
     plan = make_plan(seeds=(1, 2, 3), corpora=("ptb",))
-    assert assumptions(plan, tmp_path, "small") == {}
-    assert DEFAULT.source in summary(plan, {})[0]
+    assert assumptions(plan, tmp_path) == {}
+    assert DEFAULT.source in summary(designs(plan), {})[0]
     write_runs(plan, tmp_path / "runs")
-    measured = assumptions(plan, tmp_path, "small")
+    measured = assumptions(plan, tmp_path)
     found = measured[PTB]
     # tests/synthetic.py multiplies perplexities with 1.01 + 0.006 times a normal variate.
     assert 0.003 < found.training < 0.012
-    assert "21 trainings of the existing records" in summary(plan, measured)[0]
-    table = power_table(plan, measured)
+    assert "21 trainings of the existing records" in summary(designs(plan), measured)[0]
+    table = power_table(designs(plan), measured)
     assert table["seeds"].tolist() == list(range(1, 11))
     assert (table["one_row"] < table["whole_table"]).all()
     assert (table["base_seeds"][:3] == 3).all(), "the base row keeps its trainings"
@@ -124,7 +134,7 @@ def test_the_source_of_the_noise_names_what_is_left_out(tmp_path):
             record = json.loads(path.read_text())
             record["protocol"]["vocabulary"] = 10
             path.write_text(json.dumps(record))
-        found = assumptions(plan, tmp_path, "small")[PTB].source
+        found = assumptions(plan, tmp_path)[PTB].source
         assert found.startswith(start)
         assert f" trainings left out ({words.LEFT_OUT[why]})" in found
 
@@ -134,7 +144,7 @@ def test_records_that_cannot_be_read_are_named_and_not_counted(tmp_path, caplog)
     write_runs(plan, tmp_path / "runs")
     old = min(tmp_path.glob("runs/*minus-weight-drop/finetune.json"))
     old.write_text(json.dumps(json.loads(old.read_text()) | {"format": 1}))
-    found = assumptions(plan, tmp_path, "small")[PTB].source
+    found = assumptions(plan, tmp_path)[PTB].source
     assert found.startswith("20 trainings of the existing records")
     (sentence,) = caplog.messages
     assert sentence == (
@@ -146,8 +156,8 @@ def test_records_that_cannot_be_read_are_named_and_not_counted(tmp_path, caplog)
 def test_the_sentence_of_a_plan_has_what_one_seed_less_or_more_would_find():
     """The power table has the same numbers; before any record the noise is the default."""
     plan = make_plan(seeds=(1, 2), corpora=("ptb",))
-    one, two, three = (f"{each:.1f}%" for each in power_table(plan, {})["one_row"][:3])
-    assert summary(plan, {}) == [
+    one, two, three = (f"{each:.1f}%" for each in power_table(designs(plan), {})["one_row"][:3])
+    assert summary(designs(plan), {}) == [
         f"ptb: differences in perplexity of {two} and more are found with 2 seeds of each row and "
         f"2 of the base row (1 seed: {one}, 3 seeds: {three}), at 80% power; noise of training "
         f"{DEFAULT.training:.1%}, from {DEFAULT.source}."
@@ -156,8 +166,8 @@ def test_the_sentence_of_a_plan_has_what_one_seed_less_or_more_would_find():
 
 def test_one_training_of_each_row_finds_nothing():
     plan = make_plan(corpora=("ptb",))
-    (sentence,) = summary(plan, {})
-    two = power_table(plan, {})["one_row"][1]
+    (sentence,) = summary(designs(plan), {})
+    two = power_table(designs(plan), {})["one_row"][1]
     assert "one training of each row cannot show which differences are noise" in sentence
     assert f"of which 2 find differences in perplexity of {two:.1f}% and more" in sentence
 
@@ -170,13 +180,13 @@ def test_ensembles_alone_on_a_part_of_a_text_are_not_spoken_of():
     for item in alone["runs"]:
         plan["runs"][item["run"]]["spec"]["train_tokens"] = 8_000
     assert [design.pool for design in designs(plan)] == [PTB]
-    assert set(power_table(plan, {})["text"]) == {"ptb"}
+    assert set(power_table(designs(plan), {})["text"]) == {"ptb"}
 
 
 def test_the_default_is_near_what_the_committed_records_have():
     results = Path(__file__).parents[3] / "results"
     plan = parts.read(results / "paper")
-    found = assumptions(plan, results, "paper")[PTB]
+    found = assumptions(plan, results)[PTB]
     assert DEFAULT.training / 2 < found.training < DEFAULT.training * 1.5
     assert DEFAULT.text / 2 < found.text < DEFAULT.text * 2
 
@@ -185,8 +195,29 @@ def test_other_suites_of_the_scale_share_the_noise(tmp_path):
     """A plan of a suite without records takes the noise of the plan that was written before."""
     plan = make_plan(seeds=(1, 2), corpora=("ptb",), scale="small")
     write_runs(plan, tmp_path / "runs")
-    (tmp_path / "small" / "plans").mkdir(parents=True)
-    (tmp_path / "small" / "plans/merity2018.json").write_text(json.dumps(plan))
+    parts.add(plan, tmp_path / "small", everything)
     other = make_plan(seeds=(7,), corpora=("ptb",), name="other2020")
-    assert assumptions(other, tmp_path, "paper") == {}
-    assert assumptions(other, tmp_path, "small") == assumptions(plan, tmp_path, "paper")
+    assert assumptions(other, tmp_path) == {}
+    together = parts.with_trained(other, tmp_path / "small", everything)
+    assert assumptions(together, tmp_path) == assumptions(plan, tmp_path)
+
+
+def test_trained_seeds_count_beyond_those_that_are_asked_for(tmp_path):
+    """More seeds of a row as its own; other suites show the noise, whatever seeds come next."""
+    asked = make_plan(seeds=(1,), corpora=("ptb",))
+    (alone,) = designs(asked)
+    assert (alone.seeds, alone.freedom) == (1, 0)
+    parts.add(make_plan(seeds=(1, 2), corpora=("ptb",)), tmp_path, nothing)
+    (untrained,) = designs(parts.with_trained(asked, tmp_path, nothing), asked)
+    assert untrained == alone
+    (own,) = designs(parts.with_trained(asked, tmp_path, everything), asked)
+    assert (own.seeds, own.base_seeds, own.replicates, own.others) == (2, 2, (2,) * 8, 0)
+    (path,) = tmp_path.glob("plans/*.json")
+    path.unlink()
+    other = make_plan(seeds=(7, 8, 9), corpora=("ptb", "wikitext-2"), name="other2020")
+    for run in other["runs"].values():
+        run["spec"]["layers"] = 5
+    parts.add(other, tmp_path, everything)
+    (shared,) = designs(parts.with_trained(asked, tmp_path, everything), asked)
+    assert (shared.pool, shared.seeds, shared.replicates) == (PTB, 1, (1,) * 8)
+    assert (shared.others, shared.with_seeds(2).freedom) == (16, 24)

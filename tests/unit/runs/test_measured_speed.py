@@ -17,7 +17,7 @@ SIZE = cost.size(make_spec(SPEC, "test"), 100)
 def write(
     runs, name: str, seconds: float | None, stage: str = "train", device=None, **changes
 ) -> None:
-    """A record of two epochs on 500 tokens."""
+    """A record of two epochs on 400 tokens, and validation on 300, which is as 100 of training."""
     device = device or {"kind": "cpu", "name": CPU, "threads": 1}
     record = {
         "format": 2,
@@ -26,7 +26,7 @@ def write(
         "reason": None,
         "weights_sha256": None,
         "spec": SPEC,
-        "corpus": {"name": "mine", "vocabulary": 100, "tokens": {"train": 500}},
+        "corpus": {"name": "mine", "vocabulary": 100, "tokens": {"train": 400, "valid": 300}},
         "result": {"epochs": 2},
         "devices": [device],
         "seconds": seconds,
@@ -74,11 +74,15 @@ def test_other_sizes_other_machines_and_damage_do_not_count(tmp_path, change):
 
 
 def test_a_gpu_counts_whatever_the_cpu(tmp_path):
-    write(tmp_path, "a", 1.0, device={"kind": "cuda", "name": "A GPU", "threads": None})
+    gpu = {"kind": "cuda", "name": "A GPU", "threads": None}
+    write(tmp_path, "a", 1.0, device=gpu, peak_memory_mb=300.5)
+    write(tmp_path, "b", 1.0, device=gpu, peak_memory_mb=200.0)
+    write(tmp_path, "c", 1.0, device=gpu)
     found = MeasuredSpeed(tmp_path, CPU)
     assert found.per_token(Device.CUDA, SIZE) == pytest.approx(0.001)
     assert found.per_token(Device.CPU, SIZE) is None
     assert found.gpus == {"A GPU"}
+    assert found.gpu_megabytes == {SIZE: 300.5}
 
 
 def test_without_runs_nothing_is_measured(tmp_path):

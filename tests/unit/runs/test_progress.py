@@ -10,7 +10,7 @@ import torch
 from patience import wait_until
 
 from awd.runs import progress as module
-from awd.runs.progress import Progress, duration, perplexity_in_words, progress_file
+from awd.runs.progress import Progress, duration, perplexity_in_words, progress_file, share_done
 from awd.study.spec import RunSpec
 from awd.training import stage as stage_module
 from awd.training.stage import train_stage
@@ -112,6 +112,26 @@ def test_the_file_is_there_while_it_trains_and_gone_with_the_record(tmp_path, mo
     (path.parent / f".{path.stem}-killed.json").write_text("{")
     told.remove()
     assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "share"),
+    [
+        ('{"epoch": 3, "epochs": 4, "fraction": 0.5}', 0.625),
+        ('{"epoch": 3, "epochs": 0, "fraction": 0.5}', 0),
+        ('{"epoch": 3}', 0),
+        ("{", 0),
+    ],
+)
+def test_a_share_is_done_if_there_is_a_checkpoint_to_go_on_from(tmp_path, content, share):
+    path = progress_file(tmp_path, "a-run", "train")
+    path.parent.mkdir()
+    path.write_text(content)
+    assert share_done(tmp_path, "a-run", "train") == 0
+    path.with_name("train.checkpoint").write_text("")
+    assert share_done(tmp_path, "a-run", "train") == share
+    path.unlink()
+    assert share_done(tmp_path, "a-run", "train") == 0
 
 
 def test_a_folder_that_cannot_be_written_stops_no_training(tmp_path):

@@ -30,6 +30,22 @@ def nothing(_run: str) -> bool:
     return False
 
 
+def test_a_plan_with_what_is_trained_is_as_if_it_were_added(tmp_path):
+    """But for other suites' runs that are not trained; and nothing is written."""
+    many = {"corpora": ("ptb", "wikitext-2"), "seeds": (1, 2, 3)}
+    for name in ("one", "two"):
+        parts.add(make_plan(name=name, **many), tmp_path, everything)
+    asked = make_plan(corpora=("ptb",), seeds=(7,), name="one")
+    before = rows(tmp_path)
+    found = parts.with_trained(asked, tmp_path, everything)
+    assert rows(tmp_path) == before
+    parts.add(asked, tmp_path, everything)
+    assert found["suites"] == parts.read(tmp_path)["suites"]
+    assert found["runs"].keys() == parts.read(tmp_path)["runs"].keys()
+    alone = parts.with_trained(asked, tmp_path, nothing)
+    assert alone["suites"] == [*asked["suites"], {**alone["suites"][1], "rows": []}]
+
+
 def test_nothing_is_lost_from_a_demo_to_more_seeds(tmp_path):
     """A demo of all, then one suite, then another corpus, then more seeds, then one seed again."""
     both = make_plan(corpora=("ptb",), name="one")
