@@ -275,12 +275,16 @@ def show_power_of(plan: Plan) -> None:
 
 
 def _power(plan: Plan) -> tuple[list["Design"], dict["Pool", "Assumption"]]:
-    """What the plan can find by report.power: its designs and the noise, with what is trained."""
+    """What the plan can find by report.power: its designs and the noise, with what is trained.
+
+    A search finds its best trial on validation text, and has no design.
+    """
     from awd.report import power
 
     content = plan.as_dict()
     with_trained = parts.with_trained(content, plan.folder, plan.has_record)
-    return power.designs(with_trained, content), power.assumptions(with_trained, plan.results)
+    designs = [] if plan.trials else power.designs(with_trained, content)
+    return designs, power.assumptions(with_trained, plan.results)
 
 
 def _replicates(plan: Plan, estimates: Estimates) -> list[str]:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 
 from awd.errors import InputError
 from awd.files import read_json
 from awd.places import RESULTS
 from awd.report.words import plural
+from awd.runs.bars import ROOMY, bars
 from awd.runs.progress import describe, duration, progress_file
 from awd.vocabulary import COMBINED, Stage, Status
 
@@ -105,9 +106,7 @@ class Narrator(logging.Handler):
         self.failed: dict[int, str] = {}
         self.done = self.total = 0
         self.interrupted = False
-        columns = ("{task.description}", "{task.fields[words]}")
-        description, words = map(TextColumn, columns)
-        self.bars = Progress(description, BarColumn(20), words, console=console, transient=True)
+        self.bars = bars(console)
         self.changing = threading.Lock()  # of a bar, by Snakemake's messages and the watcher
         self.ended = threading.Event()
         self.watcher = threading.Thread(target=self._watch, daemon=True)
@@ -223,7 +222,7 @@ class Narrator(logging.Handler):
             path = progress_file(self.checkpoints, job.wildcards["run"], stage)
             try:
                 state = read_json(path)
-                words = describe(state)
+                words = describe(state, speed=self.console.width >= ROOMY)
             except (InputError, KeyError):  # it has not begun
                 continue
             with self.changing, suppress(KeyError):  # finished in the meantime

@@ -194,16 +194,11 @@ class _Bar:
 
     def __init__(self, title: str):
         from rich.console import Console  # slow to import, and only needed on a terminal
-        from rich.progress import BarColumn, TextColumn
-        from rich.progress import Progress as Bar
 
-        self.title = title
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(20),
-            TextColumn("{task.fields[words]}"),
-        )
-        self.bar = Bar(*columns, console=Console(stderr=True), transient=True)
+        from awd.runs.bars import ROOMY, bars
+
+        self.title, self.roomy = title, ROOMY
+        self.bar = bars(Console(stderr=True))
         self.task = self.bar.add_task(title, total=1.0, words="")
         self.handlers: list[logging.StreamHandler] = []
 
@@ -221,13 +216,14 @@ class _Bar:
             handler.setStream(sys.stderr)
 
     def show(self, state: dict) -> None:
-        self.bar.update(self.task, completed=state["fraction"], words=describe(state))
+        words = describe(state, speed=self.bar.console.width >= self.roomy)
+        self.bar.update(self.task, completed=state["fraction"], words=words)
 
 
-def describe(state: dict) -> str:
-    """Return epoch, speed, perplexity and time left of a progress file's content."""
+def describe(state: dict, *, speed: bool) -> str:
+    """Return epoch, perplexity, time left and, if asked for, speed of a progress file's content."""
     words = [f"epoch {state['epoch']}/{state['epochs']}"]
-    if state["tokens_per_second"]:
+    if state["tokens_per_second"] and speed:
         words.append(f"{state['tokens_per_second']:,.0f} tokens/s")
     words.append(perplexity_in_words(state))
     if state["seconds_left"] is not None:
