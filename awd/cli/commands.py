@@ -12,7 +12,7 @@ import click
 from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
 from awd.files import file_sha256, refuse_broken_link, user_path
-from awd.places import SNAKEFILE, config_file
+from awd.places import RESULTS, SNAKEFILE, config_file
 from awd.vocabulary import Stage
 
 configfile = click.option(
@@ -24,7 +24,6 @@ REPORT_KEYS = (
 )
 LONGEST = 3
 """Items of a list that `awd mechanisms` prints."""
-CHOICE_KEYS = ("rows", "columns", "caption", "label", "siunitx", "name", "base_row", "notes")
 
 
 @click.group(cls=Commands)
@@ -52,19 +51,22 @@ def results_folder(given: Mapping) -> Path:
 
     Raises InputError if the words give no folder, or if the folder is a link to nowhere.
     """
-    from awd.places import RESULTS
-    from awd.study.config import load_config
-
-    folder = RESULTS
-    if "results" in given:
-        if given["results"] is None:
-            raise InputError("the command line: results must not be empty")
-        folder = user_path(str(given["results"]))
-    else:
-        with suppress(InputError):  # results can be read whatever is wrong with the configuration
-            folder = user_path(str(load_config().get("results", RESULTS)))
+    if given.get("results", "") is None:
+        raise InputError("the command line: results must not be empty")
+    folder = _path(given, "results") or RESULTS
     refuse_broken_link(folder)
     return folder
+
+
+def _path(given: Mapping, key: str) -> Path | None:
+    """Return the path that the words have for ``key``, else config.yaml; None without one."""
+    from awd.study.config import load_config
+
+    found = given.get(key)
+    if key not in given:
+        with suppress(InputError):  # results can be read whatever is wrong with the configuration
+            found = load_config().get(key)
+    return None if found is None else user_path(str(found))
 
 
 def _last_plan(results: Path):
@@ -199,12 +201,13 @@ def report(words):
     """
     from awd.report.build import FORMATS, PARTS, scales
     from awd.report.build import report as build
+    from awd.report.tables.choice import Choice
     from awd.study.dialect import parse
 
     given = parse(words, texts=("caption", "label", "name"))
-    only(given, (*REPORT_KEYS, *CHOICE_KEYS))
+    only(given, (*REPORT_KEYS, *Choice._fields))
     results = results_folder(given)
-    if given.keys() & set(CHOICE_KEYS):
+    if given.keys() & set(Choice._fields):
         _report_choice(given, results)
         return
     suites = chosen(given, "suites")
@@ -212,23 +215,14 @@ def report(words):
     formats = chosen(given, "formats", FORMATS) or FORMATS
     if parts and "page" in parts and "html" not in formats:
         raise InputError("the command line: the page is html: add html to formats")
-    figures, style = chosen(given, "figures"), _figure_style(given)
+    figures, style = chosen(given, "figures"), _path(given, "figure_style")
+    # Those of config.yaml belong to its folder of results.
+    checkpoints = None if "results" in given else _path(given, "checkpoints")
     for name in scales_of(given, results) or scales(results, suites or ()):
         for path in build(
-            results, name, suites, parts or PARTS, figures, formats, style, _checkpoints(given)
+            results, name, suites, parts or PARTS, figures, formats, style, checkpoints
         ):
             click.echo(path)
-
-
-def _checkpoints(given: Mapping) -> Path | None:
-    """Return the folder of checkpoints of config.yaml, None where it is that of the results."""
-    from awd.study.config import load_config
-
-    found = None
-    if "results" not in given:
-        with suppress(InputError):
-            found = load_config().get("checkpoints")
-    return user_path(str(found)) if found else None
 
 
 def _report_choice(given: Mapping, results: Path) -> None:
@@ -240,8 +234,8 @@ def _report_choice(given: Mapping, results: Path) -> None:
     suites = chosen(given, "suites")
     if suites is None or len(suites) != 1:
         raise InputError(
-            f"the command line: {', '.join(CHOICE_KEYS[:-1])} and {CHOICE_KEYS[-1]} are of one "
-            "table: name its study, as in suites=kim2024"
+            f"the command line: {', '.join(Choice._fields[:-1])} and {Choice._fields[-1]} are of "
+            "one table: name its study, as in suites=kim2024"
         )
     for key, allowed in (("parts", "tables"), ("formats", "tex")):
         chosen(given, key, (allowed,))
@@ -250,30 +244,12 @@ def _report_choice(given: Mapping, results: Path) -> None:
     for key in ("siunitx", "notes"):
         if not isinstance(given.get(key, False), bool):
             raise InputError(f"the command line: {key}: no {given[key]!r}; allowed: true, false")
-    rows, columns = (chosen(given, key) for key in ("rows", "columns"))
-    choice = Choice(
-        tuple(rows) if rows is not None else None,
-        tuple(columns) if columns is not None else None,
-        given.get("caption"),
-        given.get("label"),
-        given.get("siunitx", False),
-        given.get("name", Choice().name),
-        given.get("base_row"),
-        given.get("notes"),
-    )
+    wanted = {key: given[key] for key in Choice._fields if key in given}
+    for key in wanted.keys() & {"rows", "columns"}:
+        wanted[key] = tuple(chosen(given, key) or ())
+    choice = Choice(**wanted)
     for name in scales_of(given, results) or scales(results, suites):
         click.echo(chosen_table(results, name, suites[0], choice))
-
-
-def _figure_style(given: Mapping) -> Path | None:
-    """Return the style file of the words or of config.yaml, if there is one."""
-    from awd.study.config import load_config
-
-    found = given.get("figure_style")
-    if "figure_style" not in given:
-        with suppress(InputError):  # results can be read whatever is wrong with the configuration
-            found = load_config().get("figure_style")
-    return user_path(str(found)) if found is not None else None
 
 
 def scales_of(given: Mapping, results: Path) -> list[str]:
@@ -546,7 +522,6 @@ def tune(suite, rows_and_words, budget, show, cores, profile, configfile):
 def _snakemake(words: list[str], cores: str, profile: Path | None, configfile: Path | None) -> None:
     """Run the workflow; end this program with its exit code if that is not 0."""
     from awd.machine import interrupt
-    from awd.places import SNAKEFILE
 
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--cores", cores]
     command += ["--profile", str(profile)] if profile else []

@@ -73,7 +73,7 @@ def text_fingerprint(corpus: str, sha256: Mapping[str, str], minimum_count: int 
 
 
 def check_fingerprint(
-    corpus: str, sha256: Mapping[str, str], planned: str, minimum_count: int = 1, *, remedy: str
+    corpus: str, sha256: Mapping[str, str], planned: str, minimum_count: int, *, remedy: str
 ) -> str:
     """Return the fingerprint of texts with these checksums.
 

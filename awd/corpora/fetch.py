@@ -162,9 +162,7 @@ def mirror_sources(corpus: str, entry: Mapping, mirror: str) -> list[Source]:
     return [Source(f"{root}/{name}", inside, mirror) for name, inside in dict.fromkeys(places)]
 
 
-def download(
-    corpus: str, entry: Mapping, folder: Path, mirror: str | None = None
-) -> dict[str, Path]:
+def download(corpus: str, entry: Mapping, folder: Path, mirror: str | None) -> dict[str, Path]:
     """Bring every split of a published corpus into ``folder``, verified, and return the files.
 
     Raises InputError, naming each source with the reason why it failed, if a split is left

@@ -29,7 +29,7 @@ REFUSED = re.compile("[\x00-\x08\r\x0e-\x1f\x7f-\x9f]")
 UNUSUAL = re.compile("|".join([REFUSED.pattern, *(pattern for pattern, _ in NORMALISED.values())]))
 
 
-def normalise(line: str, counts: Counter, *, whole_file: bool = False) -> list[str]:
+def normalise(line: str, counts: Counter, *, whole_file: bool) -> list[str]:
     """Return the lines in ``line``, which ends in LF or with the file, without their ends.
 
     Words are composed (Unicode's form NFC); ``counts`` has how often anything was changed. If the

@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import chain, product
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -21,7 +20,7 @@ from awd.report import words
 from awd.report.build import gather, read_plan, scales
 from awd.report.evaluations import Evaluation, by_seed, evaluations_of
 from awd.report.noise import Pool, noise_of, pool_of, results_by_row
-from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm
+from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm, mean_loss
 from awd.report.words import DASH, MINUS, plural
 from awd.runs.curve import TIMES
 from awd.study import parts
@@ -285,7 +284,7 @@ def _row(
         row["label"],
         row["corpus"],
         outcome,
-        (_perplexity(results[0]), _perplexity(results[1])),
+        (math.exp(mean_loss(results[0])), math.exp(mean_loss(results[1]))),
         (len(results[0]), len(results[1])),
         (first, second),
         difference,
@@ -326,10 +325,6 @@ def _check_protocols(suite: str, row: dict, other: dict, both: tuple[Results, Re
                 f"{suite} on {row['corpus']} was measured by other protocols, "
                 f"{name.replace('_', ' ')} {getattr(one, name)} and {getattr(two, name)}"
             )
-
-
-def _perplexity(results: Collection[Result]) -> float:
-    return math.exp(np.mean([result.loss for result in results])) if results else math.nan
 
 
 def sentences(comparison: Comparison) -> list[str]:

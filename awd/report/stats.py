@@ -133,6 +133,11 @@ def mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 
+def mean_loss(results: Sequence[Result]) -> float:
+    """Mean of the losses of ``results`` in nats; nan of none."""
+    return mean([result.loss for result in results])
+
+
 def mean_and_deviation(perplexities: Sequence[float]) -> tuple[float, float]:
     """Perplexity of the mean loss, and sample deviation (n - 1); nan for too few values."""
     if len(perplexities) < 2:  # exactly as recorded
@@ -191,11 +196,11 @@ def compare(
     noises = (noise, noise if of_base is None else of_base)
     pairs = _same_trainings(row, base)
     if len(pairs) > 1:
-        nats, own = _mean_loss(pairs), _within(pairs)
+        nats, own = mean_loss(pairs), _within(pairs)
         sides, moved = [Side(own, len(pairs), own)], _moved(pairs)
         moved = None if moved is None else moved.mean(axis=0)
     else:
-        nats = _mean_loss(row) - _mean_loss(base)
+        nats = mean_loss(row) - mean_loss(base)
         sides = [_side(group, each) for group, each in zip((row, base), noises, strict=True)]
         moved = _moved_apart(row, base)
     if not math.isfinite(nats):
@@ -223,7 +228,7 @@ def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
         return math.nan, math.nan
     error = math.sqrt(noise.variance * (1 + 1 / len(results)))
     half = standard_errors(noise.freedom) * error
-    return _mean_loss(results) - half, _mean_loss(results) + half
+    return mean_loss(results) - half, mean_loss(results) + half
 
 
 def of_row(group: Sequence[Result], pool: Noise) -> Noise:
@@ -367,10 +372,6 @@ def _astray(group: Sequence[Result]) -> bool:
 
 def _apart(group: Sequence[Result], why: LeftOut) -> Apart:
     return Apart(tuple(result.run for result in group), why)
-
-
-def _mean_loss(results: Sequence[Result]) -> float:
-    return float(np.mean([result.loss for result in results])) if results else math.nan
 
 
 def _same_trainings(row: Sequence[Result], base: Sequence[Result]) -> list[Result]:

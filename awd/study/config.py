@@ -129,7 +129,7 @@ class Config(Model):
             return self.seeds
         return list(range(1, max(self.seeds, least) + 1))
 
-    def base_seed_list(self, least: int = 1, of_suite: int | None = None) -> list[int]:
+    def base_seed_list(self, least: int, of_suite: int | None) -> list[int]:
         """Return the seeds of a base row: those of all rows, or as many as it needs.
 
         ``of_suite`` replaces the number that is configured, unless that is 1. A list of seeds is

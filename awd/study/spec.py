@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from awd.errors import InputError
-from awd.study.validation import Model, Name, Whole, described, refuse, validate
+from awd.study.validation import Model, Name, Whole, described, refuse, validate, whole
 
 RECIPE = 1
 """Raised when the training code changes what a spec means; every run is then trained anew."""
@@ -217,21 +217,14 @@ class RunSpec(Hyperparameters):
 
     def canonical(self) -> str:
         """Return the spec as JSON: keys sorted, numbers normalised, defaults left out."""
-        fields = type(self).model_fields
-        return json.dumps(
-            {
-                key: _normal(value)
-                for key, value in self.__dict__.items()
-                if value != fields[key].default
-            },
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+        values = self.model_dump(exclude_defaults=True)
+        values = {key: whole(value) for key, value in values.items()}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def as_dict(self) -> dict:
         """Return every hyperparameter, defaults included, corpus and seed first."""
         values = {"corpus": self.corpus, "seed": self.seed} | self.__dict__
-        return {key: _normal(value) for key, value in values.items()}
+        return {key: whole(value) for key, value in values.items()}
 
     def changed(self, **values: object) -> Self:
         """Return the spec with other ``values``, checked as `make_spec` does."""
@@ -334,8 +327,3 @@ def parse_spec(text: str) -> RunSpec:
     except (ValueError, RecursionError) as error:
         raise InputError(f"the run's spec is not JSON: {error}") from error
     return make_spec(settings, "the run's spec")
-
-
-def _normal(value: object) -> object:
-    """Return 30 for 30.0: equal numbers must print the same."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -110,7 +110,8 @@ def split_at_commas(value: object) -> object:
     return parts
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
+    """Return 30 for 30.0: equal numbers must print the same."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -131,7 +132,7 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 Label = Annotated[Text, AfterValidator(_visible)]
 """Text for readers."""
 Positive = Annotated[float, Field(gt=0)]
-Whole = Annotated[int, BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole)]
 """A whole number, which may be written 40.0."""
 Item = TypeVar("Item")
 Several = Annotated[list[Item], Field(min_length=1), AfterValidator(_different)]

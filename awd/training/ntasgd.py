@@ -20,9 +20,9 @@ class NonMonotonicTrigger:
     misprint, and their code has this rule. It fires first after ``interval`` + 2 evaluations.
     """
 
-    def __init__(self, interval: int, losses: Iterable[float] = ()):
+    def __init__(self, interval: int):
         self.interval = interval
-        self.losses = list(losses)
+        self.losses: list[float] = []
 
     def fires(self, loss: float) -> bool:
         """Judge ``loss`` against the log, then add it to the log."""

@@ -164,13 +164,11 @@ class Trainer:
         """
         if not isinstance(self.update, Replayed):
             return None
-        update = self.update
-        used = update.deviation is not None and update.reason is None
-        found = update.deviation
+        found, reason = self.update.deviation, self.update.reason
         return {
-            "used": used,
+            "used": found is not None and reason is None,
             "deviation": found if found is not None and math.isfinite(found) else None,
-            "reason": update.reason,
+            "reason": reason,
         }
 
     def run(self, checkpoint: Checkpoint, every: float, progress: Progress) -> None:
@@ -403,7 +401,7 @@ class Trainer:
             "trigger": self.trigger.losses,
             "schedule": self.schedule.state(),
             "random": torch.get_rng_state(),
-            "random_device": self._random_device(),
+            "random_device": [self._random()] if self.device.type == Device.CUDA else [],
             "hidden": self.hidden,
             "best_weights": self.best_weights,
             "loss_sum": self.loss_sum,
@@ -411,9 +409,6 @@ class Trainer:
             **{name: getattr(self, name) for name in PLAIN_STATE},
             "format": CHECKPOINT_FORMAT,
         }
-
-    def _random_device(self) -> list[Tensor]:
-        return [self._random()] if self.device.type == Device.CUDA else []
 
     def restore(self, state: dict) -> None:
         """Go on from what ``state`` returned, here or in another process.

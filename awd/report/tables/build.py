@@ -31,6 +31,7 @@ from awd.report.stats import (
     left_out,
     mean,
     mean_and_deviation,
+    mean_loss,
 )
 from awd.vocabulary import COMBINED, FAILED, HELD_OUT, Split, Stage, Status
 
@@ -204,7 +205,7 @@ def _line(
     if counts:
         delta = compare(own, base, noise[Split.TEST], noise_of_base)
     apart = left_out(own, noise[Split.TEST]) if counts else None
-    level = math.exp(mean([result.loss for result in base]))  # of the base row, nan without it
+    level = math.exp(mean_loss(base))  # of the base row, nan without it
     published = published_columns(row).get("paper", {})
     judgement = _judge(published, results, noise) if scale == "paper" and counts else None
     remarks = [
