@@ -197,15 +197,10 @@ def _line(
     ``noise_of_base`` is that of the base row's pool if it is another one.
     """
     status = _status(row, results)
-    values = {str(split): [r[split] for r in results.values() if split in r] for split in Split}
-    means = {split: mean_and_deviation(each) for split, each in values.items()}
-    delta = Difference()
-    own, base = _measured(results), _measured(of_base)
     counts = status in COUNTED and not differing
-    if counts:
-        delta = compare(own, base, noise[Split.TEST], noise_of_base)
+    own, base = _measured(results), _measured(of_base)
+    delta = compare(own, base, noise[Split.TEST], noise_of_base) if counts else Difference()
     apart = left_out(own, noise[Split.TEST]) if counts else None
-    level = math.exp(mean_loss(base))  # of the base row, nan without it
     published = published_columns(row).get("paper", {})
     judgement = _judge(published, results, noise) if scale == "paper" and counts else None
     remarks = [
@@ -220,15 +215,9 @@ def _line(
     return {
         **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},
         "params": _parameters(row, results, planned),
-        **{f"published_{split}": published.get(split) for split in values},
-        **{split: each for split, (each, _) in means.items()},
-        **{f"{split}_sd": means[split][1] for split in HELD_OUT},
-        "n": max(len(values["valid"]), len(values["test"])),
-        "delta_test": level * math.expm1(delta.nats),
-        "delta_low": level * math.expm1(delta.low),
-        "delta_high": level * math.expm1(delta.high),
-        "p": delta.p,
-        "interval": delta.covers,
+        **{f"published_{split}": published.get(split) for split in Split},
+        **_perplexities(results),
+        **_difference(delta, math.exp(mean_loss(base))),
         **{f"noise_{split}": math.sqrt(noise[split].variance) for split in HELD_OUT},
         "noise_freedom": noise[Split.TEST].freedom or math.nan,
         "noise_trainings": noise[Split.TEST].trainings or None,
@@ -241,6 +230,28 @@ def _line(
         "distance": judgement.distance if judgement else math.nan,
         "incomparable": differing,
         "remarks": tuple(filter(None, remarks)),
+    }
+
+
+def _perplexities(results: dict[int, dict]) -> dict[str, float]:
+    """A row's mean perplexities, their deviations over seeds, and how many there are."""
+    values = {str(split): [r[split] for r in results.values() if split in r] for split in Split}
+    means = {split: mean_and_deviation(each) for split, each in values.items()}
+    return {
+        **{split: each for split, (each, _) in means.items()},
+        **{f"{split}_sd": means[split][1] for split in HELD_OUT},
+        "n": max(len(values[split]) for split in HELD_OUT),
+    }
+
+
+def _difference(delta: Difference, level: float) -> dict[str, float | str]:
+    """A difference in nats as one of perplexity, from a base row at ``level``."""
+    return {
+        "delta_test": level * math.expm1(delta.nats),
+        "delta_low": level * math.expm1(delta.low),
+        "delta_high": level * math.expm1(delta.high),
+        "p": delta.p,
+        "interval": delta.covers,
     }
 
 
