@@ -1,7 +1,7 @@
 """A plan on a terminal: its runs, who shares them, and what is still to be spent on them."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,19 +23,29 @@ if TYPE_CHECKING:
     from awd.report.power import Assumption, Design, Pool
 
 
-@dataclass(frozen=True)
-class Need:
-    """What runs still need: seconds of one core or of one GPU, and bytes of disk.
+@dataclass
+class Time:
+    """Seconds for training, and ``besides`` for starting jobs and for evaluations."""
 
-    ``core`` or ``gpu`` are for training, ``core_besides`` or ``gpu_besides`` for starting jobs and
-    for evaluations. ``disk`` stays; ``checkpoint`` is the most that one training takes while it
-    runs. ``unknown`` runs are not counted, because the size of their corpus is not known.
+    training: float = 0.0
+    besides: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Both together."""
+        return self.training + self.besides
+
+
+@dataclass
+class Need:
+    """What runs still need: the time of one ``core`` or of one ``gpu``, and bytes of disk.
+
+    ``disk`` stays; ``checkpoint`` is the most that one training takes while it runs. ``unknown``
+    runs are not counted, because the size of their corpus is not known.
     """
 
-    core: float = 0.0
-    gpu: float = 0.0
-    core_besides: float = 0.0
-    gpu_besides: float = 0.0
+    core: Time = field(default_factory=Time)
+    gpu: Time = field(default_factory=Time)
     disk: float = 0.0
     checkpoint: float = 0.0
     unknown: int = 0
@@ -144,21 +154,19 @@ class Estimates:
 
 def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
     """Add up what ``runs`` need: the stages and evaluations that have no record."""
-    core = gpu = core_besides = gpu_besides = disk = checkpoint = 0.0
-    unknown = 0
+    found = Need()
     for run in runs:
         stages, sizes = plan.stages_to_train(run), plan.sizes(run.spec.corpus)
         if sizes is None:
-            unknown += bool(stages)
+            found.unknown += bool(stages)
             continue
-        core_besides += estimates.besides(run, stages, Device.CPU)
-        gpu_besides += estimates.besides(run, stages, Device.CUDA)
-        disk += cost.kept_bytes(run.spec, len(stages), len(run.not_evaluated()), sizes)
+        for device, time in ((Device.CPU, found.core), (Device.CUDA, found.gpu)):
+            time.training += estimates.seconds(run, stages, device) or 0
+            time.besides += estimates.besides(run, stages, device)
+        found.disk += cost.kept_bytes(run.spec, len(stages), len(run.not_evaluated()), sizes)
         if stages:
-            core += estimates.seconds(run, stages, Device.CPU) or 0
-            gpu += estimates.seconds(run, stages, Device.CUDA) or 0
-            checkpoint = max(checkpoint, cost.checkpoint_bytes(run.spec, sizes))
-    return Need(core, gpu, core_besides, gpu_besides, disk, checkpoint, unknown)
+            found.checkpoint = max(found.checkpoint, cost.checkpoint_bytes(run.spec, sizes))
+    return found
 
 
 def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
@@ -292,12 +300,12 @@ def _replicates(plan: Plan, estimates: Estimates) -> list[str]:
     once = Plan(plan.config.model_dump() | {"base_seeds": 1})
     further = [run for name, run in plan.runs.items() if name not in once.runs]
     found = need(further, plan, estimates)
-    if not found.core:
+    if not found.core.training:
         return []
     return [
         f"Of this, further seeds of base rows, which show the noise of training, are "
-        f"{duration(found.core)} of one core or {duration(found.gpu)} of one GPU (base_seeds=1 "
-        "leaves them out)."
+        f"{duration(found.core.training)} of one core or {duration(found.gpu.training)} of one "
+        "GPU (base_seeds=1 leaves them out)."
     ]
 
 
@@ -338,7 +346,8 @@ def _suites(plan: Plan, estimates: Estimates) -> Table:
 
 def _cells(found: Need) -> list[str]:
     mark = "?" if found.unknown else ""
-    return [duration(found.core) + mark, duration(found.gpu) + mark, size(found.disk) + mark]
+    times = [duration(time.training) + mark for time in (found.core, found.gpu)]
+    return [*times, size(found.disk) + mark]
 
 
 def _counts(plan: Plan) -> set[int]:
@@ -355,20 +364,17 @@ def _still_to_do(found: Need, plan: Plan) -> str:
     not_counted = (
         f"{plural(found.unknown, 'run')} not counted: the corpus cannot be read to count its words."
     )
-    if not found.core_besides:
+    if not found.core.besides:
         return f"Still to do: {not_counted}" if found.unknown else "Nothing is left to do."
     figures = sum(len(suite["figures"]) for suite in plan.suites.values())
     once = cost.WORKFLOW + cost.FIGURE * figures
     core, gpu = (
-        f"{duration(training + besides + once)} on one {device} ({duration(training)} of training)"
-        for device, training, besides in (
-            ("core", found.core, found.core_besides),
-            ("GPU", found.gpu, found.gpu_besides),
-        )
+        f"{duration(time.total + once)} on one {device} ({duration(time.training)} of training)"
+        for device, time in (("core", found.core), ("GPU", found.gpu))
     )
     text = f"Still to do: about {core}, or {gpu}."
-    if not found.core:
-        besides = duration(found.core_besides + once)
+    if not found.core.training:
+        besides = duration(found.core.besides + once)
         text = f"Still to do: about {besides} of evaluations, tables and figures; all is trained."
     text += f" {size(found.disk)} of weights and losses stay on disk"
     if found.checkpoint:
@@ -394,7 +400,7 @@ def _one_more(plan: Plan, estimates: Estimates) -> list[str]:
     given = f"seeds={more}".replace(" ", "")
     text = f"One more seed of each row ({given}): {plural(len(runs), 'more run')}"
     text += f" ({done} done)" if done else ""
-    if found.core_besides:
-        core, gpu = found.core + found.core_besides, found.gpu + found.gpu_besides
-        text += f", about {duration(core)} on one core, or {duration(gpu)} on one GPU"
+    if found.core.besides:
+        core, gpu = (duration(time.total) for time in (found.core, found.gpu))
+        text += f", about {core} on one core, or {gpu} on one GPU"
     return [f"{text}."]

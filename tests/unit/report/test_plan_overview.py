@@ -99,10 +99,10 @@ def test_room_is_that_of_weights_losses_and_checkpoints(plan):
 
 def test_what_is_done_is_not_counted(plan):
     made = plan(suites="kim2024", scale="demo")
-    assert needs(made).core > 0
+    assert needs(made).core.training > 0
     train(made)
     after = needs(made)
-    assert after.core == after.gpu == after.checkpoint == 0
+    assert after.core.training == after.gpu.training == after.checkpoint == 0
     losses = sum(made.sizes("networkx-docs")["tokens"][split] for split in ("valid", "test"))
     evaluations = sum(len(run.evaluations) for run in made.runs.values())
     assert after.disk == 4 * losses * evaluations, "the evaluations have no records yet"
@@ -116,16 +116,20 @@ def test_a_short_training_is_the_least_of_what_a_study_takes(plan, capsys, tmp_p
     path.write_text(text, encoding="utf-8")
     made = plan(suites="mine", base_seeds=1)
     found = needs(made)
-    assert found.core_besides == pytest.approx(3 * cost.START + found.core), "one epoch each"
-    total = found.core + found.core_besides + cost.WORKFLOW + 2 * cost.FIGURE
+    assert found.core.besides == pytest.approx(3 * cost.START + found.core.training), (
+        "one epoch each"
+    )
+    total = found.core.total + cost.WORKFLOW + 2 * cost.FIGURE
     (shown_total,) = re.findall(
         r"about (\d+) s on one core \(\d s of training\)", shown(made, capsys)
     )
     assert int(shown_total) == pytest.approx(total, abs=1)
-    assert total > 5 * found.core
+    assert total > 5 * found.core.training
     train(made)
     after = needs(made)
-    assert (after.core, after.core_besides > 3 * cost.START) == (0, True), "evaluations are jobs"
+    assert (after.core.training, after.core.besides > 3 * cost.START) == (0, True), (
+        "evaluations are jobs"
+    )
     for run in made.runs.values():
         (run.folder / "train.stream.json").write_text("{}")
     assert needs(made) == Need()
@@ -147,15 +151,17 @@ def test_the_table_has_what_is_left_of_each_run(plan, capsys):
     """No time for what is done, half of it for what is half done."""
     made = plan(suites="kim2024", scale="paper", corpora="ptb")
     first, *others = made.runs.values()
-    before = need([first], made, Estimates(made)).core
-    assert need(others, made, Estimates(made)).core > before
+    before = need([first], made, Estimates(made)).core.training
+    assert need(others, made, Estimates(made)).core.training > before
     folder = made.checkpoints / first.name
     folder.mkdir(parents=True)
     facts = {"epoch": 20, "epochs": 39, "fraction": 0.5}
     (folder / "train.progress.json").write_text(json.dumps(facts))
-    assert need([first], made, Estimates(made)).core == before, "it has no checkpoint to go on from"
+    assert need([first], made, Estimates(made)).core.training == before, (
+        "it has no checkpoint to go on from"
+    )
     (folder / "train.checkpoint").write_text("")
-    assert need([first], made, Estimates(made)).core == pytest.approx(before / 2)
+    assert need([first], made, Estimates(made)).core.training == pytest.approx(before / 2)
     train(made)
     (line,) = [line for line in lines(made, capsys) if line.startswith(first.name)]
     assert re.fullmatch(r"\S+ +kim2024/lstm +4,653,200 +to evaluate *", line)
@@ -170,13 +176,13 @@ def test_one_more_seed_costs_what_is_not_trained(plan, capsys):
     found = need(new, two, estimates)
     assert len(new) == 5
     said = "One more seed of each row (seeds=3): 5 more runs"
-    core = duration(found.core + found.core_besides)
+    core = duration(found.core.total)
     assert f"{said}, about {core} on one core, or " in shown(two, capsys)
     train(two)
     third = next(run for run in new if "kim2024/gru" in run.rows)
     train(three, only=[third])
     rest = need(new, two, Estimates(two))
-    core = duration(rest.core + rest.core_besides)
+    core = duration(rest.core.total)
     assert f"{said} (1 done), about {core} on one core, or " in shown(two, capsys)
     listed = plan(suites="kim2024", scale="demo", seeds=[4, 7])
     assert "One more seed of each row (seeds=[4,7,8]): " in shown(listed, capsys)
@@ -195,9 +201,9 @@ def test_a_stage_without_evaluation_has_no_losses(plan):
 def test_after_its_training_a_run_needs_its_fine_tuning_alone(plan):
     made = plan(suites="merity2018", scale="demo")
     run = next(run for run in made.runs.values() if "finetune" in run.stages)
-    before = need([run], made, Estimates(made)).gpu
+    before = need([run], made, Estimates(made)).gpu.training
     train(made)
-    after = need([run], made, Estimates(made)).gpu
+    after = need([run], made, Estimates(made)).gpu.training
     share = run.spec.finetune_epochs / (run.spec.epochs + run.spec.finetune_epochs)
     assert after == pytest.approx(share * before)
 
@@ -212,7 +218,7 @@ def test_earlier_trainings_of_the_same_size_are_what_others_will_take(plan, caps
     new = [run for name, run in five.runs.items() if name not in three.runs]
     assert len(new) > 4
     alike = [run for run in new if run.spec.epochs == epochs[0]]
-    found = need(alike, five, Estimates(five)).core / len(alike)
+    found = need(alike, five, Estimates(five)).core.training / len(alike)
     assert found == pytest.approx(1000.0, rel=0.3)
     text = shown(five, capsys)
     assert re.search(
