@@ -52,7 +52,8 @@ def fingerprint(
 def text_fingerprint(corpus: str, sha256: Mapping[str, str], minimum_count: int = 1) -> str:
     """Return the fingerprint of a corpus whose texts have these checksums, by split.
 
-    ``known-entropy`` is known by its parameters, whatever the checksums.
+    ``known-entropy`` is known by its parameters, whatever the checksums. Raises InputError for a
+    ``minimum_count`` that is not allowed for the corpus.
     """
     own = corpus not in entries()
     if isinstance(minimum_count, bool) or not isinstance(minimum_count, int) or minimum_count < 1:
@@ -166,7 +167,7 @@ def plain(line: bytes, *, first: bool) -> bytes:
 
 @contextmanager
 def writing(destination: Path) -> Iterator[None]:
-    """Turn the errors of a full disk or a protected folder into one sentence."""
+    """Raise InputError for an OSError within the block, as of a full disk, in one sentence."""
     try:
         yield
     except OSError as error:

@@ -54,7 +54,8 @@ class TextReader:
     def read_lines(self, stream: Iterable[bytes], name: object) -> array:
         """Return the tokens of the lines of ``stream``, as ``read`` does.
 
-        ``name`` is what the text is called in errors.
+        ``name`` is what the text is called in errors. Raises InputError, with the line's number,
+        for what a text must not hold.
         """
         ids, lines, filled, marker = array("i"), 0, 0, None
         for number, line in enumerate(stream, 1):

@@ -249,7 +249,10 @@ def train_tokens(suite: Mapping, runs: Mapping[str, Mapping]) -> dict[str, dict[
 
 
 def choose(plan: dict, suites: Collection[str] | None) -> list[dict]:
-    """The plan's suites of these names, in the plan's order; all if ``suites`` is None."""
+    """Return the plan's suites of these names, in the plan's order; all if ``suites`` is None.
+
+    Raises InputError for a name that is not in the plan.
+    """
     known = [suite["suite"] for suite in plan["suites"]]
     for name in suites or []:
         if name not in known:

@@ -438,7 +438,10 @@ class Plan:
         return self.results / self.name
 
     def write(self) -> list[Path]:
-        """Add the plan to the parts of its suites; return their files."""
+        """Add the plan to the parts of its suites; return their files.
+
+        Raises InputError if it is that of a search.
+        """
         if self.trials:
             raise InputError("the trials of a search are no part of a study's plan")
         return parts.add(self.as_dict(), self.folder, self.has_record)

@@ -321,7 +321,7 @@ def make_spec(settings: Mapping, where: str) -> RunSpec:
 
 
 def parse_spec(text: str) -> RunSpec:
-    """Return a RunSpec from its canonical JSON, as given on a command line."""
+    """Return a RunSpec from its canonical JSON, as given on a command line; raises InputError."""
     try:
         settings = json.loads(text)
     except (ValueError, RecursionError) as error:
