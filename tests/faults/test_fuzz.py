@@ -182,7 +182,7 @@ def test_a_configuration(folder, text):
 
 
 @pytest.mark.parametrize("name", ORIGINALS)
-@cases(80)
+@cases(50)
 @given(data=some.data())
 def test_a_suite(folder, name, data):
     (folder / "suite.yaml").write_text(data.draw(texts(ORIGINALS[name])))

@@ -18,8 +18,6 @@ from projects import end_all, held, hold, let_hold, make_project, run, snakemake
 from awd import corpora
 from awd.machine.interrupt import NOTHING_DONE, STOPPING_ALREADY
 from awd.report.workflow_messages import STOPPING
-from awd.study.config import load_config
-from awd.study.plan import Plan
 
 pytestmark = pytest.mark.slow
 
@@ -259,20 +257,3 @@ def test_a_text_edited_while_its_jobs_wait(tmp_path):
     assert not list((project / old).parent.glob("**/*.*"))
     snakemake(project, str(record()))
     assert json.loads((project / record()).read_text())["tokens"]["test"] == 60 * 10 + 200 * 4
-
-
-def test_a_suite_edited_while_its_jobs_wait(tmp_path):
-    """A job for a run that is planned no longer stops with one sentence, without a KeyError."""
-    project = make_project(tmp_path / "project", study=SUITE)
-    config = load_config(project / "config/config.yaml", {})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("awd.study.suite.SUITES", project / "workflow/suites")
-        (old,) = [name for name in Plan(config).runs if name.startswith("mine-lstm1x12-")]
-    suite = project / "workflow/suites/study.yaml"
-    suite.write_text(suite.read_text().replace("weight_drop: 0.2", "weight_drop: 0.3"))
-    for target in (f"results/runs/{old}/train.json", f"results/runs/{old}/train.stream.json"):
-        answer = run(["snakemake", "--cores", "1", target], project)
-        assert answer.returncode == 1
-        assert f"{old} is not planned: if a suite or the configuration was edit" in answer.stdout
-        assert "KeyError" not in answer.stdout
-    assert not list(project.glob("results/runs/*"))

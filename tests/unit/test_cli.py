@@ -510,22 +510,21 @@ cli.main(["fetch", "networkx-docs", "raw", "--log", "job.log"])
 
 
 @pytest.mark.parametrize(
-    ("fault", "trace"),
+    ("fault", "start"),
     [
-        ("raise KeyError('run')", "KeyError: 'run'"),
-        ("from awd import nothing", "ImportError: cannot import name 'nothing'"),
+        ("raise KeyError", "awd: unexpected error, please report it: KeyError\nTraceback"),
         ("import os; os.abort()", "Fatal Python error: Aborted"),
     ],
-    ids=["exception", "import", "crash"],
+    ids=["exception", "crash"],
 )
-def test_a_mistake_in_awd_leaves_its_traceback_in_the_log(tmp_path, fault, trace):
+def test_a_mistake_in_awd_leaves_its_traceback_in_the_log(tmp_path, fault, start):
     """Snakemake points to the log of a failed job."""
     program = BREAK.format(fault=fault)
     environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment)
     assert done.returncode != 0
     log = (tmp_path / "job.log").read_text()
-    assert trace in log
+    assert log.startswith(start)
     assert "in fail" in log
 
 
@@ -716,22 +715,6 @@ def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
     assert answer.stdout.strip() == str(tmp_path / "paper/tables/merity2018-chosen.tex")
     answer = call(*words[:3], "rows=full")
     assert "name its study, as in suites=kim2024" in answer.stderr
-
-
-def test_a_mistake_in_awd_itself_is_in_the_log_of_the_job(tmp_path):
-    """Snakemake points to that log: it has the traceback."""
-    log = tmp_path / "log"
-    code = (
-        "import sys; from awd import cli, corpora; "
-        "corpora.fetch = lambda *_, **__: 1 / 0; "
-        "cli.main(['fetch', 'ptb', sys.argv[1], '--log', sys.argv[2]])"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "raw"), str(log)]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert answer.returncode == 1
-    first, *_, last = log.read_text().splitlines()
-    assert first == "awd: unexpected error, please report it: ZeroDivisionError"
-    assert last == "ZeroDivisionError: division by zero"
 
 
 def program(error: Exception) -> click.Command:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import projects
 import pytest
-from projects import run, snakemake, start
+from projects import run, snakemake
 
 from awd.report.tables import COLUMNS
 
@@ -208,10 +208,10 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in snakemake(finished)
 
 
-@pytest.mark.parametrize("option", ["checkpoint_minutes=1", "mirror=/nowhere", "device=auto"])
-def test_where_and_how_a_training_runs_retrains_nothing(finished, option):
+def test_where_and_how_a_training_runs_retrains_nothing(finished):
     """A record is a record, whatever machine made it."""
-    said = snakemake(finished, "-n", "--config", option)
+    options = ("checkpoint_minutes=1", "mirror=/nowhere", "device=auto")
+    said = snakemake(finished, "-n", "--config", *options)
     assert not any(jobs(said, rule) for rule in ("train", "finetune", "evaluate"))
 
 
@@ -243,40 +243,15 @@ def test_a_new_label_rebuilds_the_table_alone(project):
     assert table(project).loc["full", "label"] == "everything on"
 
 
-def test_the_report_needs_records_alone(project):
-    """Tables come out the same without torch, weights or corpora."""
-    folder = project / "results"
-    before = (folder / "demo/tables/tiny.csv").read_bytes()
-    for unneeded in [*folder.rglob("*.safetensors"), *folder.rglob("tables/*")]:
-        unneeded.unlink()
-    shutil.rmtree(folder / "corpora")
-    (project / "torch.py").write_text("raise ImportError('torch was imported')")
-    process = start(["awd", "report", "scale=demo"], project)
-    said, _ = process.communicate()
-    assert process.returncode == 0, said
-    assert (folder / "demo/tables/tiny.csv").read_bytes() == before
-
-
 # mistakes -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ("seeds=0", "the command line: seeds must be at least 1, not 0"),
         ("seeds=010", "--config seeds: 010 is a different number to different programs"),
-        ("keep_checkpoints=on", "--config keep_checkpoints: on is true or false to some programs"),
-        (
-            f"corpora={'a' * 20}",
-            f"the command line: corpora: '{'a' * 20}' repeats its ending",
-        ),
-        (
-            "suites=all",
-            "the command line: suites: 'all' is reserved (it stands for all suites together); l",
-        ),
         ("sedes=2", "the command line: unknown key 'sedes'; did you mean 'seeds'?"),
         ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
-        ("suites=tinny", "the command line: no suite 'tinny'; did you mean 'tiny'?"),
     ],
 )
 def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):

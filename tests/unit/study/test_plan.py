@@ -1,8 +1,6 @@
 """The plan: what is asked for, no more and no less, and the same each time."""
 
-import copy
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -506,57 +504,6 @@ def test_the_file_is_named(plan_of):
     said = complaint(plan_of, TEXT + "\ntitle: again\n")
     assert f"{SUITE}.yaml, line {len(TEXT.splitlines()) + 2}" in said
     assert "'title' is given twice" in said
-
-
-# anything at all ----------------------------------------------------------------------------
-
-
-def places(value: object, path: tuple = ()) -> list[tuple]:
-    """The path of each value inside a nested one."""
-    keys = (
-        value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    )
-    return [each for key in keys for each in [(*path, key), *places(value[key], (*path, key))]]
-
-
-WORDS = ["x", "set", "rows", "label", "full", "ptb", "demo", 1, None, *HYPERPARAMETERS]
-ODDITIES = [
-    *(None, True, 0, 1, -1, 2.5, float("nan"), float("inf"), 1e308, 10**30, 10**400, "", "x"),
-    *("lstm", "1e-6", "full", "ptb", [], {}, [1], {"a": 1}, {1: 2}, {"layers": 2}, [None]),
-]
-
-
-def mutate(suite: dict, chance: random.Random) -> None:
-    """Change, remove or add something somewhere."""
-    path = chance.choice(places(suite))
-    place = suite
-    for step in path[:-1]:
-        place = place[step]
-    action = chance.choice(["change", "change", "remove", "add"])
-    if action == "change":
-        place[path[-1]] = copy.deepcopy(chance.choice(ODDITIES))
-    elif action == "remove":
-        del place[path[-1]]
-    elif isinstance(place, dict):
-        place[chance.choice(WORDS)] = copy.deepcopy(chance.choice(ODDITIES))
-
-
-def test_any_suite_is_a_plan_or_an_input_error(plan_of, suite):
-    """Whatever is changed, removed or added in a good one; both outcomes do occur."""
-    outcomes = {"plan": 0, "mistake": 0}
-    for seed in range(300):
-        chance, mutated = random.Random(seed), copy.deepcopy(suite)
-        for _ in range(chance.choice([1, 1, 2, 3])):
-            mutate(mutated, chance)
-        try:
-            plan = plan_of(mutated, scale=chance.choice(SCALES))
-            json.dumps(plan.as_dict(), allow_nan=False)
-            outcomes["plan"] += 1
-        except InputError as error:
-            if "\n" in str(error):
-                pytest.fail(f"several lines: {error}")
-            outcomes["mistake"] += 1
-    assert min(outcomes.values()) > 30
 
 
 def test_a_precision_makes_other_runs_in_another_folder():
