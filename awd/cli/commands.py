@@ -13,7 +13,7 @@ from awd.cli.group import Commands, chosen, folder, only, words_argument
 from awd.errors import InputError
 from awd.files import file_sha256, refuse_broken_link, user_path
 from awd.places import RESULTS, SNAKEFILE, config_file
-from awd.vocabulary import Stage
+from awd.vocabulary import Device, Stage
 
 configfile = click.option(
     "--configfile", type=click.Path(path_type=Path), help="Read this file instead of config.yaml."
@@ -371,10 +371,12 @@ def _confirm(question: str) -> bool:
 @configfile
 def mechanisms(words, configfile):
     """Probe the model of each row, and show what the row changes; train nothing."""
+    from awd.machine import devices
     from awd.study.dialect import parse
     from awd.training.expected import differences
     from awd.training.probes import observe_spec
 
+    devices.prepare(Device.CPU)
     plan = _plan({"seeds": 1} | parse(words), configfile)
     for resolved in plan.suites.values():
         bases = {row["corpus"]: row for row in resolved["rows"] if row["row"] == resolved["base"]}
