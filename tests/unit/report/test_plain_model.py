@@ -1,6 +1,6 @@
 """The program of an exported folder measures what awd measures, with torch and safetensors alone.
 
-It is the program that docs/weights.md shows; tests/unit/test_weights_document.py runs it there.
+It is the program that docs/weights.md shows (tests/unit/test_weights_document.py).
 """
 
 import ast
