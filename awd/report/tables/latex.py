@@ -8,18 +8,14 @@ import pandas as pd
 from awd.report import words
 from awd.report.tables.choice import NUMBERS, Choice, choose_body, s_column
 from awd.report.tables.latex_text import beyond, escape
-from awd.report.tables.layout import Body, Column, Markup
+from awd.report.tables.layout import Body, Column
 
 # In print the page is narrow; these are in the other formats, states in footnotes.
 LEFT_OUT = tuple(map(Column, ("seeds", "p", "p_holm", "seconds_per_epoch", "verdict", "status")))
 LONGEST_FLOAT = 40  # lines; a longer table has to break over pages
-MARKUP = Markup(
-    text=escape,
+MARKUP = NUMBERS._replace(
     bold=lambda text: rf"\textbf{{{text}}}",
-    emphasis=lambda text: rf"\emph{{{text}}}",
     pale=lambda text: rf"\textcolor{{gray}}{{{text}}}",
-    struck=lambda text: rf"\struck{{{text}}}",
-    mark=lambda _, number: rf"\textsuperscript{{{number}}}",
 )
 STRUCK = (
     r"\providecommand{\struck}[1]"
