@@ -1,7 +1,7 @@
 """Find a run by its name, its last stage, and the corpus that it was trained on."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,7 +10,7 @@ from awd.corpora import Corpus, load
 from awd.corpora.catalogue import entries
 from awd.errors import InputError
 from awd.runs.folder import read_record
-from awd.study import last
+from awd.study import last, parts
 from awd.study.config import load_config
 from awd.vocabulary import Stage, Status
 
@@ -21,19 +21,39 @@ SHOWN = 3
 def find_run(name: str, results: Path) -> Path:
     """Return the folder of the run called ``name``, which may also be the path of a folder.
 
-    Raises InputError, with the nearest names, if there is no such run.
+    A name STUDY/ROW is the only run of this row. Raises InputError, with the nearest names, if
+    there is no such run, and with all names if the row has several.
     """
     runs = results / "runs"
     for folder in (runs / name, Path(name)):
         if any((folder / f"{stage}.json").is_file() for stage in Stage):
             return folder
     names = sorted(path.parent.name for path in runs.glob(f"*/{Stage.TRAIN}.json"))
-    close = get_close_matches(Path(name).name, names, n=SHOWN, cutoff=0)
-    if not close:
+    if not names:
         raise InputError(f"no run '{name}': {runs} holds no runs; results=FOLDER names another")
+    rows = _trained_rows(results, names) if name.count("/") == 1 else {}
+    if len(rows.get(name, ())) == 1:
+        return runs / rows[name][0]
+    if name in rows:
+        raise InputError(f"row '{name}' has several runs; name one: {', '.join(rows[name])}")
+    word, known = (name, [*rows]) if rows else (Path(name).name, names)
+    close = get_close_matches(word, known, n=SHOWN, cutoff=0)
     *others, last = [f"'{each}'" for each in close]
     listed = f"{', '.join(others)} or {last}" if others else last
-    raise InputError(f"{runs} has no run '{name}'; did you mean {listed}?")
+    what = "no trained row" if rows else "no run"
+    raise InputError(f"{runs} has {what} '{name}'; did you mean {listed}?")
+
+
+def _trained_rows(results: Path, trained: Collection[str]) -> dict[str, list[str]]:
+    """Return STUDY/ROW -> those of its runs that are ``trained``, at all scales and seeds."""
+    rows: dict[str, list[str]] = {}
+    for path in (path for scale in sorted(results.glob("*/")) for path in parts.files(scale)):
+        for suite in parts.read_part(path)["suites"]:
+            for row in suite["rows"]:
+                for run in (item["run"] for item in row["runs"]):
+                    found = rows.setdefault(f"{suite['suite']}/{row['row']}", [])
+                    found += [run] if run in trained and run not in found else []
+    return {name: runs for name, runs in rows.items() if runs}
 
 
 def trained_record(folder: Path, stage: str | None = None) -> dict:

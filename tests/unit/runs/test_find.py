@@ -8,10 +8,12 @@ import shutil
 import pytest
 import trained_runs
 from click.testing import CliRunner
+from synthetic import make_plan
 
 import awd.cli
 from awd import corpora
 from awd.errors import InputError
+from awd.files import write_json
 from awd.runs.find import corpus_of, find_run, trained_record
 from awd.study import last
 
@@ -44,6 +46,26 @@ def test_the_nearest_names_are_suggested_nearest_first(results):
         f"{results / 'runs'} has no run 'ptb-gru2x200-sgd-s2'; did you mean "
         f"'{NAMES[1]}', '{NAMES[0]}' or '{NAMES[2]}'?"
     )
+
+
+def test_a_row_of_a_study_is_its_only_run(results):
+    """Of several it names all, and of a mistake in study or row the nearest rows."""
+    plan = make_plan(seeds=(1, 2), corpora=("ptb",))
+    rows = plan["suites"][0]["rows"]
+    for row, runs in zip(rows, [NAMES[:1], NAMES[:2], ("not-trained",)], strict=False):
+        row["runs"] = [{"seed": seed, "run": run} for seed, run in enumerate(runs, 1)]
+    one, two, untrained = (f"merity2018/{row['row']}" for row in rows[:3])
+    specs = [*plan["runs"].values()]
+    plan["runs"] |= dict.fromkeys((*NAMES, "not-trained"), specs[0])
+    write_json(results / "small/plans/merity2018.json", plan)
+    assert find_run(one, results) == results / "runs" / NAMES[0]
+    with pytest.raises(
+        InputError, match=f"'{two}' has several runs; name one: {NAMES[0]}, {NAMES[1]}"
+    ):
+        find_run(two, results)
+    for mistake in ("merity2017/full", "merity2018/ful", untrained):
+        with pytest.raises(InputError, match=f"no trained row '{mistake}'; did you mean 'merity20"):
+            find_run(mistake, results)
 
 
 def test_without_runs_the_folder_is_named(tmp_path):
