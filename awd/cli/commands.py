@@ -394,10 +394,14 @@ def mechanisms(words, configfile):
             click.echo(f"{row['corpus']}  {row['row']}: {', '.join(changed) or 'as the base row'}")
 
 
-def _brief(value: object) -> object:
-    """Return a long list as its beginning and its length, all else as it is."""
-    if not isinstance(value, list) or len(value) <= LONGEST:
-        return value
+def _brief(value: object) -> str:
+    """Return the result of a probe in words; of a long list its beginning and its length."""
+    if not isinstance(value, list):
+        from awd.training.expected import plain
+
+        return plain(value)
+    if len(value) <= LONGEST:
+        return str(value) if value else "none"
     return f"[{', '.join(map(str, value[:LONGEST]))}, ... {len(value)} in all]"
 
 

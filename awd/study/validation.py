@@ -65,6 +65,9 @@ class Model(BaseModel):
             hint = nearest(key, known)
             if not isinstance(key, str) and value[key] is None:
                 hint = "write numbers with a decimal point, and text with a comma in quotes"
+            elif value[key] is None and (found := re.match(r"(\w+)[: ]+(\S.*)", str(key))):
+                name, text = found.groups()
+                hint = f"write '{name}: {text}'" if name in known else hint
             context = {"part": cls.part, "key": _short(key, plain=True), "hint": hint}
             raise PydanticCustomError("unknown", "{part} {key} {hint}", context)
         return value
@@ -189,7 +192,7 @@ def _sentence(model: type[Model], error: Mapping) -> str:
         return f"{subject}: {_short(value)} is no name; put it in quotes if it is meant to be one"
     if kind == "string_pattern_mismatch":
         return f"{subject}: {_short(value)} {FORMS[context['pattern']]}"
-    if kind == "literal_error":
+    if kind == "literal_error" and not isinstance(value, Mapping | list):
         return f"{subject}: no {_short(value)}; {nearest(value, _choices(context['expected']))}"
     if kind in ("string_too_short", "too_short"):
         return f"{subject} must not be empty"
@@ -209,6 +212,7 @@ KINDS = {
     "dict_type": "a mapping",
     "list_type": "a list",
     "string_type": "text",
+    "literal_error": "one word",
     "float_type": "a number",
     "finite_number": "a number",
     "int_type": "a whole number",
@@ -258,5 +262,10 @@ def _place(path: tuple) -> str:
 
 
 def _short(value: object, *, plain: bool = False) -> str:
+    """Return a value as it was written, or what kind of thing it is if it has parts with names."""
+    if isinstance(value, Mapping):
+        return f"a mapping ({', '.join(map(str, value))})"
+    if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        return "a list of mappings; leave out the hyphens"
     text = str(value) if plain else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

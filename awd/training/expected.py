@@ -22,8 +22,8 @@ def contradiction(spec: RunSpec, stage: str, observed: Mapping) -> str | None:
     for name, value in expected(spec, stage).items():
         if name in observed and differs(name, observed[name], value, spec):
             return (
-                f"{name} is {_plain(observed[name])} as observed on the model to be trained, but "
-                f"its spec requires {_plain(value)}"
+                f"{name} is {plain(observed[name])} as observed on the model to be trained, but "
+                f"its spec requires {plain(value)}"
             )
     return None
 
@@ -114,7 +114,8 @@ def differs(name: str, one: object, other: object, spec: RunSpec) -> bool:
     return not math.isclose(one, other, rel_tol=relative, abs_tol=error)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """Return the result of a probe in words."""
     if isinstance(value, bool) or value is None:
         return {True: "on", False: "off", None: "absent"}[value]
     return f"{value:g}" if isinstance(value, float) else str(value)

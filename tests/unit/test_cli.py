@@ -346,7 +346,7 @@ def test_what_rows_change_is_shown_as_observed():
     answer = call("mechanisms", "suites=yoon2019")
     assert answer.returncode == 0, answer.stderr
     said = dict(line.split(": ") for line in answer.stdout.splitlines())
-    zero = "\N{RIGHTWARDS ARROW} 0.0"
+    zero = "\N{RIGHTWARDS ARROW} 0"
     without = said["networkx-docs  lstm-without-dropout"]
     assert without == f"dropout_input 0.223 {zero}, dropout_hidden 0.154 {zero}"
     assert said["networkx-docs  lstm"] == "as the base row"

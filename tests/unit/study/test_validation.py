@@ -170,6 +170,19 @@ def test_several_seeds_may_be_text_with_commas(value, expected):
         ({"title": 1984}, "title must be text, not 1984; put it in quotes"),
         ({"base": {"layers": [1]}}, "base.layers must be a whole number, not [1]"),
         ({"base": {"layers": None}}, "base.layers must be a whole number, not None"),
+        (
+            {"base": {"layers": {"dropout_output": 0}}},
+            "base.layers must be a whole number, not a mapping (dropout_output)",
+        ),
+        ({"base": {"cell": {"lstm": 1}}}, "base.cell must be one word, not a mapping (lstm)"),
+        (
+            {"base": [{"dropout_output": 0}]},
+            "base must be a mapping, not a list of mappings; leave out the hyphens",
+        ),
+        (
+            {"base": {"dropout_output 0": None}},
+            "base: no hyperparameter 'dropout_output 0'; write 'dropout_output: 0'",
+        ),
         ({"base": {"weight_drop": "0,5"}}, "base.weight_drop must be a number, not '0,5'; write 0"),
         ({"base": {"weight_drop": 0, 5: None}}, "base: no hyperparameter '5'; write numbers with"),
         ({"base": {"weigth_drop": 0}}, "base: no hyperparameter 'weigth_drop'; did you mean 'wei"),
