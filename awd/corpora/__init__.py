@@ -5,8 +5,8 @@ named under ``corpus_folders`` in config.yaml. Only ``fetch`` opens the network.
 package, as the plan does, imports no numpy.
 """
 
-from awd.corpora.catalogue import NAME, fingerprint, sizes
-from awd.corpora.encode import Corpus, encode, load, recorded_sizes, too_many
+from awd.corpora.catalogue import NAME, fingerprint, own_folder, sizes
+from awd.corpora.encode import Corpus, encode, load, recorded_sizes, short_texts, too_many
 from awd.corpora.fetch import fetch
 from awd.corpora.read import count
 
@@ -18,7 +18,9 @@ __all__ = [
     "fetch",
     "fingerprint",
     "load",
+    "own_folder",
     "recorded_sizes",
+    "short_texts",
     "sizes",
     "too_many",
 ]

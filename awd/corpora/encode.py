@@ -35,6 +35,10 @@ FEWEST_TOKENS = {"train": 3, "valid": 20, "test": 20}
 must have a token to predict after its first one. Shorter test texts measure nothing."""
 
 
+SHORT = 1_000
+"""Tokens of a split of a user's own corpus below which a warning is due."""
+
+
 def encode(
     corpus: str, raw: Path, destination: Path, *, fingerprint: str, minimum_count: int = 1
 ) -> dict:
@@ -232,6 +236,20 @@ def _check_lengths(corpus: str, raw: Path, ids: Mapping[str, array]) -> None:
             )
 
 
+def short_texts(corpus: str, tokens: Mapping[str, int]) -> str | None:
+    """Return a sentence about the splits of a user's own corpus that are SHORT; None if none is.
+
+    ``tokens`` are their numbers by split.
+    """
+    found = [f"{split} has {tokens[split]:,}" for split in Split if tokens[split] < SHORT]
+    if sizes(corpus) or not found:
+        return None
+    return (
+        f"fewer than {SHORT:,} tokens are hardly enough to learn from or to measure on: "
+        f"{', '.join(found)}"
+    )
+
+
 def same_texts(sha256: Mapping[str, str]) -> list[str]:
     """Return a sentence for each two splits that are copies of one file, as by mistake."""
     return [
@@ -280,6 +298,8 @@ def _log(record: Mapping) -> None:
         )
     for sentence in repeats(record["sha256"], record["repeated_lines"]):
         log.warning("corpus %s: %s", record["corpus"], sentence)
+    if short := short_texts(record["corpus"], record["tokens"]):
+        log.warning("corpus %s: %s", record["corpus"], short)
     for split, unseen in record["unseen"].items():
         if unseen["tokens"]:
             log.warning(

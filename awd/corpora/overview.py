@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from awd.corpora import catalogue
-from awd.corpora.encode import Corpus, encode, load, repeats
+from awd.corpora.encode import Corpus, encode, load, repeats, short_texts
 from awd.corpora.fetch import fetch
 from awd.errors import InputError
 from awd.vocabulary import END, UNKNOWN, Split
@@ -154,7 +154,9 @@ def describe(overview: Overview) -> str:
     if overview.normalised:
         changes = [f"{n:,} {what.replace('_', ' ')}" for what, n in overview.normalised.items()]
         lines.append(f"normalised: {', '.join(changes)}")
-    lines += [line for each in overview.repeats for line in textwrap.wrap(each, WIDTH)]
+    tokens = {name: split.tokens for name, split in overview.splits.items()}
+    notes = [*overview.repeats, short_texts(overview.name, tokens)]
+    lines += [line for each in filter(None, notes) for line in textwrap.wrap(each, WIDTH)]
     if overview.minimum_count == 1 and overview.name not in catalogue.entries():
         share = max(split.share for split in overview.splits.values())
         if share >= NOTABLE:

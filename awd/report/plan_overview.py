@@ -1,5 +1,6 @@
 """A plan on a terminal: its runs, who shares them, and what is still to be spent on them."""
 
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from awd import corpora
 from awd.errors import InputError
 from awd.machine import cpu
 from awd.report.status import terminal_or_wide
-from awd.report.words import plural
+from awd.report.words import listed, plural
 from awd.runs.clean import size
 from awd.runs.measured_speed import MeasuredSpeed
 from awd.runs.progress import duration, share_done
@@ -21,6 +23,10 @@ from awd.vocabulary import Device, Stage
 
 if TYPE_CHECKING:
     from awd.report.power import Assumption, Design, Pool
+
+
+FEW_UPDATES = 2
+"""Updates of an epoch that are so few that a warning is due."""
 
 
 @dataclass
@@ -237,6 +243,35 @@ def no_hidden_size(plan: Plan) -> list[str]:
     ]
 
 
+def short_texts(plan: Plan) -> list[str]:
+    """Return a sentence for each text that is so short that nothing can be learnt or measured.
+
+    Of a training text, where an epoch of a row is no more than FEW_UPDATES.
+    """
+    rows: dict[str, list[str]] = {}
+    for row, spec in {row: run.spec for run in plan.runs.values() for row in run.rows}.items():
+        sizes = plan.sizes(spec.corpus)
+        if not sizes or spec.reading == "sentences":
+            continue
+        tokens = min(spec.train_tokens or math.inf, sizes["tokens"]["train"])
+        updates = math.ceil(tokens // spec.batch_size / spec.bptt)
+        if updates <= FEW_UPDATES:
+            sentence = (
+                f"an epoch of the {plural(tokens, 'training token')} of '{spec.corpus}' is "
+                f"{plural(updates, 'update')} of batch_size {spec.batch_size} and bptt {spec.bptt}"
+            )
+            rows.setdefault(sentence, []).append(f"'{row}'")
+    found = [
+        f"{'rows' if len(names) > 1 else 'row'} {listed(names)}: {sentence}"
+        for sentence, names in rows.items()
+    ]
+    for corpus in plan.fingerprints:
+        sizes = plan.sizes(corpus)
+        if sizes and (short := corpora.short_texts(corpus, sizes["tokens"])):
+            found.append(f"corpus {corpus}: {short}")
+    return found
+
+
 def show_plan(plan: Plan, profile: Path | None = None) -> None:
     """Print the runs of ``plan``, which rows share them, which are done, what the rest costs.
 
@@ -270,7 +305,7 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
         *power.summary(designs, measured),
         sep="\n",
     )
-    for sentence in (*never_divided(plan), *no_hidden_size(plan), *late):
+    for sentence in (*never_divided(plan), *no_hidden_size(plan), *short_texts(plan), *late):
         console.print(f"warning: {sentence}", style="yellow", soft_wrap=True)
 
 

@@ -101,6 +101,7 @@ class Plan:
         self.suite_files: list[Path] = []
         self.fingerprints: dict[str, str] = {}
         self._sizes: dict[str, dict | None] = {}
+        self._place_of_corpora = f"{places.get('corpora', where)}: corpora"
         self.trials: list[Trial] = []
         if self.config.trials and len(_listed(self.config.suites)) > 1:
             raise InputError(f"{where}: a search is of one suite, not {self.config.suites}")
@@ -126,7 +127,7 @@ class Plan:
         labels = ", ".join(f'"{suite.rows[row].label}"' for row in scale.without)
         left_out = [labels] if labels else []
         self.omitted += [f"{name}: {each}" for each in left_out]
-        for corpus in self._corpora(scale):
+        for corpus in self._corpora(scale, where):
             for row in [each for each in suite.rows if each not in scale.without]:
                 try:
                     rows.append(self._resolve_row(name, suite, row, corpus, studies, where))
@@ -198,10 +199,20 @@ class Plan:
             "published": [number for study in studies for number in study.of(published, shown)],
         }
 
-    def _corpora(self, scale: Scale) -> list[str]:
-        """Return the corpora to train on: those of the suite's scale, or those asked for."""
-        asked = _listed(self.config.corpora)
-        return scale.corpora if asked == [DEFAULT] else asked
+    def _corpora(self, scale: Scale, where: str) -> list[str]:
+        """Return the corpora to train on: those of the suite's scale, or those asked for.
+
+        Raises InputError, with the place of its name, for one that is not known.
+        """
+        asked, place = _listed(self.config.corpora), self._place_of_corpora
+        if asked == [DEFAULT]:
+            asked, place = scale.corpora, f"{where}: scales.{self.scale}.corpora"
+        for corpus in asked:
+            try:
+                corpora.own_folder(corpus, self.config.corpus_folders)
+            except InputError as error:
+                raise InputError(f"{place}: {error}") from error
+        return asked
 
     def _know(self, corpus: str) -> None:
         """Note the fingerprint of a corpus."""
@@ -218,7 +229,7 @@ class Plan:
             raise InputError(f"{where}: a search is of recipe default, not {self.config.recipe}")
         self.suite_files.append(suite_files()[name])
         rows = []
-        for corpus in self._corpora(suite.scale(self.scale, where)):
+        for corpus in self._corpora(suite.scale(self.scale, where), where):
             self._know(corpus)
             for row in wanted.rows:
                 space = suite.searched(row, self.scale, where)

@@ -130,7 +130,7 @@ def test_the_cost_of_a_text_of_ones_own_is_counted_before_it_is_encoded(tmp_path
         ("seeds=010", "seeds: 010 is a different number to different programs"),
         ("suites=no", "suites: no is true or false to some programs"),
         ("suites=merity2017", "no suite 'merity2017'; did you mean 'merity2018'?"),
-        ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
+        ("corpora=pbt", "the command line: corpora: unknown corpus 'pbt': did you mean 'ptb'?"),
         ("scale=big", "scale: no 'big'; allowed: demo, paper, small"),
         ("corpus_folders={ptb: /tmp}", "'ptb' is a built-in corpus; use another name"),
     ],

@@ -118,6 +118,20 @@ def test_what_is_wrong_in_a_text_is_shown_in_the_users_file(tmp_path, text):
         pass
 
 
+def test_a_short_text_has_a_warning(tmp_path, text, caplog):
+    """When it is looked at and when it is encoded; one that is long enough has none."""
+    folders = {"mine": str(text)}
+    sentence = "fewer than 1,000 tokens are hardly enough to learn from or to measure on: "
+    with opened("mine", tmp_path, folders) as corpus:
+        tokens = corpus.info["tokens"]
+        listed = ", ".join(f"{split} has {tokens[split]}" for split in tokens)
+        assert sentence + listed in " ".join(describe(look(corpus)).split())
+    corpora.encode("mine", text, tmp_path / "out", fingerprint=corpora.fingerprint("mine", folders))
+    assert f"corpus mine: {sentence}{listed}" in caplog.text
+    assert corpora.short_texts("mine", dict.fromkeys(tokens, 1_000)) is None
+    assert corpora.short_texts("ptb", tokens) is None, "it is as published"
+
+
 @pytest.mark.parametrize("copied", ["valid", "test"])
 def test_a_split_that_is_a_copy_of_another_is_told(tmp_path, text, caplog, copied):
     """When it is looked at and when it is encoded: its perplexity would look too good."""

@@ -289,6 +289,28 @@ def test_a_learning_rate_that_is_never_divided_is_named(plan, capsys):
     assert shown(given, capsys).count(f"warning: {said} never divided") == 1
 
 
+def test_texts_that_are_too_short_to_learn_from_are_named(plan, capsys, tmp_path):
+    """One sentence for all rows that read so few tokens in the same way, one for the splits."""
+    given = {"suites": "kim2024", "corpora": "mine", "corpus_folders": {"mine": str(tmp_path)}}
+
+    def shown_with(**lines_of):
+        for split, count in lines_of.items():
+            (tmp_path / f"{split}.txt").write_text("a b c\n" * count)
+        return shown(plan(**given), capsys)
+
+    shown_with(train=300, valid=250, test=250)
+    spec = next(iter(plan(**given).runs.values())).spec
+    two = 2 * spec.batch_size * spec.bptt
+    text = shown_with(train=two // 4)
+    said = f"is 2 updates of batch_size {spec.batch_size} and bptt {spec.bptt}"
+    assert text.count(f"an epoch of the {two:,} training tokens of 'mine' {said}") == 1
+    assert "warning: rows 'kim2024/lstm', 'kim2024/" in text
+    text = shown_with(train=two // 4 + spec.batch_size, valid=100)
+    assert "updates of batch_size" not in text, "there is a third one"
+    assert "to measure on: " in text
+    assert "valid has 400" in text
+
+
 def test_a_hidden_size_without_effect_is_named(plan, capsys, tmp_path):
     """The only layer is as wide as the decoder, which is the embedding."""
     path = new_suite.write("mine", tmp_path / "workflow/suites")

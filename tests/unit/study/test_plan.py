@@ -474,7 +474,11 @@ def test_a_row_that_changes_nothing_is_refused(plan_of, suite, scale):
         (("rows", "full", "set"), {"weigth_drop": 1}, "did you mean 'weight_drop'?"),
         (("scales", "paper", "set"), {"epoch": 1}, "scales.paper.set: no hyperparameter 'epoch'"),
         (("scales", "demo", "rows", "ful"), {}, "scales.demo.rows: no row 'ful'; did you mean"),
-        (("scales", "demo", "corpora"), ["pbt"], "unknown corpus 'pbt': did you mean 'ptb'?"),
+        (
+            ("scales", "demo", "corpora"),
+            ["pbt"],
+            "merity2018.yaml: scales.demo.corpora: unknown corpus 'pbt': did you mean 'ptb'?",
+        ),
         (("base_row",), "ful", "base_row: no row 'ful'; did you mean 'full' or "),
         (("published",), "merity2017", "published: no published study 'merity2017'; did you mean"),
         (("published",), "../x", "published: '../x' is no name"),
