@@ -405,23 +405,29 @@ def _brief(value: object) -> str:
     return f"[{', '.join(map(str, value[:LONGEST]))}, ... {len(value)} in all]"
 
 
-@main.command(examples={"awd compare before after scale=small": "of two folders of results"})
+@main.command(
+    examples={
+        "awd compare before after scale=small": "of two folders of results",
+        "awd compare before after suites=kim2024": "of one study",
+    }
+)
 @folder("first")
 @folder("second")
 @words_argument
 def compare(first, second, words):
     """Compare the results in folder SECOND with those in FIRST.
 
-    Keys: scale (default: all that both have); format: terminal or md. Exit code 0: no difference
-    beyond noise; 3: a difference; 4: undecided, the noise is unknown.
+    Keys: scale, suites (default: all that both have); format: terminal or md. Exit code 0: no
+    difference beyond noise; 3: a difference; 4: undecided, the noise is unknown.
     """
     from awd.report.compare import compare_folders, exit_code, markdown, show
     from awd.study.dialect import folder_name, parse
 
     given = parse(words)
-    only(given, ("scale", "format"))
+    only(given, ("scale", "suites", "format"))
     (kind,) = chosen(given, "format", ("terminal", "md")) or ["terminal"]
-    found = compare_folders(first, second, folder_name(given) if "scale" in given else None)
+    scale = folder_name(given) if "scale" in given else None
+    found = compare_folders(first, second, scale, chosen(given, "suites"))
     if kind == "md":
         click.echo(markdown(found), nl=False)
     else:

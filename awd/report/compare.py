@@ -2,6 +2,7 @@
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from tabulate import tabulate
 
-from awd.errors import InputError
+from awd.errors import InputError, nearest
 from awd.files import refuse_broken_link
 from awd.report import words
 from awd.report.build import gather, read_plan, scales
-from awd.report.evaluations import Evaluation, by_seed, evaluations_of
+from awd.report.evaluations import Evaluation, by_seed, evaluations_of, runs_of
 from awd.report.noise import Pool, noise_of, pool_of, results_by_row
 from awd.report.stats import Difference, Noise, Result, beyond_noise, compare, holm, mean_loss
 from awd.report.words import DASH, MINUS, plural
@@ -92,7 +93,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two results of one scale. Of evaluations in both, ``equal`` are so to the last bit."""
+    """Two results of one scale. Of evaluations in both, ``equal`` are so to the last bit.
+
+    ``alone`` has, by suite, how many rows only the first plan has, and how many only the second.
+    """
 
     scale: str
     names: tuple[str, str]
@@ -100,6 +104,7 @@ class Comparison:
     equal: int
     noise: dict[Pool, Noise]
     rows: list[Row]
+    alone: dict[str, tuple[int, int]]
 
     @property
     def code(self) -> int:
@@ -131,15 +136,17 @@ def read_results(folder: Path, scale: str | None = None) -> dict[str, Results]:
     return found
 
 
-def compare_folders(one: Path, other: Path, scale: str | None = None) -> list[Comparison]:
+def compare_folders(
+    one: Path, other: Path, scale: str | None = None, suites: Collection[str] | None = None
+) -> list[Comparison]:
     """Compare two folders, by default at every scale that both have; warn of the others.
 
-    Raises InputError if they have no scale or no row in common, or what cannot be compared: other
-    texts of a corpus, other protocols, other scales.
+    ``suites`` limits it to these. Raises InputError if they have no scale or no row in common, or
+    what cannot be compared: other texts of a corpus, other protocols, other scales.
     """
     first, second = (read_results(folder, scale) for folder in (one, other))
     if len(first) == len(second) == 1:
-        pairs = [(*first.values(), *second.values())]
+        pairs = [*zip(first.values(), second.values(), strict=True)]
     else:
         pairs = [(first[name], second[name]) for name in first if name in second]
     if not pairs:
@@ -154,7 +161,27 @@ def compare_folders(one: Path, other: Path, scale: str | None = None) -> list[Co
             if (name in first) != (name in second)
         )
         log.warning("scales not compared: %s", names)
+    if suites is not None:
+        pairs = _limited(pairs, suites)
     return [compare_results(*pair) for pair in pairs]
+
+
+def _limited(
+    pairs: list[tuple[Results, Results]], suites: Collection[str]
+) -> list[tuple[Results, Results]]:
+    """The pairs with these suites alone, of which each must be in a plan."""
+    known = {suite["suite"] for each in chain(*pairs) for suite in each.plan["suites"]}
+    for name in suites:
+        if name not in known:
+            raise InputError(f"suites: neither folder has '{name}'; {nearest(name, known)}")
+    limited = [(_of_suites(one, suites), _of_suites(two, suites)) for one, two in pairs]
+    return [(one, two) for one, two in limited if one.plan["suites"] or two.plan["suites"]]
+
+
+def _of_suites(results: Results, suites: Collection[str]) -> Results:
+    """The results with these suites alone in the plan, whose noise is that of all records."""
+    kept = [suite for suite in results.plan["suites"] if suite["suite"] in suites]
+    return replace(results, plan=results.plan | {"suites": kept})
 
 
 def compare_results(first: Results, second: Results) -> Comparison:
@@ -165,6 +192,8 @@ def compare_results(first: Results, second: Results) -> Comparison:
     frames = [frame for frame in (first.records, added) if len(frame)]
     noise = noise_of(pd.concat(frames, ignore_index=True), runs) if frames else {}
     same = _equal_evaluations(first, second)
+    chosen = {run for suite in first.plan["suites"] for run in runs_of(suite)}
+    counted = [equal for (run, *_), equal in same.items() if run in chosen]
     rows = [
         _row(suite, row, other, (first, second), noise, same)
         for suite, row, other in _common_rows(first, second)
@@ -175,10 +204,11 @@ def compare_results(first: Results, second: Results) -> Comparison:
     return Comparison(
         first.plan["scale"],
         (first.name, second.name),
-        len(same),
-        sum(same.values()),
+        len(counted),
+        sum(counted),
         noise,
         [_decided(row, p) for row, p in zip(rows, corrected, strict=True)],
+        _alone(first, second),
     )
 
 
@@ -212,6 +242,20 @@ def _common_rows(first: Results, second: Results) -> list[tuple[str, dict, dict]
         for row in suite["rows"]
         if (key := (suite["suite"], row["row"], row["corpus"])) in others
     ]
+
+
+def _alone(first: Results, second: Results) -> dict[str, tuple[int, int]]:
+    """By suite, how many rows only the first plan has, and how many only the second."""
+    rows = [
+        {
+            (suite["suite"], row["row"], row["corpus"])
+            for suite in each.plan["suites"]
+            for row in suite["rows"]
+        }
+        for each in (first, second)
+    ]
+    one, two = (Counter(suite for suite, *_ in own - (rows[0] & rows[1])) for own in rows)
+    return {suite: (one[suite], two[suite]) for suite in sorted(one | two)}
 
 
 def _equal_evaluations(first: Results, second: Results) -> dict[Evaluation, bool]:
@@ -337,6 +381,7 @@ def sentences(comparison: Comparison) -> list[str]:
         f"Of {plural(comparison.evaluations, 'evaluation')} that both have, {comparison.equal} "
         "equal to the last bit."
     )
+    found += _left_out(comparison)
     if counts[Outcome.EQUAL] == matched:
         found.append(
             f"All {matched} rows that both have are equal to the last bit."
@@ -364,6 +409,22 @@ def sentences(comparison: Comparison) -> list[str]:
     return found
 
 
+def _left_out(comparison: Comparison) -> list[str]:
+    """Say which rows the table has not."""
+    found = []
+    if empty := sum(not any(row.states) for row in comparison.rows):
+        found.append(f"Left out: {plural(empty, 'row')} without a result in A and B.")
+    for place, name in enumerate("AB"):
+        rows = [
+            f"{suite} ({plural(counts[place], 'row')})"
+            for suite, counts in comparison.alone.items()
+            if counts[place]
+        ]
+        if rows:
+            found.append(f"Left out, as only the plan of {name} has them: {', '.join(rows)}.")
+    return found
+
+
 def _undecided(comparison: Comparison) -> str:
     """Why rows are undecided, each reason once."""
     reasons = dict.fromkeys(
@@ -376,9 +437,11 @@ def _undecided(comparison: Comparison) -> str:
 
 
 def cells(comparison: Comparison) -> list[dict[str, str]]:
-    """The rows as text, by column."""
+    """The rows as text, by column; without those that have no result in either."""
     lines = []
     for row in comparison.rows:
+        if not any(row.states):
+            continue
         first, second = row.means
         delta = row.difference
         apart = [first * math.expm1(nats) for nats in (delta.nats, delta.low, delta.high)]
@@ -389,9 +452,7 @@ def cells(comparison: Comparison) -> list[dict[str, str]]:
         if row.outcome is Outcome.STATUS:
             outcome = f"{row.states[0]} in A, {row.states[1]} in B"
         elif row.outcome is Outcome.ONE_SIDED:
-            outcome = "no result"
-            if any(row.counts):
-                outcome = "only in A" if row.counts[0] else "only in B"
+            outcome = "only in A" if row.states[0] else "only in B"
         elif row.outcome in (Outcome.HIGHER, Outcome.LOWER):
             outcome = f"B is {outcome}"
         if row.changed:
@@ -441,7 +502,7 @@ def show(comparisons: Collection[Comparison], console: Console | None = None) ->
     for comparison in comparisons:
         table = Table(box=None, pad_edge=False)
         lines = cells(comparison)
-        for name in lines[0]:
+        for name in lines[0] if lines else ():
             left = name in ("row", "corpus", "outcome")
             table.add_column(name, justify="left" if left else "right", no_wrap=not left)
         for line in lines:

@@ -15,9 +15,11 @@ from awd.report.compare import (
     DIFFERENT,
     UNDECIDED,
     Outcome,
+    cells,
     compare_folders,
     exit_code,
     markdown,
+    sentences,
     show,
 )
 
@@ -201,6 +203,47 @@ def test_scales_that_are_not_compared_are_named(tmp_path, caplog):
     assert caplog.messages == [f"scales not compared: {only}"]
 
 
+def two_suites(plan):
+    """Make a second suite of the plan's last rows, one of which has a name of its own."""
+    (suite,) = plan["suites"]
+    rows = [row | {"row": "alone"} if row is suite["rows"][-1] else row for row in suite["rows"]]
+    plan["suites"] = [suite | {"rows": rows[:4]}, suite | {"suite": "other2020", "rows": rows[4:]}]
+
+
+def test_a_comparison_can_be_limited_to_suites(tmp_path):
+    folders = [results(tmp_path / name, change=two_suites) for name in "ab"]
+    (found,) = compare_folders(*folders)
+    assert {row.suite for row in found.rows} == {"merity2018", "other2020"}
+    (limited,) = compare_folders(*folders, suites=["other2020"])
+    assert limited.rows == [row for row in found.rows if row.suite == "other2020"]
+    assert limited.noise == found.noise, "it is that of all studies"
+    assert 0 < limited.evaluations < found.evaluations
+    with pytest.raises(InputError, match="neither folder has 'other'; did you mean 'other2020'"):
+        compare_folders(*folders, suites=["other"])
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path):
+    """Those that one plan alone has, and those without a result in either."""
+    first, second = results(tmp_path / "a", change=two_suites), results(tmp_path / "b")
+    (found,) = compare_folders(first, second)
+    assert found.alone == {"merity2018": (0, 5), "other2020": (5, 0)}
+    text = " ".join(sentences(found))
+    assert "Left out, as only the plan of A has them: other2020 (5 rows)." in text
+    assert "Left out, as only the plan of B has them: merity2018 (5 rows)." in text
+    (found,) = compare_folders(first, first)
+    assert found.alone == {}
+    assert "Left out: 1 row without a result in A and B." in sentences(found)
+    assert len(cells(found)) == len(found.rows) - 1
+
+
+def test_without_any_result_there_is_no_table(tmp_path, capsys):
+    first = results(tmp_path / "a")
+    shutil.rmtree(first / "runs")
+    show(compare_folders(first, first))
+    assert "No row has results in both." in capsys.readouterr().out
+    assert "Left out: 9 rows" in markdown(compare_folders(first, first))
+
+
 def test_folders_without_results_are_refused(tmp_path):
     first = results(tmp_path / "a", (1,))
     with pytest.raises(InputError, match="is not a folder"):
@@ -224,7 +267,7 @@ def test_the_terminal_has_what_the_markdown_has(tmp_path):
     console = Console(width=200, record=True, file=(tmp_path / "out").open("w"))
     show(compared, console)
     text = console.export_text()
-    for row in compared[0].rows:
+    for row in (row for row in compared[0].rows if any(row.states)):
         assert row.label in text
         assert row.label in markdown(compared)
     assert exit_code(compared) == 0
