@@ -58,14 +58,26 @@ def judge(results: Sequence[Result], published: float, noise: Noise) -> Judgemen
     """
     loss = float(np.mean([result.loss for result in results]))
     distance = math.exp(loss) / published - 1
-    low, high = prediction(results, noise)
+    low, high = difference(results, published, noise)
     if math.isnan(low):
         inside, verdict = abs(distance) <= TOLERANCE, Verdict.CLOSE
     else:
-        inside, verdict = low <= math.log(published) <= high, Verdict.REPRODUCED
+        inside, verdict = low <= 0 <= high, Verdict.REPRODUCED
     if not inside:
         verdict = Verdict.HIGHER if distance > 0 else Verdict.LOWER
     return Judgement(verdict, distance)
+
+
+def difference(results: Sequence[Result], published: float, noise: Noise) -> tuple[float, float]:
+    """Interval of reproduced minus published perplexity; both ends are nan if the noise is unknown.
+
+    It is the prediction interval of one more training, less the published perplexity, so it has 0
+    in it exactly where the verdict is `reproduced`. It is that of the difference between two means
+    over many seeds, of which ours is known from n trainings and the other one from the published
+    training alone, with the same noise: its variance is noise (1/n + 1).
+    """
+    low, high = prediction(results, noise)
+    return math.exp(low) - published, math.exp(high) - published
 
 
 @lru_cache(maxsize=256)  # the table of a suite is written in several formats

@@ -19,7 +19,7 @@ from awd.report.remarks import AtEpoch
 from awd.report.tables.choice import Choice, rebased
 from awd.report.tables.latex import latex
 from awd.report.tables.latex_numbers import numbers
-from awd.report.tables.lead import leads
+from awd.report.tables.lead import leads, remarked
 from awd.study import parts as plan_parts
 from awd.study.config import load_config
 from awd.study.dialect import SCALES, listed
@@ -73,6 +73,14 @@ def report(
         tables.build(suite, records, name, plan["runs"], noises, unfinished)
         for suite, (_, unfinished) in zip(chosen, behind, strict=True)
     ]
+    ahead = {
+        suite["suite"]: leads(suite, table, records, name, plan["runs"], noises)
+        for suite, table in zip(chosen, built, strict=True)
+    }
+    built = [
+        remarked(suite, table, ahead[suite["suite"]])
+        for suite, table in zip(chosen, built, strict=True)
+    ]
     if "combined" in parts and suites is None:
         written += _write_combined(chosen, built, name, place / "tables", formats)
     with_page = "page" in parts and suites is None and "html" in formats
@@ -97,10 +105,6 @@ def report(
         from awd.report import page
 
         shown = {each.stem.name: figure_cache.current(each) for each in pictures}
-        ahead = {
-            suite["suite"]: leads(suite, table, records, name, plan["runs"], noises)
-            for suite, table in zip(chosen, built, strict=True)
-        }
         written.append(place / "report.html")
         write_text(written[-1], page.render(plan, built, texts, records, curves, shown, ahead))
     return written

@@ -81,6 +81,28 @@ class NoInterval:
 
 
 @dataclass(frozen=True)
+class NoPublishedInterval:
+    """The difference from the published number has no interval: what it ``lacks``."""
+
+    lacks: NoInterval
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The row is the best one. ``second`` is the label of the next, with its difference from it.
+
+    ``beyond``: whether the difference is beyond noise.
+    """
+
+    second: str
+    difference: float
+    low: float
+    high: float
+    p: float
+    beyond: bool
+
+
+@dataclass(frozen=True)
 class OwnNoise:
     """The row has several trainings, which do not share the noise of other rows."""
 
@@ -122,6 +144,8 @@ Remark = (
     | Incomparable
     | AsFrequencies
     | NoInterval
+    | NoPublishedInterval
     | OwnNoise
+    | Ahead
     | OtherInterval
 )

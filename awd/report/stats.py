@@ -231,6 +231,15 @@ def prediction(results: Sequence[Result], noise: Noise) -> tuple[float, float]:
     return mean_loss(results) - half, mean_loss(results) + half
 
 
+def lacks(results: Sequence[Result], noise: Noise) -> NoInterval | None:
+    """Return why the noise of trainings of one row in the pool of ``noise`` is unknown, if it is.
+
+    It is known if `prediction` has an interval.
+    """
+    side = _side(results, noise)
+    return None if side.pool.freedom else _lacks((results,), (noise,), (side.pool,))
+
+
 def of_row(group: Sequence[Result], pool: Noise) -> Noise:
     """The noise of a row in the ``pool``, from its trainings too; unknown if the pool's is.
 
@@ -343,11 +352,9 @@ def _shares(noise: Noise, others: Noise) -> bool:
 
 
 def _lacks(
-    groups: tuple[Sequence[Result], Sequence[Result]],
-    noises: tuple[Noise, Noise],
-    sides: Sequence[Noise],
+    groups: Sequence[Sequence[Result]], noises: Sequence[Noise], sides: Sequence[Noise]
 ) -> NoInterval:
-    """Why the noise of a row or its base row is unknown: first the reason of most rows.
+    """Why the noise of a row, or of its base row, is unknown: first the reason of most rows.
 
     ``noises`` are those of their pools, ``sides`` those that they have. The pool of a row that is
     left out of it is no reason if the row's own trainings show its noise.

@@ -5,6 +5,7 @@ from typing import Any
 
 from awd.report.comparability import Exclusion
 from awd.report.remarks import (
+    Ahead,
     AsFrequencies,
     AtEpoch,
     Backward,
@@ -12,6 +13,7 @@ from awd.report.remarks import (
     Incomparable,
     NeverAveraged,
     NoInterval,
+    NoPublishedInterval,
     Note,
     OtherInterval,
     OwnNoise,
@@ -46,6 +48,8 @@ HEADINGS = {
     "seeds": "Seeds",
     "delta": "Δ",
     "interval": "95% interval",
+    "valid_interval": "95% interval",
+    "test_interval": "95% interval",
     "p": "p",
     "p_holm": "p (Holm)",
     "seconds_per_epoch": "s/epoch",
@@ -156,11 +160,25 @@ def order(pairs: int, agree: int, tau: float, p: float, with_noise: bool) -> str
     which = "pairs of rows that were published further apart than noise"
     if not with_noise:
         which = "pairs of rows"
-    shown = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
     return (
         f"Order: {agree} of {pairs} {which} stand as published "
-        f"(Kendall's τ {tau:.2f}, permutation test {shown})."
+        f"(Kendall's τ {tau:.2f}, permutation test {_p_value(p)})."
     ).replace("-", MINUS)
+
+
+def _p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def published_difference(*, with_interval: bool) -> str:
+    """Return the sentence that says what a difference from a published number is."""
+    text = "Difference: reproduced minus published perplexity"
+    if not with_interval:
+        return f"{text}."
+    return (
+        f"{text}, with its {HEADINGS['interval']} over trainings, of which the published number "
+        "is one."
+    )
 
 
 def bold(where: str) -> str:
@@ -200,11 +218,22 @@ def remark(each: Remark) -> str:
             return f"no better than word frequencies, {perplexity:,.2f}"
         case NoInterval():
             return f"no interval: {unknown_noise(each)}"
+        case NoPublishedInterval(lacks):
+            return f"no interval of the published difference: {unknown_noise(lacks)}"
         case OwnNoise(why):
             return f"its noise is that of its own trainings alone, because {LEFT_OUT[why]}"
         case OtherInterval(kind):
             return f"interval {interval(kind)}"
+        case Ahead(second):
+            return f"second best: “{second}”, {_ahead(each)}"
     raise TypeError(f"{each!r} is no remark")
+
+
+def _ahead(each: Ahead) -> str:
+    apart, low, high = (f"{x:+.2f}" for x in (each.difference, each.low, each.high))
+    decided = "beyond noise" if each.beyond else "undecided"
+    text = f"{apart} ({HEADINGS['interval']} [{low}, {high}], {_p_value(each.p)}): {decided}"
+    return text.replace("-", MINUS)
 
 
 def unknown_noise(lacks: NoInterval, row: str = "this row", base_row: str = "the base row") -> str:

@@ -14,10 +14,12 @@ from awd.report.agreement import Verdict
 from awd.report.costs import Costs
 from awd.report.page.intervals import Span, Spans, spans
 from awd.report.remarks import (
+    Ahead,
     AsFrequencies,
     Ended,
     Incomparable,
     NoInterval,
+    NoPublishedInterval,
     Note,
     OwnNoise,
     SeedsMissing,
@@ -218,7 +220,10 @@ def _sortable(entry: Entry) -> tuple[Markup, float | None]:
 
 def reason(line: dict) -> str:
     """Return why a row has the state that it has, as far as its remarks give a reason."""
-    others = (Note, SeedsMissing, Incomparable, AsFrequencies, NoInterval, OwnNoise)
+    others = (
+        *(Note, SeedsMissing, Incomparable, AsFrequencies),
+        *(NoInterval, NoPublishedInterval, OwnNoise, Ahead),
+    )
     found = [each for each in line["remarks"] if not isinstance(each, others)]
     plain = [
         each.reason if isinstance(each, Ended) and not each.seeds and each.reason else each

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from awd.report.agreement import Judgement, Order, judge, order
+from awd.report.agreement import Order, difference, judge, order
 from awd.report.comparability import measured_differently
 from awd.report.evaluations import Evaluation, by_seed, runs_of
 from awd.report.noise import Pool, by_split, pool_of
@@ -17,6 +17,7 @@ from awd.report.remarks import (
     Ended,
     Incomparable,
     NeverAveraged,
+    NoPublishedInterval,
     Note,
     OwnNoise,
     Remark,
@@ -28,6 +29,7 @@ from awd.report.stats import (
     Result,
     compare,
     holm,
+    lacks,
     left_out,
     mean,
     mean_and_deviation,
@@ -50,6 +52,8 @@ COLUMNS: dict[str, str | None] = {
     "seconds_per_epoch": "float64",
     **dict.fromkeys(("status", "verdict")),
     "distance": "float64",
+    **dict.fromkeys(("difference_valid_low", "difference_valid_high"), "float64"),
+    **dict.fromkeys(("difference_test_low", "difference_test_high"), "float64"),
     "incomparable": "object",
     "note": None,
 }
@@ -79,6 +83,8 @@ def build(
     ``noise_freedom`` degrees of freedom on the test text, from ``noise_trainings``. ``left_out`` is
     why the row does not share this noise, if it does not (vocabulary.LeftOut). It is that of the
     rows on the corpus with the same ``train_tokens``: on how many tokens they train (0: all).
+    ``difference_test_low`` and so on are the interval of reproduced minus published perplexity
+    (report.agreement), at scale `paper`.
 
     Args:
         suite: an entry of the plan's ``suites``.
@@ -202,14 +208,16 @@ def _line(
     delta = compare(own, base, noise[Split.TEST], noise_of_base) if counts else Difference()
     apart = left_out(own, noise[Split.TEST]) if counts else None
     published = published_columns(row).get("paper", {})
-    judgement = _judge(published, results, noise) if scale == "paper" and counts else None
+    beside = _beside(published, results, noise) if scale == "paper" and counts else {}
+    judgement = next((judge(*each) for each in beside.values()), None)
+    no_interval = next(filter(None, (lacks(own, n) for own, _, n in beside.values())), None)
     remarks = [
         Note(row["note"]) if row.get("note") else None,
         *_state_remarks(row, results, planned),
         _backward(results),
         _never_averaged(row, results, planned),
         Incomparable(differing) if differing else None,
-        delta.lacks,
+        delta.lacks or (NoPublishedInterval(no_interval) if no_interval else None),
         OwnNoise(apart) if apart and len(own) > 1 else None,
     ]
     return {
@@ -228,6 +236,11 @@ def _line(
         "status": status,
         "verdict": judgement.verdict if judgement else None,
         "distance": judgement.distance if judgement else math.nan,
+        **{
+            f"difference_{split}_{end}": value
+            for split, each in beside.items()
+            for end, value in zip(("low", "high"), difference(*each), strict=True)
+        },
         "incomparable": differing,
         "remarks": tuple(filter(None, remarks)),
     }
@@ -350,12 +363,15 @@ def _parameters(row: dict, results: dict[int, dict], planned: dict[str, dict]) -
     return next((int(count) for count in counts if count is not None and not pd.isna(count)), None)
 
 
-def _judge(
-    published: dict, results: dict[int, dict], noise: Mapping[str, Noise]
-) -> Judgement | None:
-    """Compare with the published test value, or the valid one where only that exists."""
-    for split in (Split.TEST, Split.VALID):
-        measured = _measured(results, split)
-        if published.get(split) is not None and measured:
-            return judge(measured, published[split], noise[split])
-    return None
+def _beside(
+    published: Mapping[str, float], results: dict[int, dict], noise: Mapping[str, Noise]
+) -> dict[str, tuple[list[Result], float, Noise]]:
+    """By split: what was measured, the published value, and the noise; the test text first.
+
+    A verdict is made by the first.
+    """
+    return {
+        split: (measured, published[split], noise[split])
+        for split in (Split.TEST, Split.VALID)
+        if published.get(split) is not None and (measured := _measured(results, split))
+    }

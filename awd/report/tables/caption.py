@@ -22,6 +22,7 @@ class Facts(NamedTuple):
     holm: bool  # whether corrected p values are
     published: bool  # whether published values are
     apart: bool  # whether differences from published values are
+    spread: bool  # whether intervals of these differences are
     unknown: NoInterval | None  # why no row has an interval, if that is the same for all
 
 
@@ -60,10 +61,11 @@ def caption(lines: list[dict], suite: dict, facts: Facts) -> str:
         if facts.kinds:
             how = f"with its {words.heading('interval')} {words.interval(facts.kinds[0])}"
         sentences.append(f"Δ is the difference in test perplexity from {base}, {how}.")
-        if facts.kinds and (trainings := _noise(lines)):
-            sentences.append(words.noise_source(trainings))
     if facts.apart:
-        sentences.append("Difference: reproduced minus published perplexity.")
+        sentences.append(words.published_difference(with_interval=facts.spread))
+    with_interval = facts.delta and facts.kinds and _known(lines, "delta_test")
+    if (with_interval or facts.spread) and (trainings := _noise(lines)):
+        sentences.append(words.noise_source(trainings))
     if facts.holm:
         sentences.append("p (Holm) is corrected for the number of rows compared on a corpus.")
     if facts.bold:

@@ -9,7 +9,20 @@ import pandas as pd
 from awd.errors import InputError, nearest
 from awd.report import words
 from awd.report.tables.latex_text import bare_signs, escape
-from awd.report.tables.layout import LABEL, STATUS, Body, Column, Entry, Line, Markup, body, usual
+from awd.report.tables.layout import (
+    DIFFERENCE,
+    LABEL,
+    SPREADS,
+    STATUS,
+    Body,
+    Column,
+    Entry,
+    Line,
+    Markup,
+    body,
+    usual,
+)
+from awd.vocabulary import Split
 
 NUMBER = re.compile(
     r"(?P<before>(\\bfseries |\\color\{gray\} )?)(?P<sign>[-+]?)(?P<whole>\d+)"
@@ -31,8 +44,17 @@ ABSENT = {
     "delta": "no row here can be compared with the base row",
     "seconds_per_epoch": "no row here is trained",
     "verdict": "rows have a verdict at scale paper only, if their perplexity is published",
+    **dict.fromkeys(
+        ("difference.valid_interval", "difference.test_interval"),
+        "it needs scale paper, such a published number, and a row with several seeds",
+    ),
 } | dict.fromkeys(("interval", "p", "p_holm"), "it needs a row with several seeds")
 """Why a table has no such column, by the column's name or group."""
+INTERVAL_OF = {
+    "interval": "delta",
+    **{column.spelled: column.spelled.removesuffix("_interval") for column in SPREADS},
+}
+"""The column that an interval must stand beside."""
 
 
 class Choice(NamedTuple):
@@ -95,8 +117,13 @@ def choose_body(
             if name not in by_name:
                 table = f"the table of {suite['suite']}"
                 raise InputError(f"columns: {table} has no '{name}'; {_why(name, by_name)}")
-        if "interval" in choice.columns and "delta" not in choice.columns:
-            raise InputError("columns: interval is that of delta: add 'delta', or leave it out")
+        for name, of in INTERVAL_OF.items():
+            if name in choice.columns and of not in choice.columns:
+                other = f"; that of '{DIFFERENCE}.test' is '{DIFFERENCE}.test_interval'"
+                raise InputError(
+                    f"columns: {name} is that of {of}: add '{of}', or leave it out"
+                    + other * (name == "interval")
+                )
         return [by_name[name] for name in choice.columns]
 
     return _noted(body(frame, suite, scale, markup, choose), choice, markup)
@@ -105,7 +132,8 @@ def choose_body(
 def _why(name: str, there: Mapping[str, Column]) -> str:
     """Say why the table has no such column, or which is the nearest of those that are ``there``."""
     group, dot, value = name.rpartition(".")
-    reason = ABSENT.get(group + dot or name) if value in words.HEADINGS else None
+    possible = value in words.HEADINGS and (group != DIFFERENCE or value in list(Split))
+    reason = ABSENT.get(name) or (ABSENT.get(group + dot) if possible else None)
     return reason or nearest(name, there)
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from awd.report.tables.latex_text import escape
 from awd.report.tables.layout import count, number, probability, seconds_text
+from awd.vocabulary import HELD_OUT
 
 SIGNED = "{:+.2f}"
 COLUMNS: dict[str, Callable[..., str]] = {
@@ -17,6 +18,10 @@ COLUMNS: dict[str, Callable[..., str]] = {
     **dict.fromkeys(("delta_test", "delta_low", "delta_high"), lambda value: number(value, SIGNED)),
     **dict.fromkeys(("p", "p_holm"), probability),
     "seconds_per_epoch": seconds_text,
+    **dict.fromkeys(
+        (f"difference_{split}_{end}" for split in HELD_OUT for end in ("low", "high")),
+        lambda value: number(value, SIGNED),
+    ),
     "distance": lambda value: number(100 * value, "{:+.1f}%"),
 }
 """Columns of the csv files that are numbers, and how each is written."""

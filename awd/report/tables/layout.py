@@ -9,7 +9,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from awd.report import words
-from awd.report.remarks import AtEpoch, Ended, NoInterval, OtherInterval, Remark, SeedsMissing
+from awd.report.remarks import (
+    AtEpoch,
+    Ended,
+    NoInterval,
+    NoPublishedInterval,
+    OtherInterval,
+    Remark,
+    SeedsMissing,
+)
 from awd.report.stats import SIGNIFICANCE
 from awd.report.tables.build import COUNTED, beats_frequencies, compared, published_columns
 from awd.report.tables.caption import Facts, caption
@@ -57,6 +65,8 @@ STATUS = Column("status")
 PUBLISHED, REPRODUCED, DIFFERENCE = "published", "reproduced", "difference"  # groups of columns
 TOPS = tuple(Column(split, REPRODUCED) for split in HELD_OUT)
 """The columns whose best value is bold."""
+SPREADS = {Column(f"{split}_interval", DIFFERENCE): f"difference_{split}" for split in HELD_OUT}
+"""The columns with the interval of a difference from the published number, and its name in csv."""
 
 
 class Entry(NamedTuple):
@@ -128,12 +138,13 @@ def body(
         if not all(each[column].empty for each in entries)
     ]
     columns = choose(news)
+    spread = any(column in SPREADS for column in columns)
     kinds = [kind for kind in words.INTERVALS if any(line["interval"] == kind for line in lines)]
     unknown = _unknown(lines) if not kinds else None
     footnotes: list[tuple[Remark, ...]] = []
     groups: dict[tuple, Group] = {}
     for line, own in zip(lines, entries, strict=True):
-        note = _footnote(line, kinds, unknown, with_status=STATUS not in columns)
+        note = _footnote(line, kinds, unknown, STATUS not in columns, spread)
         if note and note not in footnotes:
             footnotes.append(note)
         place = footnotes.index(note) + 1 if note else None
@@ -153,7 +164,7 @@ def body(
     delta = bool(names & {"delta", "interval"})
     theirs = any(column.group not in ("", REPRODUCED) for column in columns) or "verdict" in names
     apart = any(column.group == DIFFERENCE for column in columns)
-    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs, apart, unknown)
+    facts = Facts(scale, kinds, bold, delta, "p_holm" in names, theirs, apart, spread, unknown)
     return Body(
         markup.text(suite["title"].rstrip(".")),
         markup.text(caption(lines, suite, facts)),
@@ -286,27 +297,39 @@ def _reproduced(
 def _differences(
     line: dict, splits: tuple[Split, ...], markup: Markup, pale: Callable[[str], str]
 ) -> dict[Column, Entry]:
-    """Reproduced minus published perplexity, of a row that may be compared."""
+    """Reproduced minus published perplexity with its interval, of a row that may be compared."""
     found = {}
     for split in splits:
         value = line[split] - line[f"published_{split}"] if compared(line) else math.nan
         text = number(value, "{:+.2f}")
         found[Column(split, DIFFERENCE)] = _marked(text, value, markup, pale)
+    for column, name in SPREADS.items():
+        found[column] = _marked(*_interval(line, name), markup)
     return found
+
+
+def _known(line: dict, interval: str) -> bool:
+    return not math.isnan(line[f"{interval}_low"])
+
+
+def _interval(line: dict, name: str) -> tuple[str, float]:
+    """The interval whose ends the line has under ``name``, and its lower end."""
+    low, high = (line[f"{name}_{end}"] for end in ("low", "high"))
+    text = f"[{number(low, '{:+.2f}')}, {number(high, '{:+.2f}')}]"
+    return text if _known(line, name) else DASH, low
 
 
 def _measures(line: dict, is_base: bool, markup: Markup) -> dict[Column, Entry]:
     """Seeds, the difference from the base row with its uncertainty, and time."""
-    low, high = (number(line[f"delta_{end}"], "{:+.2f}", "") for end in ("low", "high"))
-    texts = {
+    shown = {
         "seeds": (f"{line['n']}", line["n"]),
         "delta": (number(line["delta_test"], "{:+.2f}"), line["delta_test"]),
-        "interval": (f"[{low}, {high}]" if low else DASH, line["delta_low"]),
+        "interval": _interval(line, "delta"),
         "p": (probability(line["p"]), line["p"]),
         "p_holm": (probability(line["p_holm"]), line["p_holm"]),
         "seconds_per_epoch": (seconds_text(line["seconds_per_epoch"]), line["seconds_per_epoch"]),
     }
-    found = {Column(name): _marked(*pair, markup) for name, pair in texts.items()}
+    found = {Column(name): _marked(*pair, markup) for name, pair in shown.items()}
     if is_base:
         text = markup.text(words.BASE)
         found[Column("delta")] = Entry(text, line["delta_test"], empty=True)
@@ -321,15 +344,20 @@ def _unknown(lines: list[dict]) -> NoInterval | None:
 
 
 def _footnote(
-    line: dict, kinds: list[str], unknown: NoInterval | None, with_status: bool
+    line: dict, kinds: list[str], unknown: NoInterval | None, with_status: bool, spread: bool
 ) -> tuple[Remark, ...]:
-    """What neither caption nor status column says about a row."""
+    """What neither caption nor status column says about a row.
+
+    ``spread``: intervals of differences from published numbers are shown.
+    """
     # Divergence and leaks have a remark of their own.
     shown = with_status and line["status"] in (Status.PARTIAL, Status.MISSING)
     found = [each for each in line["remarks"] if shown or not isinstance(each, SeedsMissing)]
     if not with_status:
         found = [each for each in found if not isinstance(each, AtEpoch)]
-    found = [each for each in found if each != unknown]
+    judged = isinstance(line["verdict"], str)
+    if not spread or not judged or any(_known(line, each) for each in SPREADS.values()):
+        found = [e for e in found if e != unknown and not isinstance(e, NoPublishedInterval)]
     if line["interval"] in kinds[1:]:
         found.append(OtherInterval(line["interval"]))
     return tuple(found)

@@ -1,12 +1,14 @@
 """The best row of a study beside the second best."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
 
 from awd.report.noise import Pool
-from awd.report.stats import Noise
+from awd.report.remarks import Ahead
+from awd.report.stats import Noise, beyond_noise
 from awd.report.tables.build import beats_frequencies, build, compared
 
 
@@ -52,3 +54,29 @@ def leads(
         two = build(pair, records, scale, planned, noises).to_dict("records")
         found[str(corpus)] = Lead(best, next(line for line in two if line["row"] == names[1]))
     return found
+
+
+def remarked(suite: dict, frame: pd.DataFrame, found: Mapping[str, Lead]) -> pd.DataFrame:
+    """Return the frame of a suite with a remark on each best row, where the noise is known.
+
+    ``found`` are its `leads`. Where one of both is the base row, the other has this difference
+    already.
+    """
+    seconds = {
+        (corpus, best["row"]): second
+        for corpus, (best, second) in found.items()
+        if second is not None
+        and not math.isnan(second["p_holm"])
+        and suite["base"] not in (best["row"], second["row"])
+    }
+    remarks = []
+    for line in frame.to_dict("records"):
+        second = seconds.get((line["corpus"], line["row"]))
+        remarks.append(line["remarks"] + ((_ahead(second),) if second else ()))
+    return frame.assign(remarks=remarks)
+
+
+def _ahead(second: dict) -> Ahead:
+    delta, low, high = (second[f"delta_{part}"] for part in ("test", "low", "high"))
+    p = second["p_holm"]
+    return Ahead(second["label"], delta, low, high, p, beyond_noise(p))

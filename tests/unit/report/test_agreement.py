@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from awd.report.agreement import Verdict, judge, order
+from awd.report.agreement import Verdict, difference, judge, order
 from awd.report.stats import Noise, Result, pool
 
 UNKNOWN = Noise()
@@ -45,6 +45,39 @@ def test_a_published_number_from_the_same_process_is_reproduced_95_times_of_100(
         rows = [[Result(4 + 0.01 * x) for x in generator.standard_normal(n)] for n in (1, 3)]
         published = math.exp(4 + 0.01 * generator.standard_normal())
         found.append(judge(rows[0], published, pool(rows)).verdict == Verdict.REPRODUCED)
+    assert 0.94 < np.mean(found) < 0.965
+
+
+def test_the_interval_of_the_difference_is_that_of_two_means_over_seeds():
+    """Of n trainings of ours and the published one, with one noise; in perplexity."""
+    noise = Noise(0.01**2, 4)
+    half = reference.t.ppf(0.975, 4) * 0.01 * math.sqrt(1 / 2 + 1)
+    found = difference(losses(99.0, 100**2 / 99.0), 97.0, noise)
+    assert found == pytest.approx([100 * math.exp(sign * half) - 97 for sign in (-1, 1)])
+    assert all(map(math.isnan, difference(losses(99.0), 97.0, UNKNOWN)))
+
+
+def test_the_interval_has_zero_in_it_exactly_where_the_number_is_reproduced():
+    noise, ours = Noise(0.01**2, 4), losses(100.0)
+    verdicts = set()
+    for published in np.linspace(93, 107, 57):
+        low, high = difference(ours, published, noise)
+        verdict = judge(ours, published, noise).verdict
+        assert (low <= 0 <= high) == (verdict == Verdict.REPRODUCED)
+        verdicts.add(verdict)
+    assert verdicts == {Verdict.REPRODUCED, Verdict.HIGHER, Verdict.LOWER}
+
+
+def test_the_interval_holds_the_difference_of_two_means_95_times_of_100():
+    """Also where both means differ: here by 0.02 nats at a perplexity near 54."""
+    generator = np.random.default_rng(4)
+    apart = math.exp(4.02) - math.exp(4)
+    found = []
+    for _ in range(3_000):
+        rows = [[Result(4.02 + 0.01 * x) for x in generator.standard_normal(n)] for n in (1, 3)]
+        published = math.exp(4 + 0.01 * generator.standard_normal())
+        low, high = difference(rows[0], published, pool(rows))
+        found.append(low <= apart <= high)
     assert 0.94 < np.mean(found) < 0.965
 
 

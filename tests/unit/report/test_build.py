@@ -43,6 +43,18 @@ def test_before_the_first_run(tmp_path):
     assert table["params"].notna().all()
 
 
+def test_all_formats_compare_the_best_row_with_the_second(tmp_path):
+    """Where neither is the base row, so that the table has not this difference otherwise."""
+    plan = make_plan(scale="demo", seeds=(1, 2))
+    plan["suites"][0]["base"] = "minus-weight-drop"
+    write_json(tmp_path / "demo/plans/merity2018.json", plan)
+    write_runs(plan, tmp_path / "runs", tokens=500)
+    written = report(tmp_path, "demo", parts=("tables", "combined"))
+    texts = [path.read_text() for path in written if path.name != "numbers.tex"]
+    assert len(texts) == 8
+    assert {text.count("econd best: ") for text in texts} == {2}, "on two corpora"
+
+
 def test_tables_whose_records_are_elsewhere_keep_their_numbers(results):
     """As in a copy of plans and tables alone; without numbers to lose they are made again."""
     parts = ("records", "tables")

@@ -7,6 +7,7 @@ import pytest
 
 from awd.report import words
 from awd.report.remarks import (
+    Ahead,
     AsFrequencies,
     AtEpoch,
     Backward,
@@ -14,6 +15,7 @@ from awd.report.remarks import (
     Incomparable,
     NeverAveraged,
     NoInterval,
+    NoPublishedInterval,
     Note,
     OtherInterval,
     OwnNoise,
@@ -32,6 +34,8 @@ EXAMPLES = [
     Incomparable((("batch_size", 10),)),
     AsFrequencies(22.7),
     NoInterval(),
+    NoPublishedInterval(NoInterval()),
+    Ahead("GRU", 0.5, -0.2, 1.2, 0.15, beyond=False),
     OwnNoise(LeftOut.SPREADS),
     OtherInterval(next(iter(words.INTERVALS))),
 ]

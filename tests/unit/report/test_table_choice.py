@@ -58,6 +58,11 @@ def test_the_usual_table_says_which_columns_it_has_not(tmp_path):
         (Choice(columns=("difference",)), "has no 'difference'; did you mean 'difference."),
         (Choice(columns=("published.tset",)), "no 'published.tset'; did you mean 'published.test"),
         (Choice(columns=("interval",)), "has no 'interval'; it needs a row with several seeds"),
+        (
+            Choice(columns=("difference.test", "difference.test_interval")),
+            "no 'difference.test_interval'; it needs scale paper, .* and a row with several seeds",
+        ),
+        (Choice(columns=("difference.interval",)), "no 'difference.interval'; did you mean 'diff"),
         (Choice(columns=("published.parameters",)), "; no row here has this published number"),
         (Choice(caption="100% & a_b"), r"caption: .* a bare % & _: type \\% \\& \\_, or \$...\$"),
     ],
@@ -72,9 +77,53 @@ def test_an_interval_needs_the_difference_that_it_is_of(tmp_path):
     """Beside another difference it would be taken for that one's."""
     suite, table = study(tmp_path, seeds=(1, 2))
     columns = ("test", "difference.test", "interval")
-    with pytest.raises(InputError, match="columns: interval is that of delta: add 'delta'"):
+    with pytest.raises(InputError, match=r"interval is that of delta: .* 'difference.test_inter"):
         latex(table, suite, "paper", Choice(columns=columns))
     assert "interval" in latex(table, suite, "paper", Choice(columns=("delta", "interval")))
+
+
+def test_the_interval_of_a_published_difference_stands_beside_it(tmp_path):
+    """And a verdict of reproduced is the same as zero within it."""
+    suite, table = study(tmp_path, seeds=(1, 2))
+    columns = ("difference.test", "difference.test_interval", "verdict")
+    text = latex(table, suite, "paper", Choice(columns=columns))
+    lines = table.to_dict("records")
+    assert sum(row[2].startswith("{[}") for row in cells(text)) > 8
+    for row, line in zip(cells(text), lines, strict=True):
+        ends = [line["difference_test_low"], line["difference_test_high"]]
+        expected = f"[{ends[0]:+.2f}, {ends[1]:+.2f}]" if ends[0] == ends[0] else "--"
+        shown = row[2].replace("$-$", "-").replace("{[}", "[").replace("{]}", "]")
+        assert shown == expected
+        if ends[0] == ends[0]:
+            assert (ends[0] <= 0 <= ends[1]) == (line["verdict"] == "reproduced")
+            assert ends[0] < line["test"] - line["published_test"] < ends[1]
+    assert r"with its 95\% interval over trainings, of which the published number is one." in text
+    assert "Noise of training, over all studies: " in text
+    with pytest.raises(InputError, match=r"test_interval is that of difference\.test: add"):
+        latex(table, suite, "paper", Choice(columns=("difference.valid", columns[1])))
+
+
+def test_a_row_without_interval_of_its_published_difference_has_a_reason(tmp_path):
+    """Also the base row, which is compared with no other one."""
+    suite, table = study(tmp_path, change=lambda plan: one_seed_on_ptb(plan), seeds=(1, 2))
+    columns = ("difference.test", "difference.test_interval")
+    rows = ("full", "minus-nt-asgd")
+    text = latex(table, suite, "paper", Choice(rows=rows, columns=columns))
+    found = cells(text)
+    assert [row[2] == "--" for row in found] == [True, True, False, False]
+    assert "No interval of the published difference: no row trained on the same text" in text
+    assert "No interval: no row trained on the same text" in text
+    assert [r"\textsuperscript" in row[0] for row in found] == [True, True, False, False]
+    other = latex(table, suite, "paper", Choice(rows=rows, columns=("difference.test",)))
+    assert "of the published difference" not in other
+
+
+def one_seed_on_ptb(plan):
+    for row in plan["suites"][0]["rows"]:
+        if row["corpus"] == "ptb":
+            for item in row["runs"][1:]:
+                plan["runs"].pop(item["run"], None)
+            del row["runs"][1:]
 
 
 def test_a_difference_is_reproduced_minus_published(tmp_path):

@@ -1,5 +1,6 @@
 """The best row beside the second: which they are, and whether they differ beyond noise."""
 
+import dataclasses
 import math
 import shutil
 
@@ -10,8 +11,9 @@ from table_study import rewrite, with_frequencies
 
 from awd.report import records, tables
 from awd.report.noise import by_split
+from awd.report.remarks import Ahead
 from awd.report.stats import SIGNIFICANCE, Result, compare, pool
-from awd.report.tables.lead import leads
+from awd.report.tables.lead import leads, remarked
 
 
 def found(folder, seeds=(1, 2, 3), change=lambda _: None):
@@ -101,3 +103,33 @@ def test_equal_rows_lead_beyond_noise_no_more_often_than_the_level(seeds):
 def test_before_the_first_run_no_row_leads(tmp_path):
     ahead, _ = found(tmp_path, change=lambda folder: shutil.rmtree(folder / "runs"))
     assert ahead == {}
+
+
+def ahead_of(table):
+    """The remarks that compare a row of a table with the second best, by corpus and row."""
+    return {
+        (line["corpus"], line["row"]): each
+        for line in table.to_dict("records")
+        for each in line["remarks"]
+        if isinstance(each, Ahead)
+    }
+
+
+def test_a_remark_on_the_best_row_compares_it_with_the_second(tmp_path):
+    """Unless one of both is the base row: then the other has this difference already."""
+    ahead, table = found(tmp_path)
+    remarks = ahead_of(remarked({"base": "minus-weight-drop"}, table, ahead))
+    assert remarks.keys() == {(corpus, lead.best["row"]) for corpus, lead in ahead.items()}
+    for (corpus, _), remark in remarks.items():
+        second = ahead[corpus].second
+        names = ["label", "delta_test", "delta_low", "delta_high", "p"]
+        assert [*dataclasses.astuple(remark)[:5]] == [second[name] for name in names]
+        assert remark.beyond == (second["p"] < SIGNIFICANCE)
+    for base in {lead.best["row"] for lead in ahead.values()}:
+        corpora = {corpus for corpus, lead in ahead.items() if lead.best["row"] != base}
+        assert {corpus for corpus, _ in ahead_of(remarked({"base": base}, table, ahead))} <= corpora
+
+
+def test_without_known_noise_there_is_no_remark(tmp_path):
+    ahead, table = found(tmp_path, seeds=(1,))
+    assert ahead_of(remarked({"base": "minus-weight-drop"}, table, ahead)) == {}

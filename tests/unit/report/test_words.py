@@ -16,11 +16,13 @@ from awd.report.noise import by_split
 from awd.report.page import render
 from awd.report.published_curves import published_curves
 from awd.report.remarks import (
+    Ahead,
     Backward,
     Ended,
     Incomparable,
     NeverAveraged,
     NoInterval,
+    NoPublishedInterval,
     Note,
     OtherInterval,
     OwnNoise,
@@ -87,6 +89,18 @@ def test_the_source_of_the_noise_and_what_is_left_out_of_it():
         (
             OwnNoise(LeftOut.SPREADS),
             "its noise is that of its own trainings alone, because its trainings spread far more",
+        ),
+        (
+            NoPublishedInterval(NoInterval()),
+            "no interval of the published difference: no row trained on the same text has several",
+        ),
+        (
+            Ahead("GRU", 0.5, -0.2, 1.2, 0.15, beyond=False),
+            "second best: “GRU”, +0.50 (95% interval [−0.20, +1.20], p = 0.150): undecided",
+        ),
+        (
+            Ahead("GRU", 9.0, 7.0, 11.0, 1e-9, beyond=True),
+            "second best: “GRU”, +9.00 (95% interval [+7.00, +11.00], p < 0.001): beyond noise",
         ),
         (OtherInterval("trainings"), "interval over trainings"),
     ],
