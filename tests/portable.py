@@ -132,18 +132,22 @@ def _digest(*values) -> str:
     return digest.hexdigest()[:16]
 
 
-def program(folder: Path, compiler: str = "g++", *flags: str) -> Path:
-    """The program that prints digests of the kernels, made by ``compiler``."""
-    made = folder / "digests"
-    sources = [PROGRAM, KERNELS / "generic.cpp"]
-    subprocess.run([compiler, *FLAGS, *flags, f"-I{KERNELS}", *sources, "-o", made], check=True)
+def program(folder: Path, compiler: str = "g++", *flags: str, isa: str = "generic") -> Path:
+    """The program that prints digests of an instruction set's kernels, made by ``compiler``."""
+    made = folder / f"digests-{isa}"
+    options = [*FLAGS, f"-DISA={isa}", f"-I{KERNELS}", *flags]
+    subprocess.run([compiler, *options, PROGRAM, KERNELS / f"{isa}.cpp", "-o", made], check=True)
     return made
 
 
 def digests_of_kernels(*command: str | Path) -> dict[str, str]:
     """What the program prints, as a mapping; ``command`` runs it."""
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return dict(line.split() for line in done.stdout.splitlines())
+    return as_digests(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def as_digests(printed: str) -> dict[str, str]:
+    """What the program printed, as a mapping."""
+    return dict(line.split() for line in printed.splitlines())
 
 
 def main() -> None:

@@ -1,13 +1,14 @@
-// Prints a digest of what each kernel makes of fixed numbers, without torch and with the kernels
-// for any CPU of the kind that it is compiled for. Whatever kind that is, the digests are the same.
+// Prints a digest of what each kernel makes of fixed numbers, without torch and with the kernels of
+// one instruction set, ISA. Whatever set that is, and on whatever CPU, the digests are the same.
 
 #include <cstdio>
+#include <limits>
 #include <vector>
 
 #include "decoder.h"
 #include "recurrence.h"
 
-const awd::Kernels& awd::kernels() { return generic::table; }
+const awd::Kernels& awd::kernels() { return ISA::table; }
 
 using namespace awd;
 
@@ -50,26 +51,35 @@ Matrix<float> matrix(const std::vector<float>& of, int64_t rows, int64_t columns
   return {of.data(), rows, columns, transposed ? rows : columns, transposed};
 }
 
+void product(Digest& digest, int64_t rows, int64_t depth, int64_t columns) {
+  for (int kind = 0; kind < 4; ++kind) {
+    const auto left = numbers(rows * depth), right = numbers(depth * columns);
+    auto out = numbers(rows * columns);
+    const Factor<float> factor(matrix(right, depth, columns, kind & 1));
+    factor.multiply(matrix(left, rows, depth, kind & 2), out.data(), columns, false);
+    digest << out;
+    factor.multiply(matrix(left, rows, depth, kind & 2), out.data(), columns, true);
+    digest << out;
+  }
+}
+
 void products() {
   Digest digest;
   const int64_t sizes[][3] = {{5, 7, 3}, {1, 1, 1}, {1, 33, 70}, {2, 40, 97}, {20, 50, 66},
                               {13, 771, 17}, {131, 3, 35}};
-  for (const auto& [rows, depth, columns] : sizes)
-    for (int kind = 0; kind < 4; ++kind) {
-      const auto left = numbers(rows * depth), right = numbers(depth * columns);
-      auto out = numbers(rows * columns);
-      const Factor<float> factor(matrix(right, depth, columns, kind & 1));
-      factor.multiply(matrix(left, rows, depth, kind & 2), out.data(), columns, false);
-      digest << out;
-      factor.multiply(matrix(left, rows, depth, kind & 2), out.data(), columns, true);
-      digest << out;
-    }
+  for (const auto& [rows, depth, columns] : sizes) product(digest, rows, depth, columns);
   digest.print("products");
 }
 
-void layer(const char* name, const Cell& cell, int64_t gates) {
+// Each height of a tile, up to 12 rows, with several whole panels of up to 32 columns and a part.
+void tiles() {
   Digest digest;
-  const int64_t time = 3, batch = 5, width = 23, rows = gates * width, size = time * batch;
+  for (int64_t rows = 1; rows <= 13; ++rows) product(digest, rows, 6, 4 * 32 + 3);
+  digest.print("tiles");
+}
+
+void layer(Digest& digest, const Cell& cell, int64_t gates, int64_t width) {
+  const int64_t time = 3, batch = 5, rows = gates * width, size = time * batch;
   auto made = numbers(size * rows, 4);
   const auto hidden = numbers(batch * width), memory = numbers(batch * width);
   const auto weight = numbers(rows * width), bias_ih = numbers(rows), bias_hh = numbers(rows);
@@ -87,6 +97,11 @@ void layer(const char* name, const Cell& cell, int64_t gates) {
                  gates == 3 ? d_recurrent.data() : d_gates.data());
   digest << d_gates << d_recurrent << d_hidden;
   if (cell.has_memory) digest << d_memory;
+}
+
+void layer(const char* name, const Cell& cell, int64_t gates) {
+  Digest digest;
+  layer(digest, cell, gates, 23);
   digest.print(name);
 }
 
@@ -128,6 +143,22 @@ void elementary() {
   (digest << to).print("elementary");
 }
 
+void specials() {
+  Digest digest;
+  using Of = std::numeric_limits<float>;
+  const float largest = Of::max(), smallest = Of::denorm_min(), normal = Of::min();
+  std::vector<float> from;
+  for (float value : {0.f, smallest, normal / 2, normal, 1e-10f, 0.5f, 1.f, 87.f, 88.f, 88.5f, 89.f,
+                      104.f, largest, Of::infinity()})
+    from.insert(from.end(), {value, -value});
+  std::vector<float> to(from.size());
+  for (const auto kernel : {kernels().exp, kernels().tanh, kernels().log}) {
+    kernel(from.size(), from.data(), to.data());
+    digest << to;
+  }
+  digest.print("specials");
+}
+
 void sums() {
   std::vector<double> found;
   std::vector<float> softmax;
@@ -144,9 +175,7 @@ void sums() {
   (digest << found).print("sums");
 }
 
-void attention() {
-  Digest digest;
-  const int64_t width = 21, window = 6;
+void attention(Digest& digest, int64_t width, int64_t window) {
   const auto past = numbers(width * window), keys = numbers(width * window);
   const auto query = numbers(width), score = numbers(width), d_remembered = numbers(width);
   const Attention of{width, window, width, past.data(), keys.data(), query.data(), score.data()};
@@ -157,12 +186,15 @@ void attention() {
   kernels().attend_backward(of, weights.data(), d_remembered.data(), d_past.data(), d_keys.data(),
                             d_query.data(), d_score.data());
   digest << weights << remembered << d_past << d_keys << d_query << d_score;
+}
+
+void attention() {
+  Digest digest;
+  attention(digest, 21, 6);
   digest.print("attention");
 }
 
-void updates() {
-  Digest digest;
-  const int64_t count = 1003;
+void updates(Digest& digest, int64_t count) {
   auto parameter = numbers(count), mean = numbers(count), square = numbers(count);
   for (float& value : square) value *= value;
   std::vector<double> average(count);
@@ -173,7 +205,47 @@ void updates() {
     kernels().average(count, 1.0 / (step + 1), parameter.data(), average.data());
   }
   digest << parameter << mean << square << average;
+}
+
+void updates() {
+  Digest digest;
+  updates(digest, 1003);
   digest.print("updates");
+}
+
+// Each length up to two vectors of 16 lanes and more: what a compiler makes of the rest of a loop.
+void lengths() {
+  Digest digest;
+  for (int64_t count = 1; count <= 40; ++count) {
+    const auto one = numbers(count, 4), other = numbers(count, 4), bias = numbers(count);
+    std::vector<float> positive = one, to(count);
+    for (float& value : positive) value *= value;
+    for (const auto kernel : {kernels().exp, kernels().tanh, kernels().softmax, kernels().add}) {
+      kernel(count, one.data(), to.data());
+      digest << to;
+    }
+    kernels().add_scaled(count, 0.7f, other.data(), to.data());
+    digest << to;
+    for (const auto kernel : {kernels().log, kernels().sqrt}) {
+      kernel(count, positive.data(), to.data());
+      digest << to;
+    }
+    std::vector<float> row = one, losses(2);
+    losses[0] = kernels().cross_entropy(count, row.data(), bias.data(), count / 2);
+    row = one;
+    losses[1] = kernels().cross_entropy_gradient(count, row.data(), bias.data(), count / 2, 0.3f,
+                                                 to.data());
+    digest << losses << row << to;
+    digest << std::vector{kernels().sum(count, one.data()),
+                          kernels().sum_of_squares(count, one.data()),
+                          kernels().sum_of_squared_changes(count, one.data(), other.data())};
+    layer(digest, kernels().lstm, 4, count);
+    layer(digest, kernels().gru, 3, count);
+    layer(digest, kernels().rnn, 1, count);
+    attention(digest, count, count / 4 + 1);
+    updates(digest, count);
+  }
+  digest.print("lengths");
 }
 
 }  // namespace
@@ -188,4 +260,7 @@ int main() {
   sums();
   attention();
   updates();
+  tiles();
+  specials();
+  lengths();
 }

@@ -2,9 +2,11 @@
 
 import json
 import re
+import runpy
 import shutil
 import subprocess
 
+import bochs
 import portable
 import pytest
 import torch
@@ -17,6 +19,7 @@ from awd.model import kernels
 from awd.study.spec import GATES
 
 GOLDEN = json.loads(portable.GOLDEN.read_text("utf-8"))
+ROOT = portable.KERNELS.parents[2]
 SETS = kernels.operators.instruction_sets() if kernels.operators else []
 
 pytestmark = pytest.mark.skipif(not SETS, reason="no compiled kernels")
@@ -66,6 +69,25 @@ def test_the_kernels_of_avx512_give_the_golden_digests_without_avx512(tmp_path):
     assert portable.digests_of_kernels(program) == GOLDEN["kernels"]
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not bochs.INSTALLED or not shutil.which("g++"),
+    reason=f"no emulated CPU with AVX-512 (Debian: {bochs.PACKAGES}), or g++ is not installed",
+)
+def test_the_kernels_of_avx512_give_the_golden_digests_on_an_emulated_cpu(tmp_path, monkeypatch):
+    """As awd compiles them, not as a stand-in."""
+    monkeypatch.setattr("setuptools.setup", lambda **_: None)
+    build = runpy.run_path(str(ROOT / "setup.py"))
+    programs = []
+    for isa in ("generic", "avx2", "avx512"):
+        flags = (*build["FLAGS"], *build["OF_FILE"].get(f"{isa}.cpp", ()), "-static")
+        programs.append(portable.program(tmp_path, "g++", *flags, isa=isa))
+    flags_of_cpu, printed = bochs.run(tmp_path, *programs)
+    assert {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= flags_of_cpu
+    for program in programs:
+        assert portable.as_digests(printed[program.name]) == GOLDEN["kernels"], program.name
+
+
 @pytest.mark.skipif(not shutil.which("objdump"), reason="objdump is not installed")
 def test_no_instruction_of_the_kernels_leaves_a_choice():
     """Approximations of 1/x and 1/sqrt(x) differ between makers of CPUs."""
@@ -100,7 +122,7 @@ def test_sums_in_the_kernels_are_not_left_to_the_compiler():
         for operation in re.findall(r"reduction\((\S+) *:", path.read_text("utf-8"))
     ]
     assert set(found) <= {"max", "min"}
-    build = (portable.KERNELS.parents[2] / "setup.py").read_text("utf-8")
+    build = (ROOT / "setup.py").read_text("utf-8")
     assert "-ffp-contract=off" in build
     assert not re.search("-ffast-math|-fassociative-math|-Ofast|-funsafe-math", build)
 
