@@ -12,6 +12,7 @@ from awd.places import study_command
 from awd.report import figure_cache, tables
 from awd.report import records as run_records
 from awd.report.equal_epochs import equal_epochs
+from awd.report.evaluations import name_members
 from awd.report.lost_plan import lost_plan
 from awd.report.noise import by_split, pool_of
 from awd.report.published_curves import published_curves
@@ -188,6 +189,7 @@ def _complete_plan(folder: Path, scale: str, suites: Collection[str]) -> dict:
             suite[key] = {row["corpus"]: shares.get(row["corpus"], {}) for row in suite["rows"]}
     for suite in plan["suites"]:
         suite["train_tokens"] = train_tokens(suite, plan["runs"])
+        name_members(suite, plan["runs"])
     return plan
 
 

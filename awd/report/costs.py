@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from awd.report.evaluations import Evaluation, evaluations_of
+from awd.report.evaluations import Evaluation, evaluations_of, trainings_of
 from awd.report.structures import UsedDevice
 from awd.vocabulary import Device, Stage, stages_to
 
@@ -24,31 +24,29 @@ class Costs:
         self.seconds: dict[tuple[str, str], float] = {}
         if "seconds" in curves:
             self.seconds = curves.groupby(["run", "stage"])["seconds"].sum().to_dict()
-        energy = records[["run", "stage", "energy_joules"]].dropna()
-        self.joules: dict[tuple[str, str], float] = {
-            (run, stage): joules for run, stage, joules in energy.itertuples(index=False)
-        }
+        columns = ["run", "stage", "method", "trainings", "energy_joules"]
+        energy = records[columns].dropna(subset="energy_joules")
+        self.joules: dict[tuple[str, str], float] = {}
+        self.evaluated_joules: dict[Evaluation, float] = {}
+        for run, stage, method, trainings, joules in energy.itertuples(index=False):
+            self.evaluated_joules[run, stage, method] = joules
+            if pd.isna(trainings) or trainings == 1:
+                self.joules[run, stage] = joules
         self.devices: dict[tuple[str, str], Sequence[UsedDevice]] = {}
-        self.trainings: dict[Evaluation, int] = {}
-        columns = ["run", "stage", "method", "devices", "trainings"]
-        for run, stage, method, devices, trainings in records[columns].itertuples(index=False):
+        self.evaluated: set[Evaluation] = set()
+        columns = ["run", "stage", "method", "devices"]
+        for run, stage, method, devices in records[columns].itertuples(index=False):
             self.devices |= {(run, each): used for each, used in (devices or {}).items()}
-            self.trainings[run, stage, method] = 1 if pd.isna(trainings) else int(trainings)
+            self.evaluated.add((run, stage, method))
         self._usual = {kind for used in self.devices.values() for kind in _kinds(used)}
 
     def of_row(self, row: dict) -> dict[tuple[str, str], float]:
         """Return the seconds that training a row's weights took, by run and stage.
 
-        Both stages of a fine-tuned row count. Of an ensemble one training is known by name; the
-        others are taken to cost the same.
+        Both stages of a fine-tuned row count, and all members of an ensemble.
         """
-        found = {}
-        for key in evaluations_of(row):
-            run, count = key[0], self.trainings.get(key, 1)
-            for stage in stages_to(row["stage"]):
-                if (run, stage) in self.seconds:
-                    found[run, str(stage)] = count * self.seconds[run, stage]
-        return found
+        places = [(run, str(each)) for run in trainings_of(row) for each in stages_to(row["stage"])]
+        return {place: self.seconds[place] for place in places if place in self.seconds}
 
     def hours(self, seconds: Seconds) -> dict[Device | None, float]:
         """Return seconds as hours by kind of device: of cores, or of GPUs.
@@ -71,25 +69,29 @@ class Costs:
     def energy(self, seconds: Seconds) -> float | None:
         """Return the joules of these stages, None unless the machine counted those of each.
 
-        ``seconds`` are those of `of_row`, or of all stages; where a run is fine-tuned, its training
-        is one of them. The trainings of an ensemble that are not known by name are taken to use the
-        same.
+        Where a run is fine-tuned, its training is one of them.
         """
         last = {run: str(stage) for stage in Stage for run, each in seconds if each == stage}
         if not last or not last.items() <= self.joules.keys():
             return None
-        return sum(
-            self.joules[place] * seconds[place] / self.seconds[place] for place in last.items()
-        )
+        return sum(self.joules[place] for place in last.items())
+
+    def energy_of_row(self, row: dict) -> float | None:
+        """Return the joules of all trainings of `of_row`, None unless each was counted."""
+        trained = {run for run, _ in self.seconds}
+        keys = [key for key in evaluations_of(row) if key[0] in trained]
+        if not keys or not self.evaluated_joules.keys() >= set(keys):
+            return None
+        return sum(self.evaluated_joules[key] for key in keys)
 
     def training_hours(self, row: dict) -> tuple[float, Device | None]:
         """Return the hours to train a row, the mean over its finished seeds, and of what device.
 
         nan if no seed has finished; (nan, None) too if the devices differ or are not known.
         """
-        finished = {key[0] for key in evaluations_of(row) if key in self.trainings}
-        seconds = {key: spent for key, spent in self.of_row(row).items() if key[0] in finished}
-        totals = self.hours(seconds)
+        places = zip(row["runs"], evaluations_of(row), strict=True)
+        finished = [item for item, key in places if key in self.evaluated]
+        totals = self.hours(self.of_row({**row, "runs": finished}))
         if len(totals) != 1 or None in totals:
             return math.nan, None
         ((kind, total),) = totals.items()

@@ -24,7 +24,7 @@ import pandas as pd
 from awd import __file__ as package
 from awd.errors import InputError
 from awd.files import read_json, users_text, write_json
-from awd.report.evaluations import runs_of
+from awd.report.evaluations import runs_of, trainings_of
 
 FORMATS = ("png", "pdf", "svg")
 DRAWN = ".drawn.json"
@@ -71,9 +71,10 @@ def tasks(
 
     Raises InputError if the style file cannot be read.
     """
-    runs, own = runs_of(suite), dict(frames)
-    for name in ("records", "curves"):
-        own[name] = own[name][own[name]["run"].isin(runs)].reset_index(drop=True)
+    trained = {run for row in suite["rows"] for run in trainings_of(row)}
+    own = dict(frames)
+    for name, of_suite in (("records", runs_of(suite)), ("curves", trained)):
+        own[name] = own[name][own[name]["run"].isin(of_suite)].reset_index(drop=True)
     common = hashlib.sha256(_surroundings().encode())
     common.update(_style_text(style).encode())
     common.update(json.dumps([suite, scale], sort_keys=True, default=repr).encode())

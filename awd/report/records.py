@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -56,6 +56,7 @@ RECORD_TYPES = {
     "torch": "str",
     "started": "str",
     "ended": "str",
+    # Of an ensemble the sum over its members, unknown if one is:
     "seconds": "float64",  # of the training stage, all its resumes together
     "energy_joules": "float64",  # of this stage and the one before, validation included
     "resumes": "Int64",
@@ -96,6 +97,7 @@ def collect(
     lines: list[dict] = []
     files: list[tuple[Path, dict]] = []
     results: dict[tuple[str, str], dict] = {}
+    trainings: dict[str, dict[Stage, dict]] = {}
     for run, planned in plan["runs"].items():
         folder = Path(runs) / run
         try:
@@ -104,7 +106,7 @@ def collect(
             names = []
         seed = seeds.get(run, planned["spec"].get("seed"))
         known = {"run": run, "corpus": planned["corpus"]["name"], "seed": seed}
-        trained = _trainings(folder, names, planned)
+        trained = trainings[run] = _trainings(folder, names, planned)
         for stage in Stage:
             lines += _stage_lines(folder, names, known | {"stage": str(stage)}, trained, planned)
             if f"{stage}.csv" in names:
@@ -118,6 +120,9 @@ def collect(
                 unfinished = curve_file(checkpoints, run, stage)
                 if unfinished.is_file():
                     files.append((unfinished, known | {"stage": str(stage)}))
+    for line in lines:
+        if line["members"]:
+            line |= _sums(line["stage"], [trainings.get(run, {}) for run in line["members"]], line)
     curves = learning_curves.join(files)
     learning_curves.check(curves, results, runs)
     return typed(_frame(lines), RECORD_TYPES), curves
@@ -233,6 +238,7 @@ def _stage_lines(
                 "protocol": structures.load(
                     "protocol", evaluated["protocol"], path, Protocol.from_record
                 ),
+                "members": evaluated["members"],
                 "trainings": _trainings_behind(evaluated, path),
                 "status": _status(evaluated, path),
                 "reason": evaluated.get("reason") or trained.get("reason"),
@@ -281,15 +287,33 @@ def _devices(
 
 def _energy(stage: str, trainings: dict[Stage, dict]) -> float | None:
     """The energy of ``stage`` and the stage before it, None if that of one is not known."""
-    found = [trainings.get(each, {}).get("energy_joules") for each in stages_to(stage)]
-    known = [joules for joules in found if isinstance(joules, int | float)]
-    return sum(known) if len(known) == len(found) else None
+    return _sum(trainings.get(each, {}).get("energy_joules") for each in stages_to(stage))
+
+
+def _sums(stage: str, members: list[dict[Stage, dict]], line: Mapping) -> dict[str, float | None]:
+    """The sums over an ensemble: the run of its ``line`` and its other ``members``."""
+    records = [each.get(Stage(stage), {}) for each in members]
+    sums = {
+        key: _sum([line[key], *(record.get(key) for record in records)])
+        for key in ("seconds", "resumes")
+    }
+    energies = [line["energy_joules"], *(_energy(stage, each) for each in members)]
+    return sums | {"energy_joules": _sum(energies)}
+
+
+def _sum(values: Iterable[object]) -> float | None:
+    """The sum of numbers, None if one is unknown."""
+    values = list(values)
+    known = [value for value in values if isinstance(value, int | float)]
+    return sum(known) if len(known) == len(values) else None
 
 
 def _trainings_behind(evaluated: dict, path: Path) -> int | None:
     members = evaluated["members"]
-    if not isinstance(members, list | None):
-        raise InputError(f"{path}: 'members' is {members!r} where a list is expected")
+    if not isinstance(members, list | None) or not all(
+        isinstance(run, str) for run in members or ()
+    ):
+        raise InputError(f"{path}: 'members' is {members!r} where a list of runs is expected")
     return None if members is None else 1 + len(members)
 
 

@@ -256,7 +256,7 @@ def _again(suite: dict, row: dict, base: dict | None, trainings: Trainings) -> A
             if any(split in values for split in Split)
         ],
         sorted(others),
-        words.cost(costs.hours(seconds), costs.energy(seconds)),
+        words.cost(costs.hours(seconds), costs.energy_of_row(row)),
         [_seed(item, row, trainings) for item in row["runs"]],
     )
 

@@ -13,15 +13,13 @@ from awd.vocabulary import Device, Stage
 
 
 def test_cost_is_the_time_of_both_stages_on_all_threads(tmp_path):
-    """Twelve epochs of training and of fine-tuning; an ensemble of two costs twice as much."""
+    """Twelve epochs of training and of fine-tuning."""
     inputs = study(tmp_path, corpora=("ptb",))
     lines, frame = inputs["curves"], inputs["records"]
     full, without = inputs["suite"]["rows"][:2]
     hours = 12 * 85.1 / 3600
     assert training_hours(without, lines, frame) == (pytest.approx(hours), Device.CPU)
     assert training_hours(full, lines, frame) == (pytest.approx(2 * hours), Device.CPU)
-    ensemble = frame.assign(trainings=2)
-    assert training_hours(without, lines, ensemble)[0] == pytest.approx(2 * hours)
     four = on(frame, CPU._replace(threads=4))
     assert training_hours(without, lines, four) == (pytest.approx(4 * hours), Device.CPU)
     gpu = on(frame, GPU)
@@ -55,12 +53,30 @@ def test_energy_is_that_of_the_stages_behind_a_row_and_unknown_if_one_is(tmp_pat
     runs = len(without["runs"])
     assert costs.energy(costs.of_row(without)) == pytest.approx(1000 * runs)
     assert costs.energy(costs.of_row(full)) == pytest.approx(1000 * len(full["runs"]))
-    ensemble = Costs(counted.assign(trainings=2), inputs["curves"])
-    assert ensemble.energy(ensemble.of_row(without)) == pytest.approx(2000 * runs)
+    assert costs.energy_of_row(without) == pytest.approx(1000 * runs)
+    assert costs.energy_of_row({**without, "runs": []}) is None
     counted.loc[counted["stage"] == Stage.FINETUNE, "energy_joules"] = np.nan
     costs = Costs(counted, inputs["curves"])
     assert costs.energy(costs.of_row(full)) is None
+    assert costs.energy_of_row(full) is None
     assert costs.energy({}) is None
+
+
+def test_an_ensemble_costs_what_each_of_its_members_took(tmp_path):
+    """The second training is half as long, as if it had stopped early, and has no evaluation."""
+    inputs = study(tmp_path, corpora=("ptb",))
+    row = inputs["suite"]["rows"][1]
+    first, second = (item["run"] for item in row["runs"][:2])
+    frame = inputs["records"][inputs["records"]["run"] == first]
+    curves = inputs["curves"].copy()
+    curves.loc[curves["run"] == second, "seconds"] /= 2
+    ensemble = row | {"runs": [{"seed": 1, "run": first, "members": [second]}]}
+    hours = 12 * 85.1 / 3600
+    assert training_hours(ensemble, curves, frame) == (pytest.approx(1.5 * hours), Device.CPU)
+    counted = frame.assign(trainings=2, energy_joules=1500.0)
+    costs = Costs(counted, curves)
+    assert costs.energy_of_row(ensemble) == pytest.approx(1500)
+    assert costs.energy(costs.of_row(ensemble)) is None, "what each has used is not known"
 
 
 @pytest.mark.parametrize("devices", [(CPU, GPU), (CPU, CPU._replace(threads=4)), ()])

@@ -54,6 +54,30 @@ def test_values_come_from_the_right_record(study):
     assert pd.isna(line["arithmetic"])
 
 
+def test_an_ensemble_has_the_resumes_and_times_of_all_its_members(study):
+    """Unknown if one is; of energy both stages."""
+    plan, runs = study
+    other = RUN.replace("-s1-", "-s2-")
+    for run, resumes, joules in ((RUN, 1, 10.5), (other, 2, 20.0)):
+        for stage in ("train", "finetune"):
+            path = runs / run / f"{stage}.json"
+            changes = {"resumes": resumes, "energy_joules": joules, "seconds": 1000.0 * resumes}
+            path.write_text(json.dumps(read_json(path) | changes))
+    path = runs / RUN / "finetune.stream.json"
+    alone = path.read_text()
+
+    def found() -> tuple:
+        frame, _ = records.collect(plan, runs)
+        line = frame[(frame["run"] == RUN) & (frame["stage"] == "finetune")].iloc[0]
+        return tuple(line[["trainings", "resumes", "seconds", "energy_joules"]])
+
+    assert found() == (1, 1, 1000.0, 21.0)
+    path.write_text(json.dumps(json.loads(alone) | {"members": [other]}))
+    assert found() == (2, 3, 3000.0, 61.0)
+    (runs / other / "finetune.json").unlink()
+    assert all(map(pd.isna, found()[1:]))
+
+
 def test_losses_by_block_are_part_of_the_line_of_the_test_text(study, tmp_path):
     """A record without them is read all the same, also from a csv."""
     plan, runs = study
@@ -305,6 +329,7 @@ def test_losses_by_frequency_that_do_not_add_up_are_refused(tmp_path, damage):
             "not one of 'done', 'diverged', 'hopeless', 'leaks'",
         ),
         ("finetune.stream.json", {"members": 2}, "'members' is 2"),
+        ("finetune.stream.json", {"members": [[1]]}, "'members' is"),
         ("finetune.json", {"devices": "AMD EPYC, 1 thread"}, "devices cannot be read"),
         ("finetune.json", {"devices": [{"kind": "tpu", "name": "x", "threads": 1}]}, "'tpu'"),
     ],
