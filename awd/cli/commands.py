@@ -237,8 +237,12 @@ def _report_choice(given: Mapping, results: Path) -> None:
             f"the command line: {', '.join(Choice._fields[:-1])} and {Choice._fields[-1]} are of "
             "one table: name its study, as in suites=kim2024"
         )
-    for key, allowed in (("parts", "tables"), ("formats", "tex")):
-        chosen(given, key, (allowed,))
+    try:
+        for key, allowed in (("parts", "tables"), ("formats", "tex")):
+            chosen(given, key, (allowed,))
+    except InputError as error:
+        keys = ", ".join(given.keys() & set(Choice._fields))
+        raise InputError(f"{error}, since {keys} make a table in LaTeX") from error
     if "name" in given and not re.fullmatch(PATTERN, given["name"]):
         raise InputError(f"the command line: name: '{given['name']}' must match {PATTERN}")
     for key in ("siunitx", "notes"):

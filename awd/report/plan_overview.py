@@ -175,18 +175,19 @@ def need(runs: Iterable[Run], plan: Plan, estimates: Estimates) -> Need:
     return found
 
 
-def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
-    """Return a sentence for each stage that the ``profile`` of a cluster gives too little time.
+def times_of_jobs(plan: Plan, profile: Path, estimates: Estimates) -> tuple[list[str], list[str]]:
+    """Compare what the longest training of each stage needs with what ``profile`` gives it.
 
     A job has ``runtime`` minutes in each of 1 + ``retries`` tries, and continues in the next one.
-    Where the profile gives none, they are those that the job asks for. Another sentence names what
-    only Snakemake can compute. Raises InputError if the profile cannot be read.
+    Where the profile gives none, they are those that the job asks for. Returns sentences that
+    state, and sentences that warn: of a time that is too short, or that only Snakemake can compute.
+    Raises InputError if the profile cannot be read.
     """
     from awd.study.cluster_profile import ClusterProfile  # takes time to import
 
     given = ClusterProfile(profile)
     device = Device.CPU if plan.config.device == Device.CPU else Device.CUDA
-    sentences = []
+    enough, late = [], []
     computed: dict[str, list[str]] = {}
     for stage in Stage:
         needed = [
@@ -203,15 +204,19 @@ def too_long(plan: Plan, profile: Path, estimates: Estimates) -> list[str]:
             what = f"retries is {tries!r}" if isinstance(tries, str) else f"runtime is {minutes!r}"
             computed.setdefault(what, []).append(stage)
             continue
-        each = job_requests.minutes(longest) if minutes is None else minutes
-        if longest <= tries * each * 60:
-            continue
-        sentences.append(
-            f"{given.path} gives {stage} {plural(tries, 'time')} {duration(each * 60)}, but "
-            f"{name} needs about {duration(longest)} on one "
-            f"{'core' if device is Device.CPU else 'GPU'}: raise retries or runtime"
-        )
-    return sentences + [
+        each = 60 * (job_requests.minutes(longest) if minutes is None else minutes)
+        gives = f"{given.path} gives {stage} {plural(tries, 'time')} {duration(each)}"
+        needs = f"about {duration(longest)} on one {'core' if device is Device.CPU else 'GPU'}"
+        if longest <= tries * each:
+            enough.append(f"{gives}; the longest one needs {needs}.")
+        else:
+            others = sum(seconds > tries * each for seconds, _ in needed) - 1
+            late.append(
+                f"{gives}, but {name} needs {needs}"
+                + (f" (too short for {plural(others, 'other run')}, too)" if others else "")
+                + ": raise retries or runtime"
+            )
+    return enough, late + [
         f"{given.path}: {what}, whose value only Snakemake computes: not compared with the time "
         f"that {' and '.join(stages)} need{'s' * (len(stages) == 1)}"
         for what, stages in computed.items()
@@ -282,7 +287,7 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
 
     console = terminal_or_wide()
     estimates = Estimates(plan)
-    late = too_long(plan, profile, estimates) if profile else []
+    enough, late = times_of_jobs(plan, profile, estimates) if profile else ([], [])
     console.print(_runs(plan, estimates))
     designs, measured = _power(plan)
     for (key, factors, value), where in plan.relative.items():
@@ -303,6 +308,7 @@ def show_plan(plan: Plan, profile: Path | None = None) -> None:
         *one_more,
         *estimates.sources(),
         *power.summary(designs, measured),
+        *enough,
         sep="\n",
     )
     for sentence in (*never_divided(plan), *no_hidden_size(plan), *short_texts(plan), *late):

@@ -704,7 +704,7 @@ def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
         "rows=ful": "did you mean 'full'",
         "siunitx=3": "siunitx: no 3; allowed: true, false",
         "name=../x": "name: '../x' must",
-        "formats=csv": "formats: no 'csv'",
+        "formats=csv": "formats: no 'csv'; allowed: tex, since columns make a table in LaTeX",
     }.items():
         answer = call(*words, "columns=test", word)
         assert answer.returncode == 1

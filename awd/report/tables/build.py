@@ -52,8 +52,10 @@ COLUMNS: dict[str, str | None] = {
     "seconds_per_epoch": "float64",
     **dict.fromkeys(("status", "verdict")),
     "distance": "float64",
-    **dict.fromkeys(("difference_valid_low", "difference_valid_high"), "float64"),
-    **dict.fromkeys(("difference_test_low", "difference_test_high"), "float64"),
+    **dict.fromkeys(
+        (f"difference_{split}{end}" for split in HELD_OUT for end in ("", "_low", "_high")),
+        "float64",
+    ),
     "incomparable": "object",
     "note": None,
 }
@@ -83,8 +85,8 @@ def build(
     ``noise_freedom`` degrees of freedom on the test text, from ``noise_trainings``. ``left_out`` is
     why the row does not share this noise, if it does not (vocabulary.LeftOut). It is that of the
     rows on the corpus with the same ``train_tokens``: on how many tokens they train (0: all).
-    ``difference_test_low`` and so on are the interval of reproduced minus published perplexity
-    (report.agreement), at scale `paper`.
+    ``difference_test`` is the reproduced minus the published perplexity, ``difference_test_low``
+    and ``_high`` its interval (report.agreement), at scale `paper`.
 
     Args:
         suite: an entry of the plan's ``suites``.
@@ -220,11 +222,12 @@ def _line(
         delta.lacks or (NoPublishedInterval(no_interval) if no_interval else None),
         OwnNoise(apart) if apart and len(own) > 1 else None,
     ]
+    perplexities = _perplexities(results)
     return {
         **{key: row[key] for key in ("row", "label", "corpus", "stage", "method")},
         "params": _parameters(row, results, planned),
         **{f"published_{split}": published.get(split) for split in Split},
-        **_perplexities(results),
+        **perplexities,
         **_difference(delta, math.exp(mean_loss(base))),
         **{f"noise_{split}": math.sqrt(noise[split].variance) for split in HELD_OUT},
         "noise_freedom": noise[Split.TEST].freedom or math.nan,
@@ -236,6 +239,11 @@ def _line(
         "status": status,
         "verdict": judgement.verdict if judgement else None,
         "distance": judgement.distance if judgement else math.nan,
+        **{
+            f"difference_{split}": perplexities[split] - published[split]
+            for split in HELD_OUT
+            if counts and published.get(split) is not None
+        },
         **{
             f"difference_{split}_{end}": value
             for split, each in beside.items()

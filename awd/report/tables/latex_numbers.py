@@ -19,7 +19,7 @@ COLUMNS: dict[str, Callable[..., str]] = {
     **dict.fromkeys(("p", "p_holm"), probability),
     "seconds_per_epoch": seconds_text,
     **dict.fromkeys(
-        (f"difference_{split}_{end}" for split in HELD_OUT for end in ("low", "high")),
+        (f"difference_{split}{end}" for split in HELD_OUT for end in ("", "_low", "_high")),
         lambda value: number(value, SIGNED),
     ),
     "distance": lambda value: number(100 * value, "{:+.1f}%"),

@@ -201,7 +201,7 @@ def _entries(
             | (_published_costs(published[place], markup, pale) if not several else {})
             | _published(published[place], sources, splits, markup, pale)
             | _reproduced(line, splits, best, markup)
-            | _differences(line, splits, markup, pale)
+            | _differences(line, markup, pale)
             | _measures(line, is_base, markup)
             | {Column("verdict"): _verdict(line, markup)}
             | {STATUS: _status(line, len(rows[place]["runs"]), markup)}
@@ -294,13 +294,11 @@ def _reproduced(
     return found
 
 
-def _differences(
-    line: dict, splits: tuple[Split, ...], markup: Markup, pale: Callable[[str], str]
-) -> dict[Column, Entry]:
+def _differences(line: dict, markup: Markup, pale: Callable[[str], str]) -> dict[Column, Entry]:
     """Reproduced minus published perplexity with its interval, of a row that may be compared."""
     found = {}
-    for split in splits:
-        value = line[split] - line[f"published_{split}"] if compared(line) else math.nan
+    for split in HELD_OUT:
+        value = line[f"difference_{split}"]
         text = number(value, "{:+.2f}")
         found[Column(split, DIFFERENCE)] = _marked(text, value, markup, pale)
     for column, name in SPREADS.items():

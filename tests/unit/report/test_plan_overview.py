@@ -8,7 +8,7 @@ import pytest
 
 from awd.errors import InputError
 from awd.machine import cpu
-from awd.report.plan_overview import Estimates, Need, need, show_plan, too_long
+from awd.report.plan_overview import Estimates, Need, need, show_plan, times_of_jobs
 from awd.runs.progress import duration
 from awd.study import cost, new_suite
 from awd.study.config import load_config
@@ -36,7 +36,7 @@ def needs(plan: Plan) -> Need:
 
 
 def warnings(plan: Plan, folder) -> list[str]:
-    return too_long(plan, folder, Estimates(plan))
+    return times_of_jobs(plan, folder, Estimates(plan))[1]
 
 
 def train(plan: Plan, *, seconds=10.0, stage="train", device=None, only=None) -> None:
@@ -271,7 +271,10 @@ def test_a_profile_that_gives_too_little_time_is_named_with_the_run(plan, tmp_pa
     paper = plan(suites="merity2018", scale="paper", corpora="ptb", device="cuda")
     (sentence,) = warnings(paper, profile(tmp_path, text))
     assert re.search(r"gives train 3 times 1\.0 h, but ptb-lstm3x1150\S+ needs about", sentence)
-    assert f"warning: {sentence}" in shown(paper, capsys, tmp_path)
+    assert "(too short for 9 other runs, too): raise retries or runtime" in sentence
+    text_shown = shown(paper, capsys, tmp_path)
+    assert f"warning: {sentence}" in text_shown
+    assert re.search(r"gives finetune 3 times [\d.]+ days; the longest one needs about", text_shown)
     on_cpu = plan(suites="merity2018", scale="paper", corpora="ptb", device="cpu")
     assert "on one core" in warnings(on_cpu, tmp_path)[0]
     assert warnings(paper, profile(tmp_path, text.replace("retries: 2", "retries: 200"))) == []

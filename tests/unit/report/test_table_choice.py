@@ -139,10 +139,6 @@ def test_a_difference_is_reproduced_minus_published(tmp_path):
     assert "Difference: reproduced minus published perplexity." in text
     assert "Difference" not in latex(ptb, suite, "paper"), "only where it is chosen"
     assert r"\textcolor{gray}{" in cells(latex(ptb, suite, "small", choice))[0][3]
-    ptb.at[1, "incomparable"] = (("mode", "sentences"),)
-    rows = tuple(ptb["row"][:2])
-    other = cells(latex(ptb, suite, "paper", Choice(rows=rows, columns=("difference.test",))))
-    assert [row[1] == "--" for row in other] == [False, True]
 
 
 def test_a_state_can_be_shown_where_all_rows_are_done(tmp_path):

@@ -16,7 +16,8 @@ def test_columns_and_order(tmp_path):
         "valid_sd,test,test_sd,n,delta_test,delta_low,delta_high,p,p_holm,interval,"
         "noise_valid,noise_test,noise_freedom,noise_trainings,left_out,"
         "seconds_per_epoch,status,verdict,distance,"
-        "difference_valid_low,difference_valid_high,difference_test_low,difference_test_high,"
+        "difference_valid,difference_valid_low,difference_valid_high,"
+        "difference_test,difference_test_low,difference_test_high,"
         "incomparable,note"
     )
     wanted = [(row["row"], row["corpus"]) for row in suite["rows"]]
