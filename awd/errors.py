@@ -40,8 +40,8 @@ def _is_somewhere() -> bool:
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """Say which of the ``allowed`` words was probably meant, or list them all.
 
-    Words that begin with ``word`` come first, then the one spelled most like it, then those that
-    contain it.
+    Words that begin with ``word`` come first, then the one spelled most like it, or like it with
+    its parts in another order, then those that contain it.
 
     >>> nearest("hiden_size", ["hidden_size", "layers"])
     "did you mean 'hidden_size'?"
@@ -52,6 +52,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     close = (
         [each for each in allowed if each.lower().startswith(word.lower())]
         or get_close_matches(word, allowed, n=1)
+        or [each for each in allowed if sorted(each.split("_")) == sorted(word.split("_"))]
         or [each for each in allowed if word.lower() in each.lower()]
     )
     if not word or not close:

@@ -203,7 +203,8 @@ def export_model(run, destination, words):
     """Write the model of RUN to the new folder DESTINATION, which needs nothing of awd.
 
     It holds the weights, the vocabulary, a model card and, if so short a program can read the
-    model, model.py in plain PyTorch. Keys: stage (default: the run's last), results.
+    model, model.py, which needs torch and safetensors alone. Keys: stage (default: the run's last),
+    results.
     """
     from awd.report.export import export_model as write
     from awd.runs.find import find_run

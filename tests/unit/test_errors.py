@@ -51,6 +51,7 @@ def test_a_long_error_keeps_its_beginning_and_its_end():
             "did you mean 'dropout_input', 'dropout_kind' or 'dropout_output'?",
         ),
         ("rate", ["learning_rate", "layers"], "did you mean 'learning_rate'?"),
+        ("output_dropout", ["dropout_output", "layers"], "did you mean 'dropout_output'?"),
         ("LSTM", ["gru", "lstm"], "did you mean 'lstm'?"),
         ("", ["gru", "lstm"], "allowed: gru, lstm"),
     ],
