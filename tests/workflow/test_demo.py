@@ -251,7 +251,7 @@ def test_a_new_label_rebuilds_the_table_alone(project):
     [
         ("seeds=010", "--config seeds: 010 is a different number to different programs"),
         ("sedes=2", "the command line: unknown key 'sedes'; did you mean 'seeds'?"),
-        ("corpora=pbt", "unknown corpus 'pbt': did you mean 'ptb'?"),
+        ("corpora=pbt", "the command line: corpora: unknown corpus 'pbt': did you mean 'ptb'?"),
     ],
 )
 def test_a_mistake_ends_the_workflow_with_one_sentence(finished, option, said):
