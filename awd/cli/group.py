@@ -165,7 +165,8 @@ def only(given: Mapping, allowed: Collection[str]) -> None:
 def chosen(given: Mapping, key: str, allowed: Collection[str] | None = None) -> list[str] | None:
     """Return the list that the words give for ``key``, None if they do not.
 
-    Raises InputError if one of its items is not ``allowed``, or if there is none.
+    Raises InputError if one of its items is not ``allowed`` or stands there twice, or if there is
+    none.
     """
     from awd.study.dialect import listed
 
@@ -176,6 +177,8 @@ def chosen(given: Mapping, key: str, allowed: Collection[str] | None = None) -> 
         raise InputError(f"the command line: {key} must not be empty")
     items = [str(item) for item in found]
     for item in items:
+        if items.count(item) > 1:
+            raise InputError(f"the command line: {key}: '{item}' is given twice")
         if allowed is not None and item not in allowed:
             raise InputError(f"the command line: {key}: no '{item}'; {nearest(item, allowed)}")
     return items

@@ -702,6 +702,7 @@ def test_a_chosen_table_is_of_one_study_and_changes_no_other_file(tmp_path):
     assert r"\caption{Mine: a \# b}" in Path(answer.stdout.strip()).read_text(encoding="utf-8")
     for word, sentence in {
         "rows=ful": "did you mean 'full'",
+        "rows=full,full": "rows: 'full' is given twice",
         "siunitx=3": "siunitx: no 3; allowed: true, false",
         "name=../x": "name: '../x' must",
         "formats=csv": "formats: no 'csv'; allowed: tex, since columns make a table in LaTeX",
