@@ -66,7 +66,8 @@ def test_what_cannot_be_seen_changes_no_number(tmp_path, caplog, text, normalise
     for key, number in normalised.items():
         assert f"{number} {key.replace('_', ' ')}" in caplog.text
     told = [record.getMessage() for record in caplog.records]
-    told = [line for line in told if "are the same text" not in line]  # as they are here
+    here = ("are the same text", "tokens are hardly enough")  # true of these texts in any form
+    told = [line for line in told if not any(each in line for each in here)]
     assert bool(told) == bool(normalised)
 
 
