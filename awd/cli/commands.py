@@ -241,7 +241,7 @@ def _report_choice(given: Mapping, results: Path) -> None:
         for key, allowed in (("parts", "tables"), ("formats", "tex")):
             chosen(given, key, (allowed,))
     except InputError as error:
-        keys = ", ".join(given.keys() & set(Choice._fields))
+        keys = ", ".join(key for key in given if key in Choice._fields)
         raise InputError(f"{error}, since {keys} make a table in LaTeX") from error
     if "name" in given and not re.fullmatch(PATTERN, given["name"]):
         raise InputError(f"the command line: name: '{given['name']}' must match {PATTERN}")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from awd.report.stats import Noise, Result, prediction, standard_errors
+from awd.report.stats import Noise, Result, mean_loss, prediction, standard_errors
 
 TOLERANCE = 0.03
 """Of the published perplexity; within it a value is close where the noise is unknown."""
@@ -56,7 +56,7 @@ def judge(results: Sequence[Result], published: float, noise: Noise) -> Judgemen
     It is reproduced if it lies in the prediction interval of one more training. The noise is
     that of these trainings' pool and split.
     """
-    loss = float(np.mean([result.loss for result in results]))
+    loss = mean_loss(results)
     distance = math.exp(loss) / published - 1
     low, high = difference(results, published, noise)
     if math.isnan(low):

@@ -53,7 +53,7 @@ def with_trained(plan: Mapping, folder: Path, trained: Callable[[str], bool]) ->
     """
     own = [_joined(plan, suite, folder, trained) for suite in plan["suites"]]
     names = {suite["suite"] for suite in plan["suites"]}
-    others = [part for path in files(folder) for part in [read_part(path)]]
+    others = [read_part(path) for path in files(folder)]
     runs = {name: run for part in (*others, *own) for name, run in part["runs"].items()}
     suites = [suite for part in own for suite in part["suites"]]
     for suite in (suite for part in others for suite in part["suites"]):
