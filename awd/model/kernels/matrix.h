@@ -3,8 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace awd {
 
@@ -25,19 +30,29 @@ struct Matrix {
   }
 };
 
-// Memory on a cache line's boundary; its content is arbitrary at first.
+// Memory on a cache line's boundary; its content is arbitrary at first. Large memory lies on huge
+// pages where Linux has them: rows of logits are 40 kB apart, each on pages of its own otherwise.
 template <typename T>
 class Scratch {
  public:
-  explicit Scratch(int64_t count)
-      : data_(static_cast<T*>(::operator new(count * sizeof(T), LINE)), &release) {}
+  explicit Scratch(int64_t count) : data_(static_cast<T*>(allocate(count * sizeof(T))), &std::free) {
+    if (count && !data_) throw std::bad_alloc();
+  }
   operator T*() const { return data_.get(); }
 
  private:
-  static constexpr std::align_val_t LINE{64};
-  static void release(T* data) { ::operator delete(data, LINE); }
+  static constexpr size_t LINE = 64, HUGE_PAGE = 1 << 21;
 
-  std::unique_ptr<T, void (*)(T*)> data_;
+  static void* allocate(size_t size) {
+    const size_t unit = size < 2 * HUGE_PAGE ? LINE : HUGE_PAGE;
+    void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
+#if defined(__linux__)
+    if (unit == HUGE_PAGE) madvise(memory, size, MADV_HUGEPAGE);  // a wish; the rest is as before
+#endif
+    return memory;
+  }
+
+  std::unique_ptr<T, void (*)(void*)> data_;
 };
 
 }  // namespace awd
