@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from awd.model.arithmetic import look_up, mean_square, mean_squared_change
+from awd.model import kernels
+from awd.model.arithmetic import defined, look_up, mean_square, mean_squared_change
 
 LEVELS = 1 << 16
 """Steps between 0 and 1 in which a probability is drawn on a CPU."""
@@ -96,5 +97,7 @@ def _mask(like: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
     count = math.prod(shape)
     generator = np.random.SFC64(int(torch.randint(2**63 - 1, ())))
     drawn = generator.random_raw(math.ceil(count / 4)).view(np.int16)[:count]
-    kept = torch.from_numpy(drawn).view(shape) >= int(p * LEVELS) - LEVELS // 2
-    return kept.to(like.dtype).div_(1 - p)
+    levels, least = torch.from_numpy(drawn).view(shape), int(p * LEVELS) - LEVELS // 2
+    if defined(like):
+        return kernels.operators.mask(levels, least, 1 - p)
+    return (levels >= least).to(like.dtype).div_(1 - p)

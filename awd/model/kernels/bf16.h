@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "factor.h"
+#include "transpose.h"
 
 // Below, one copy of a function for each generation of CPUs; the one at hand chooses when it runs.
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
@@ -23,6 +24,8 @@
 namespace awd {
 
 using at::BFloat16;
+
+constexpr int64_t LEFT_ROWS = 256;  // of a left factor, whose copy stays in the cache
 
 // How many numbers of a row a product reads: pairs, of which a last number without a partner needs
 // one that is zero in the right factor and finite in the left.
@@ -56,11 +59,10 @@ class Factor<BFloat16> {
       multiply_straight(left.data, left.stride, left.rows, out, out_stride, add);
       return;
     }
-    constexpr int64_t ROWS = 256;  // that stay in the cache
     const int64_t stride = padded(rows_);
-    Scratch<BFloat16> straight(ROWS * stride);
-    for (int64_t row = 0; row < left.rows; row += ROWS) {
-      const int64_t count = std::min(ROWS, left.rows - row);
+    Scratch<BFloat16> straight(LEFT_ROWS * stride);
+    for (int64_t row = 0; row < left.rows; row += LEFT_ROWS) {
+      const int64_t count = std::min(LEFT_ROWS, left.rows - row);
       straighten(left.part(row, count), straight);
       multiply_straight(straight, stride, count, out + row * out_stride, out_stride, add);
     }
@@ -94,6 +96,7 @@ class Factor<BFloat16> {
 
 // Copy a block of at most PANEL columns, two rows at a time: their numbers alternate.
 EVERY_CPU static void alternate(Matrix<BFloat16> block, int64_t panel, BFloat16* to) {
+  const int64_t bytes = block.stride * sizeof(BFloat16);
   for (int64_t row = 0; row < block.rows; row += 2, to += 2 * panel) {
     const BFloat16 *one = block.at(row, 0), *other = one + block.stride;
     if (row + 1 == block.rows)  // no partner
@@ -101,14 +104,19 @@ EVERY_CPU static void alternate(Matrix<BFloat16> block, int64_t panel, BFloat16*
         to[2 * column] = *block.at(row, column);
         to[2 * column + 1] = 0;
       }
-    else if (block.transposed)
-      for (int64_t column = 0; column < block.columns; ++column)
-        std::memcpy(to + 2 * column, one + column * block.stride, 2 * sizeof(BFloat16));
-    else
+    else if (!block.transposed)
       for (int64_t column = 0; column < block.columns; ++column) {
         to[2 * column].x = one[column].x;
         to[2 * column + 1].x = other[column].x;
       }
+    else if (block.columns % 4 == 0 && row + 8 <= block.rows) {  // a pair is a word
+      for (int64_t column = 0; column < block.columns; column += 4)
+        transpose(block.at(row, column), bytes, to + 2 * column, 2 * panel * sizeof(BFloat16));
+      row += 6;
+      to += 6 * panel;
+    } else
+      for (int64_t column = 0; column < block.columns; ++column)
+        std::memcpy(to + 2 * column, one + column * block.stride, 2 * sizeof(BFloat16));
   }
 }
 
@@ -116,15 +124,33 @@ inline void Factor<BFloat16>::pack(Matrix<BFloat16> block, BFloat16* to) {
   alternate(block, PANEL, to);
 }
 
-// Copy a matrix so that its rows are contiguous and padded: a left factor of products.
+// Copy a matrix of at most LEFT_ROWS rows so that these are contiguous and padded: a left factor.
 EVERY_CPU static void straight_rows(Matrix<BFloat16> matrix, BFloat16* to) {
-  const int64_t length = padded(matrix.columns);
-  for (int64_t column = 0; column < matrix.columns; column += 2)
-    for (int64_t row = 0; row < matrix.rows; ++row) {
-      const BFloat16* partner = matrix.at(row, std::min(column + 1, matrix.columns - 1));
-      const uint32_t pair = matrix.at(row, column)->x | static_cast<uint32_t>(partner->x) << 16;
-      std::memcpy(to + row * length + column, &pair, sizeof pair);
+  constexpr int64_t TILE = 4;  // words, of two numbers each
+  const int64_t length = padded(matrix.columns), rows = matrix.rows;
+  for (int64_t row = 0; !matrix.transposed && row < rows; ++row) {
+    std::memcpy(to + row * length, matrix.at(row, 0), matrix.columns * sizeof(BFloat16));
+    to[row * length + length - 1] = *matrix.at(row, matrix.columns - 1);
+  }
+  if (!matrix.transposed) return;
+  uint32_t words[TILE][LEFT_ROWS];
+  for (int64_t column = 0; column < matrix.columns; column += 2 * TILE) {
+    const int64_t count = std::min(TILE, (length - column) / 2);
+    for (int64_t word = 0; word < count; ++word) {
+      const int64_t first = column + 2 * word;
+      const BFloat16* low = matrix.at(0, first);
+      const BFloat16* high = matrix.at(0, std::min(first + 1, matrix.columns - 1));
+      for (int64_t row = 0; row < rows; ++row)
+        words[word][row] = low[row].x | static_cast<uint32_t>(high[row].x) << 16;
     }
+    int64_t row = 0;
+    for (; count == TILE && row + TILE <= rows; row += TILE)
+      transpose(&words[0][row], sizeof words[0], to + row * length + column,
+                length * sizeof(BFloat16));
+    for (; row < rows; ++row)
+      for (int64_t word = 0; word < count; ++word)
+        std::memcpy(to + row * length + column + 2 * word, &words[word][row], sizeof(uint32_t));
+  }
 }
 
 inline void Factor<BFloat16>::straighten(Matrix<BFloat16> matrix, BFloat16* to) {

@@ -104,4 +104,9 @@ static void add_scaled(int64_t count, float factor, const float* __restrict from
   for (int64_t i = 0; i < count; ++i) to[i] = fma(factor, from[i], to[i]);
 }
 
+static void mask(int64_t count, int16_t least, float kept, const int16_t* __restrict drawn,
+                 float* __restrict to) {
+  for (int64_t i = 0; i < count; ++i) to[i] = drawn[i] >= least ? kept : 0.f;
+}
+
 }  // namespace awd::ISA

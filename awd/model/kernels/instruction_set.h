@@ -36,6 +36,7 @@ extern const Kernels table{
     .sqrt = sqrt,
     .add = add,
     .add_scaled = add_scaled,
+    .mask = mask,
     .sgd = sgd,
     .adamw = adamw,
     .average = average,

@@ -78,6 +78,9 @@ struct Kernels {
   void (*add)(int64_t count, const float* from, float* to);                        // to += from
   void (*add_scaled)(int64_t count, float factor, const float* from, float* to);   // fused
 
+  // `kept` where the number drawn is at least `least`, else 0
+  void (*mask)(int64_t count, int16_t least, float kept, const int16_t* drawn, float* to);
+
   void (*sgd)(int64_t count, float rate, float decay, float scale, const float* gradient,
               float* parameter);
   void (*adamw)(int64_t count, AdamW rule, const float* gradient, float* parameter, float* mean,

@@ -202,6 +202,14 @@ double sum_of_squares(Tensors of) {
   return sum;
 }
 
+// Of what was drawn, int16, the numbers below `least` to 0, the others to 1 / `share`.
+Tensor mask(const Tensor& drawn, int64_t least, double share) {
+  const Tensor to = at::empty(drawn.sizes(), drawn.options().dtype(at::kFloat));
+  kernels().mask(drawn.numel(), static_cast<int16_t>(least), 1.f / static_cast<float>(share),
+                 values<int16_t>(drawn), values(to));
+  return to;
+}
+
 void sgd(Tensors parameters, Tensors gradients, double rate, double decay, double scale) {
   for (size_t i = 0; i < parameters.size(); ++i)
     kernels().sgd(parameters[i].numel(), rate, decay, scale, values(gradients[i]),
@@ -304,6 +312,7 @@ TORCH_LIBRARY(awd, library) {
   library.def("mean_square(Tensor values) -> Tensor");
   library.def("mean_squared_change(Tensor values) -> Tensor");
   library.def("sum_of_squares(Tensor[] values) -> float");
+  library.def("mask(Tensor drawn, int least, float share) -> Tensor");
   library.def(
       "sgd(Tensor(a!)[] parameters, Tensor[] gradients, float rate, float decay, float scale)"
       " -> ()");
@@ -339,6 +348,7 @@ TORCH_LIBRARY_IMPL(awd, CPU, library) {
   library.impl("mean_square", mean_square);
   library.impl("mean_squared_change", mean_squared_change);
   library.impl("sum_of_squares", sum_of_squares);
+  library.impl("mask", mask);
   library.impl("sgd", sgd);
   library.impl("adamw", adamw);
   library.impl("average", average);

@@ -10,6 +10,7 @@
 
 #include "fused.h"
 #include "kernels.h"
+#include "transpose.h"
 
 namespace awd::ISA {
 
@@ -44,36 +45,6 @@ static int64_t packed_size(int64_t rows, int64_t columns) {
   return rows * panels_of(columns) * PANEL;
 }
 
-#if defined(__clang__)
-#define SHUFFLED(one, other, ...) __builtin_shufflevector(one, other, __VA_ARGS__)
-#else
-typedef int32_t Order __attribute__((vector_size(16)));
-#define SHUFFLED(one, other, ...) __builtin_shuffle(one, other, Order{__VA_ARGS__})
-#endif
-
-// Copies 4 x 4 numbers and exchanges rows and columns.
-[[gnu::always_inline]] inline void transpose(const float* from, int64_t from_stride, float* to,
-                                             int64_t to_stride) {
-  typedef float Four __attribute__((vector_size(16)));
-  Four a, b, c, d;
-  std::memcpy(&a, from, sizeof a);
-  std::memcpy(&b, from + from_stride, sizeof b);
-  std::memcpy(&c, from + 2 * from_stride, sizeof c);
-  std::memcpy(&d, from + 3 * from_stride, sizeof d);
-  const Four ab = SHUFFLED(a, b, 0, 4, 1, 5);
-  const Four ab2 = SHUFFLED(a, b, 2, 6, 3, 7);
-  const Four cd = SHUFFLED(c, d, 0, 4, 1, 5);
-  const Four cd2 = SHUFFLED(c, d, 2, 6, 3, 7);
-  const Four row0 = SHUFFLED(ab, cd, 0, 1, 4, 5);
-  const Four row1 = SHUFFLED(ab, cd, 2, 3, 6, 7);
-  const Four row2 = SHUFFLED(ab2, cd2, 0, 1, 4, 5);
-  const Four row3 = SHUFFLED(ab2, cd2, 2, 3, 6, 7);
-  std::memcpy(to, &row0, sizeof row0);
-  std::memcpy(to + to_stride, &row1, sizeof row1);
-  std::memcpy(to + 2 * to_stride, &row2, sizeof row2);
-  std::memcpy(to + 3 * to_stride, &row3, sizeof row3);
-}
-
 // Copies a block of at most PANEL columns, row by row, and fills missing columns with zeros.
 static void pack_panel(Matrix<float> block, float* to) {
   if (block.columns < PANEL)
@@ -87,7 +58,8 @@ static void pack_panel(Matrix<float> block, float* to) {
     int64_t row = 0;
     for (; row + 4 <= block.rows; row += 4)
       for (int64_t column = 0; column < PANEL; column += 4)
-        transpose(block.at(row, column), block.stride, to + row * PANEL + column, PANEL);
+        transpose(block.at(row, column), block.stride * sizeof(float),
+                  to + row * PANEL + column, PANEL * sizeof(float));
     for (; row < block.rows; ++row)
       for (int64_t column = 0; column < PANEL; ++column)
         to[row * PANEL + column] = *block.at(row, column);

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from awd.model import kernels
 from awd.model.regularizers import (
     activation_regularization,
     embedding_dropout,
@@ -99,3 +100,14 @@ def test_masks_are_decided_by_torchs_seed():
         draws.append(standard_dropout(torch.ones(200), 0.5, training=True))
     assert torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.skipif(kernels.operators is None, reason="no compiled kernels")
+@pytest.mark.parametrize("p", [0.1, 0.35, 0.5, 0.999999])
+def test_masks_of_the_kernels_are_those_of_torch(monkeypatch, p):
+    masks = []
+    for operators in (kernels.operators, None):
+        monkeypatch.setattr(kernels, "operators", operators)
+        torch.manual_seed(1)
+        masks.append(weight_drop(torch.ones(7, 33), p, training=True))
+    assert torch.equal(*masks)
