@@ -71,7 +71,9 @@ def keep_freed_memory() -> None:
     if platform.libc_ver()[0] != "glibc":
         return
     libc = ctypes.CDLL(None)
-    libc.mallopt(MALLOC_OPTIONS["M_MMAP_THRESHOLD"], 1 << 30)
+    threshold = MALLOC_OPTIONS["M_MMAP_THRESHOLD"]
+    if not libc.mallopt(threshold, 1 << 30):
+        libc.mallopt(threshold, 1 << 25)  # the most that an older glibc takes
     libc.mallopt(MALLOC_OPTIONS["M_TRIM_THRESHOLD"], (1 << 31) - 1)
     libc.mallopt(MALLOC_OPTIONS["M_TOP_PAD"], 1 << 28)
 

@@ -98,6 +98,6 @@ def _mask(like: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
     generator = np.random.SFC64(int(torch.randint(2**63 - 1, ())))
     drawn = generator.random_raw(math.ceil(count / 4)).view(np.int16)[:count]
     levels, least = torch.from_numpy(drawn).view(shape), int(p * LEVELS) - LEVELS // 2
-    if defined(like):
+    if like.dtype == torch.float32 and defined(like):
         return kernels.operators.mask(levels, least, 1 - p)
     return (levels >= least).to(like.dtype).div_(1 - p)

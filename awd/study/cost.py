@@ -21,12 +21,12 @@ class Speed(NamedTuple):
 
 SPEEDS = {
     "Zen 5, AVX512-BF16": Speed(202e9, 366e9, 0.003),
-    "Zen 4, AVX2": Speed(59e9, 56e9, 0.007),
+    "Zen 4, AVX2": Speed(64e9, 56e9, 0.007),
     "AMX": Speed(132e9, 375e9, 0.010),
 }
 """By machine.cpu.kind, fitted to the models of benchmarks/speed.py and of the demo (docs/speed.md).
 
-On AMD awd 0.2.0 was measured, on Intel 0.1.0.
+On AMD the kernels of 0.2.0 and later were measured, on Intel awd 0.1.0.
 """
 USUAL_CPU = "Zen 4, AVX2"
 """The CPU whose speed is taken where that of this machine is not known."""

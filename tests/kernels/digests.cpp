@@ -78,6 +78,13 @@ void tiles() {
   digest.print("tiles");
 }
 
+// Several blocks of rows and of depth at once.
+void blocks() {
+  Digest digest;
+  product(digest, 131, 1290, 49);
+  digest.print("blocks");
+}
+
 void layer(Digest& digest, const Cell& cell, int64_t gates, int64_t width) {
   const int64_t time = 3, batch = 5, rows = gates * width, size = time * batch;
   auto made = numbers(size * rows, 4);
@@ -263,4 +270,5 @@ int main() {
   tiles();
   specials();
   lengths();
+  blocks();
 }

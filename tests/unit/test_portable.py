@@ -51,9 +51,11 @@ def test_every_cell_is_among_the_trainings():
     assert set(GATES) <= set(portable.TRAININGS)
 
 
-@pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
-def test_the_kernels_alone_give_the_golden_digests(tmp_path):
-    program = portable.program(tmp_path)
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_the_kernels_alone_give_the_golden_digests(tmp_path, compiler):
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    program = portable.program(tmp_path, compiler)
     assert portable.digests_of_kernels(program) == GOLDEN["kernels"]
 
 

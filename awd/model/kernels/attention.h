@@ -8,7 +8,8 @@
 namespace awd::ISA {
 
 static void attend(Attention of, float* __restrict weights, float* __restrict remembered) {
-  const auto [width, window, stride, past, keys, query, score] = of;
+  const int64_t width = of.width, window = of.window, stride = of.stride;
+  const float *past = of.past, *keys = of.keys, *query = of.query, *score = of.score;
   for (int64_t i = 0; i < window; ++i) {
     const float* key = keys + i * stride;
     weights[i] = sum_of<float>(width, [=](int64_t j) { return score[j] * tanh(key[j] + query[j]); });
@@ -23,7 +24,8 @@ static void attend_backward(Attention of, const float* __restrict weights,
                             const float* __restrict d_remembered, float* __restrict d_past,
                             float* __restrict d_keys, float* __restrict d_query,
                             float* __restrict d_score) {
-  const auto [width, window, stride, past, keys, query, score] = of;
+  const int64_t width = of.width, window = of.window, stride = of.stride;
+  const float *past = of.past, *keys = of.keys, *query = of.query, *score = of.score;
   const auto by_weight = [=](int64_t i) {
     const float* row = past + i * stride;
     return sum_of<float>(width, [=](int64_t j) { return d_remembered[j] * row[j]; });

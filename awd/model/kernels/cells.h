@@ -9,7 +9,10 @@
 namespace awd::ISA {
 
 static void lstm(Forward row) {
-  const auto [width, gates, recurrent, bias_ih, bias_hh, before, memory, output] = row;
+  const int64_t width = row.width;
+  float *gates = row.gates, *memory = row.memory, *output = row.output;
+  const float *recurrent = row.recurrent, *before = row.before;
+  const float *bias_ih = row.bias_ih, *bias_hh = row.bias_hh;
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t i = j, f = j + width, g = j + 2 * width, o = j + 3 * width;
@@ -23,7 +26,10 @@ static void lstm(Forward row) {
 }
 
 static void lstm(Backward row) {
-  const auto [width, gates, before, memory, d_output, d_hidden, d_cell, d_gates, _] = row;
+  const int64_t width = row.width;
+  const float *gates = row.gates, *before = row.before, *memory = row.memory;
+  const float* d_output = row.d_output;
+  float *d_hidden = row.d_hidden, *d_cell = row.d_memory, *d_gates = row.d_gates;
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t i = j, f = j + width, g = j + 2 * width, o = j + 3 * width;
@@ -39,7 +45,10 @@ static void lstm(Backward row) {
 }
 
 static void gru(Forward row) {
-  const auto [width, gates, recurrent, bias_ih, bias_hh, before, memory, output] = row;
+  const int64_t width = row.width;
+  float *gates = row.gates, *memory = row.memory, *output = row.output;
+  const float *recurrent = row.recurrent, *before = row.before;
+  const float *bias_ih = row.bias_ih, *bias_hh = row.bias_hh;
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t r = j, z = j + width, n = j + 2 * width;
@@ -52,7 +61,10 @@ static void gru(Forward row) {
 }
 
 static void gru(Backward row) {
-  const auto [width, gates, before, memory, d_output, d_hidden, _, d_gates, d_recurrent] = row;
+  const int64_t width = row.width;
+  const float *gates = row.gates, *before = row.before, *memory = row.memory;
+  const float* d_output = row.d_output;
+  float *d_hidden = row.d_hidden, *d_gates = row.d_gates, *d_recurrent = row.d_recurrent;
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     const int64_t r = j, z = j + width, n = j + 2 * width;
@@ -68,14 +80,18 @@ static void gru(Backward row) {
 }
 
 static void rnn(Forward row) {
-  const auto [width, gates, recurrent, bias_ih, bias_hh, _, __, output] = row;
+  const int64_t width = row.width;
+  float *gates = row.gates, *output = row.output;
+  const float *recurrent = row.recurrent, *bias_ih = row.bias_ih, *bias_hh = row.bias_hh;
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j)
     output[j] = gates[j] = tanh((gates[j] + bias_ih[j]) + (recurrent[j] + bias_hh[j]));
 }
 
 static void rnn(Backward row) {
-  const auto [width, gates, _, __, d_output, d_hidden, ___, d_gates, ____] = row;
+  const int64_t width = row.width;
+  const float *gates = row.gates, *d_output = row.d_output;
+  float *d_hidden = row.d_hidden, *d_gates = row.d_gates;
 #pragma omp simd
   for (int64_t j = 0; j < width; ++j) {
     d_gates[j] = (d_hidden[j] + d_output[j]) * fma(-gates[j], gates[j], 1.f);

@@ -1,7 +1,7 @@
 // The cross-entropy of a linear decoder, without ever holding all its logits.
 //
-// Logits of a chunk of text are larger than the model itself. Here they are made ROWS rows at a
-// time, and turned into their gradient while they are still in the processor's cache.
+// Logits of a chunk of text are larger than the model itself. Here they are made LOGIT_ROWS rows at
+// a time, and turned into their gradient while they are still in the processor's last cache.
 
 #pragma once
 

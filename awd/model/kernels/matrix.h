@@ -47,7 +47,8 @@ class Scratch {
     const size_t unit = size < 2 * HUGE_PAGE ? LINE : HUGE_PAGE;
     void* memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
 #if defined(__linux__)
-    if (unit == HUGE_PAGE) madvise(memory, size, MADV_HUGEPAGE);  // a wish; the rest is as before
+    // Advice: if it is not taken, pages are small.
+    if (memory && unit == HUGE_PAGE) madvise(memory, size, MADV_HUGEPAGE);
 #endif
     return memory;
   }

@@ -82,12 +82,21 @@ void recur_backward(std::string_view name, const Tensor& gates, const Tensor& ou
 
 // out = left * right, or with `add` out += left * right.
 void product(const Tensor& left, const Tensor& right, const Tensor& out, bool add) {
-  TORCH_CHECK(left.size(1) == right.size(0), "factors do not fit");
+  TORCH_CHECK(left.size(1) == right.size(0) && left.size(1) > 0, "factors do not fit");
+  TORCH_CHECK(out.size(0) == left.size(0) && out.size(1) == right.size(1), "the product is larger");
   with_type_of(left, [&](auto zero) {
     using T = decltype(zero);
     const Factor<T> factor(matrix_of<T>(right));
     factor.multiply(matrix_of<T>(left), values(out), right.size(1), add);
   });
+}
+
+// The decoder's arguments fit each other.
+void check_decoder(const Tensor& read, const Tensor& weight, const Tensor& bias,
+                   const Tensor& targets) {
+  TORCH_CHECK(read.size(0) > 0 && targets.numel() == read.size(0), "no target for each row");
+  TORCH_CHECK(read.size(1) == weight.size(1) && bias.numel() == weight.size(0),
+              "decoder and what it reads do not fit");
 }
 
 const int64_t* checked(const Tensor& targets, int64_t words) {
@@ -101,6 +110,7 @@ const int64_t* checked(const Tensor& targets, int64_t words) {
 std::tuple<Tensor, Tensor, Tensor, Tensor> cross_entropy(const Tensor& read, const Tensor& weight,
                                                          const Tensor& bias,
                                                          const Tensor& targets) {
+  check_decoder(read, weight, bias, targets);
   const auto options = bias.options();
   const Tensor losses = at::empty({read.size(0)}, options), d_bias = at::zeros_like(bias);
   const Tensor d_read = at::empty(read.sizes(), options);
@@ -117,6 +127,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> cross_entropy(const Tensor& read, con
 
 Tensor token_losses(const Tensor& read, const Tensor& weight, const Tensor& bias,
                     const Tensor& targets) {
+  check_decoder(read, weight, bias, targets);
   const Tensor losses = at::empty({read.size(0)}, bias.options());
   decode(matrix_of<float>(read), matrix_of<float>(weight), values(bias),
          checked(targets, weight.size(0)), values(losses), nullptr);
@@ -202,10 +213,11 @@ double sum_of_squares(Tensors of) {
   return sum;
 }
 
-// Of what was drawn, int16, the numbers below `least` to 0, the others to 1 / `share`.
-Tensor mask(const Tensor& drawn, int64_t least, double share) {
+// Sets what was drawn (int16) to 0 below `least`, the rest to 1 / `kept`, the share that is kept.
+Tensor mask(const Tensor& drawn, int64_t least, double kept) {
+  TORCH_CHECK(least == static_cast<int16_t>(least), "no number that is drawn is ", least);
   const Tensor to = at::empty(drawn.sizes(), drawn.options().dtype(at::kFloat));
-  kernels().mask(drawn.numel(), static_cast<int16_t>(least), 1.f / static_cast<float>(share),
+  kernels().mask(drawn.numel(), static_cast<int16_t>(least), 1.f / static_cast<float>(kept),
                  values<int16_t>(drawn), values(to));
   return to;
 }
@@ -312,7 +324,7 @@ TORCH_LIBRARY(awd, library) {
   library.def("mean_square(Tensor values) -> Tensor");
   library.def("mean_squared_change(Tensor values) -> Tensor");
   library.def("sum_of_squares(Tensor[] values) -> float");
-  library.def("mask(Tensor drawn, int least, float share) -> Tensor");
+  library.def("mask(Tensor drawn, int least, float kept) -> Tensor");
   library.def(
       "sgd(Tensor(a!)[] parameters, Tensor[] gradients, float rate, float decay, float scale)"
       " -> ()");

@@ -176,13 +176,11 @@ static void straighten(Matrix<float> left, Parts strips, float* to) {
   }
 }
 
-// A block of the left factor times one of the right factor.
-static void multiply_block(Matrix<float> left, const float* packed, int64_t columns, float* out,
-                           int64_t out_stride, bool add) {
-  alignas(64) float copy[BLOCK * DEPTH];
+// A block of the left factor, or its `straight` copy, times one of the right factor.
+static void multiply_block(Matrix<float> left, const float* straight, const float* packed,
+                           int64_t columns, float* out, int64_t out_stride, bool add) {
   const int64_t depth = left.columns;
   const Parts strips{left.rows, ROWS};
-  if (left.transposed) straighten(left, strips, copy);
   const int64_t at_once = left.rows == 1 ? 4 : left.rows == 2 ? 2 : 1;
   for (int64_t panel = 0; panel < panels_of(columns); panel += at_once) {
     const int64_t width = least(at_once * PANEL, columns - panel * PANEL);
@@ -192,14 +190,23 @@ static void multiply_block(Matrix<float> left, const float* packed, int64_t colu
     const char* next = reinterpret_cast<const char*>(from) + depth * bytes;
     for (int64_t number = 0, row = 0; number < strips.count; ++number) {
       const int64_t height = strips.size(number);
-      const Left rows = left.transposed ? Left{copy + row * depth, 1, height}
-                                        : Left{left.at(row, 0), left.stride, 1};
+      const Left rows = straight ? Left{straight + row * depth, 1, height}
+                                 : Left{left.at(row, 0), left.stride, 1};
       const Ahead ahead{next + number * depth * bytes / strips.count, bytes / strips.count};
       strip_of(height, HEIGHTS)(depth, rows, from, width, ahead,
                                 out + row * out_stride + panel * PANEL, out_stride, add);
       row += height;
     }
   }
+}
+
+// Not inlined, since the copy would then lie on the stack of products that need none.
+[[gnu::noinline]] static void multiply_transposed(Matrix<float> left, const float* packed,
+                                                  int64_t columns, float* out,
+                                                  int64_t out_stride, bool add) {
+  alignas(64) float straight[BLOCK * DEPTH];
+  straighten(left, Parts{left.rows, ROWS}, straight);
+  multiply_block(left, straight, packed, columns, out, out_stride, add);
 }
 
 static void multiply(Matrix<float> left, const float* packed, int64_t columns, float* out,
@@ -210,7 +217,11 @@ static void multiply(Matrix<float> left, const float* packed, int64_t columns, f
     for (int64_t row = 0; row < left.rows; row += BLOCK) {
       const Matrix<float> block{left.at(row, start), least(BLOCK, left.rows - row), depth,
                                 left.stride, left.transposed};
-      multiply_block(block, packed, columns, out + row * out_stride, out_stride, add || start > 0);
+      float* to = out + row * out_stride;
+      if (left.transposed)
+        multiply_transposed(block, packed, columns, to, out_stride, add || start > 0);
+      else
+        multiply_block(block, nullptr, packed, columns, to, out_stride, add || start > 0);
     }
     packed += depth * panels_of(columns) * PANEL;
   }

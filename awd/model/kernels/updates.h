@@ -19,8 +19,10 @@ static void sgd(int64_t count, float rate, float decay, float scale,
 // Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2.
 static void adamw(int64_t count, AdamW rule, const float* __restrict gradient,
                   float* __restrict parameter, float* __restrict mean, float* __restrict square) {
-  const auto [rate, decay, scale, beta1, beta2, epsilon, step_size, root_correction] = rule;
-  const float shrink = 1.f - rate * decay, new1 = 1.f - beta1, new2 = 1.f - beta2;
+  const float scale = rule.scale, beta1 = rule.beta1, beta2 = rule.beta2;
+  const float epsilon = rule.epsilon, step_size = rule.step_size;
+  const float root_correction = rule.root_correction;
+  const float shrink = 1.f - rule.rate * rule.decay, new1 = 1.f - beta1, new2 = 1.f - beta2;
   for (int64_t i = 0; i < count; ++i) {
     const float slope = scale * gradient[i];
     mean[i] = fma(beta1, mean[i], new1 * slope);
