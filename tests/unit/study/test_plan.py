@@ -131,11 +131,11 @@ def test_the_full_model_at_paper_scale_is_the_papers():
 def test_every_suite_can_be_planned_at_every_scale(scale):
     """Whatever lies in workflow/suites; each row has a run per seed and a known place in it."""
     names = sorted(path.stem for path in awd.study.suite.SUITES.glob("*.yaml"))
-    plan = Plan(config(suites=names, scale=scale, seeds=2))
+    plan = Plan(config(suites=names, scale=scale, seeds=3))
     assert list(plan.suites) == names
     for each in plan.suites.values():
         for row in each["rows"]:
-            assert [run["seed"] for run in row["runs"]] == [1, 2]
+            assert [run["seed"] for run in row["runs"]] == [1, 2, 3]
             assert all(run["run"] in plan.runs for run in row["runs"])
     json.dumps(plan.as_dict(), allow_nan=False)
 
