@@ -96,27 +96,28 @@ class Factor<BFloat16> {
 
 // Copy a block of at most PANEL columns, two rows at a time: their numbers alternate.
 EVERY_CPU static void alternate(Matrix<BFloat16> block, int64_t panel, BFloat16* to) {
-  const int64_t bytes = block.stride * sizeof(BFloat16);
-  for (int64_t row = 0; row < block.rows; row += 2, to += 2 * panel) {
+  int64_t row = 0;
+  if (block.transposed && block.columns % 4 == 0)  // a pair is a word
+    for (; row + 8 <= block.rows; row += 8)
+      for (int64_t column = 0; column < block.columns; column += 4)
+        transpose(block.at(row, column), block.stride * sizeof(BFloat16),
+                  to + row * panel + 2 * column, 2 * panel * sizeof(BFloat16));
+  for (; row < block.rows; row += 2) {
     const BFloat16 *one = block.at(row, 0), *other = one + block.stride;
+    BFloat16* pairs = to + row * panel;
     if (row + 1 == block.rows)  // no partner
       for (int64_t column = 0; column < block.columns; ++column) {
-        to[2 * column] = *block.at(row, column);
-        to[2 * column + 1] = 0;
+        pairs[2 * column] = *block.at(row, column);
+        pairs[2 * column + 1] = 0;
       }
-    else if (!block.transposed)
-      for (int64_t column = 0; column < block.columns; ++column) {
-        to[2 * column].x = one[column].x;
-        to[2 * column + 1].x = other[column].x;
-      }
-    else if (block.columns % 4 == 0 && row + 8 <= block.rows) {  // a pair is a word
-      for (int64_t column = 0; column < block.columns; column += 4)
-        transpose(block.at(row, column), bytes, to + 2 * column, 2 * panel * sizeof(BFloat16));
-      row += 6;
-      to += 6 * panel;
-    } else
+    else if (block.transposed)
       for (int64_t column = 0; column < block.columns; ++column)
-        std::memcpy(to + 2 * column, one + column * block.stride, 2 * sizeof(BFloat16));
+        std::memcpy(pairs + 2 * column, one + column * block.stride, 2 * sizeof(BFloat16));
+    else
+      for (int64_t column = 0; column < block.columns; ++column) {
+        pairs[2 * column].x = one[column].x;
+        pairs[2 * column + 1].x = other[column].x;
+      }
   }
 }
 
@@ -128,11 +129,13 @@ inline void Factor<BFloat16>::pack(Matrix<BFloat16> block, BFloat16* to) {
 EVERY_CPU static void straight_rows(Matrix<BFloat16> matrix, BFloat16* to) {
   constexpr int64_t TILE = 4;  // words, of two numbers each
   const int64_t length = padded(matrix.columns), rows = matrix.rows;
-  for (int64_t row = 0; !matrix.transposed && row < rows; ++row) {
-    std::memcpy(to + row * length, matrix.at(row, 0), matrix.columns * sizeof(BFloat16));
-    to[row * length + length - 1] = *matrix.at(row, matrix.columns - 1);
+  if (!matrix.transposed) {
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(to + row * length, matrix.at(row, 0), matrix.columns * sizeof(BFloat16));
+      to[row * length + length - 1] = *matrix.at(row, matrix.columns - 1);
+    }
+    return;
   }
-  if (!matrix.transposed) return;
   uint32_t words[TILE][LEFT_ROWS];
   for (int64_t column = 0; column < matrix.columns; column += 2 * TILE) {
     const int64_t count = std::min(TILE, (length - column) / 2);
